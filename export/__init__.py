@@ -1,0 +1,30 @@
+"""Keras models to files for servers, phones and boards, verified in the runtime that will run them.
+
+from keras_se.export import to_tflite
+
+artifact = to_tflite(model, "model.tflite", quantize="int8", calibration_data=images)
+artifact.parity.cosine, artifact.size, artifact.predict(images)
+"""
+
+from keras_se.export.artifact import Artifact, verify
+from keras_se.export.errors import ExportError
+from keras_se.export.export import export
+from keras_se.export.formats import FORMATS, Format
+from keras_se.export.onnx import to_onnx
+from keras_se.export.saved_model import to_saved_model
+from keras_se.export.tflite import to_tflite
+from keras_se.export.verify import TOLERANCES, Parity
+
+__all__ = [
+    "FORMATS",
+    "TOLERANCES",
+    "Artifact",
+    "ExportError",
+    "Format",
+    "Parity",
+    "export",
+    "to_onnx",
+    "to_saved_model",
+    "to_tflite",
+    "verify",
+]

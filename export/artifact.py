@@ -1,0 +1,139 @@
+"""What an export returns: the file, what is known of it, and a way to run it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_se.export.formats import FORMATS, Runner, format_of
+from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
+from keras_se.export.verify import SAMPLES, Parity, compare
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported file.
+
+    Attributes:
+        path: The file, or the folder of a SavedModel.
+        format: `"saved_model"`, `"tflite"` or `"onnx"`.
+        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
+        parity: How it compares with the Keras model, or `None` for a file that was opened and not verified.
+        notes: What the export did that its user may want to know, a sentence each.
+    """
+
+    path: Path
+    format: str
+    quantize: str | None
+    parity: Parity | None = None
+    notes: tuple[str, ...] = ()
+    _pack: Callable[[list[np.ndarray]], Any] | None = field(default=None, repr=False)
+    _input_order: tuple[str, ...] = field(default=(), repr=False)
+    _output_order: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> "Artifact":
+        """An artifact of a file that exists. Raises a `ValueError` for a file that cannot be one, or cannot be run."""
+        path = Path(path)
+        row = format_of(path)
+        try:
+            runner = row.open(path)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ValueError(
+                f"The file must be readable by {row.runtime}. Received: {str(path)!r} ({error})"
+            ) from error
+        artifact = cls(path, row.name, runner.quantize)
+        artifact.__dict__["_runner"] = runner
+        return artifact
+
+    @property
+    def size(self) -> int:
+        """Bytes; of a folder, of all files in it."""
+        files = [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
+        return sum(file.stat().st_size for file in files)
+
+    def predict(self, batch: Any) -> Any:
+        """Runs the file in its own runtime.
+
+        Args:
+            batch: What the Keras model takes: an array (samples, …), or a list or mapping of arrays for several
+                inputs. Any number of samples, floats in the Keras layout, whatever the file's own batch, types and
+                layout are.
+
+        Returns:
+            What the Keras model returns, as float arrays: one array, or several in the model's structure (by name
+            if the file was opened without its model).
+        """
+        inputs = {tensor.name: tensor for tensor in self._runner.inputs}
+        ordered = [inputs[name] for name in self._input_order or inputs]
+        outputs = self._runner.run(feeds_of(ordered, batch))
+        if self._pack is not None:
+            return self._pack([outputs[name] for name in self._output_order])
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def verified(self, model: InferenceModel, feeds: dict[str, np.ndarray]) -> "Artifact":
+        """This artifact with its parity, compared with the model on the given samples."""
+        runner = self._runner
+        wanted, found = [tensor.name for tensor in model.inputs], [tensor.name for tensor in runner.inputs]
+        if set(wanted) != set(found) or {tensor.name for tensor in model.outputs} != set(runner.outputs):
+            raise ValueError(
+                f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
+                f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
+            )
+        parity = compare(model.reference(feeds), runner.run(feeds), quantize=self.quantize, steps=runner.steps)
+        artifact = Artifact(
+            self.path,
+            self.format,
+            self.quantize,
+            parity,
+            self.notes,
+            model.pack_outputs,
+            tuple(wanted),
+            tuple(tensor.name for tensor in model.outputs),
+        )
+        artifact.__dict__["_runner"] = runner
+        return artifact
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "quantize": self.quantize,
+            "size": self.size,
+            "parity": self.parity.to_dict() if self.parity else None,
+            "notes": list(self.notes),
+        }
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return FORMATS[self.format].open(self.path)
+
+
+def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES) -> Artifact:
+    """Compares a file with a Keras model, in the file's own runtime.
+
+    Args:
+        path: The file, or the folder of a SavedModel.
+        model: The Keras model that it was exported from.
+        data: Inputs to compare on, in the forms that calibration data has; random ones by default. A quantized
+            file is only right on data like what it was calibrated with.
+        samples: How many random samples.
+
+    Returns:
+        An `Artifact` whose `parity.passed` tells.
+
+    Raises:
+        ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
+    """
+    from keras_se.export.calibration import calibration_feeds
+
+    inference = InferenceModel(model)
+    artifact = Artifact.open(path)
+    runs_on = artifact._runner.inputs  # of the file, whose sizes may be fixed where the model's are not
+    feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data)
+    return artifact.verified(inference, feeds)

@@ -1,0 +1,77 @@
+"""Calibration data: what a quantizer learns the ranges of activations from."""
+
+import os
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_se.export.inference import Tensor, feeds_of
+
+
+def calibration_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarray]:
+    """Arrays by input name, samples first.
+
+    Args:
+        inputs: The model's inputs.
+        data: One of
+            - an array of shape (samples, *input shape); for several inputs, a list of arrays in the model's order,
+              or a mapping from input name to array;
+            - the path of an `.npy` file with such an array, or of an `.npz` file with one array for each input;
+            - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind. It is read to its end.
+
+    Raises:
+        ValueError: if the data is missing, empty, unreadable, of the wrong shape, or not finite.
+    """
+    names = [tensor.name for tensor in inputs]
+    if data is None:
+        raise ValueError(
+            "calibration_data must be given for int8 and int16x8: about 100 samples of what the model will see, "
+            "prepared as for training, as an array (samples, height, width, channels), an .npy or .npz file, or an "
+            "iterable of batches. Received: None"
+        )
+    if isinstance(data, str | os.PathLike):
+        data = _read(data, names)
+    elif not isinstance(data, np.ndarray | list | tuple | Mapping) and not hasattr(data, "__array__"):
+        data = _gather(inputs, data)
+    feeds = feeds_of(inputs, data, "calibration_data")
+    for name, column in feeds.items():
+        if not np.isfinite(column).all():
+            raise ValueError(f"calibration_data must be finite. Received: NaN or infinity for the input {name!r}")
+    return feeds
+
+
+def _read(path: str | os.PathLike, names: list[str]) -> Any:
+    path = os.fspath(path)
+    if not path.endswith((".npy", ".npz")) or not os.path.isfile(path):
+        raise ValueError(f"calibration_data must be an .npy or .npz file that exists. Received: {path!r}")
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            arrays = {name: content[name] for name in content.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"calibration_data must be a readable file of numbers. Received: {path!r} ({error})"
+        ) from error
+    return next(iter(arrays.values())) if len(names) == len(arrays) == 1 else arrays
+
+
+def _gather(inputs: Sequence[Tensor], batches: Any) -> dict[str, np.ndarray]:
+    if not isinstance(batches, Iterable):
+        raise ValueError(
+            "calibration_data must be an array, a list or mapping of arrays, an .npy or .npz file, or an iterable of "
+            f"batches. Received: {type(batches).__name__}"
+        )
+    feeds = [feeds_of(inputs, _numpy(batch), "calibration_data") for batch in batches]
+    if not feeds:
+        raise ValueError("calibration_data must have at least one batch. Received: an iterable of none")
+    return {tensor.name: np.concatenate([feed[tensor.name] for feed in feeds]) for tensor in inputs}
+
+
+def _numpy(batch: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return {name: np.asarray(column) for name, column in batch.items()}
+    return [np.asarray(column) for column in batch] if isinstance(batch, list | tuple) else np.asarray(batch)

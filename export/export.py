@@ -1,0 +1,119 @@
+"""All formats in one call."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_se.export.artifact import Artifact
+from keras_se.export.calibration import calibration_feeds
+from keras_se.export.files import check_target
+from keras_se.export.formats import FORMATS, Format
+from keras_se.export.inference import InferenceModel
+from keras_se.export.onnx import DEFAULT_OPSET
+from keras_se.export.pipeline import option, resolved_inputs
+from keras_se.export.tflite import CALIBRATED, IO_DTYPES
+
+
+def export(
+    model: Any,
+    directory: str | os.PathLike,
+    formats: Sequence[str] = ("saved_model", "tflite", "onnx"),
+    *,
+    quantize: str | None | Sequence[str | None] = None,
+    calibration_data: Any = None,
+    io_dtype: str = "float32",
+    batch_size: int | None = None,
+    input_shape: Any = None,
+    opset: int = DEFAULT_OPSET,
+    layout: str = "nhwc",
+    optimize: bool = True,
+    verification_data: Any = None,
+    overwrite: bool = False,
+    on_start: Callable[[Path], None] | None = None,
+) -> list[Artifact]:
+    """Exports a model to several formats, and modes of quantization.
+
+    Files are named after the model: `<name>_saved_model`, `<name>.tflite`, `<name>_int8.tflite`, `<name>.onnx`.
+
+    Example:
+
+    >>> from keras_se.export import export
+    >>> from keras_se.models import SEResNet18
+    >>> artifacts = export(SEResNet18(input_shape=(32, 32, 3)), ".", formats=("tflite",))  # doctest: +SKIP
+
+    Args:
+        model: A functional or Sequential `keras.Model`.
+        directory: A folder that exists.
+        formats: Names of `FORMATS`.
+        quantize: A mode, or several. A format that does not have a mode is written once, in floats.
+        calibration_data, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data, overwrite:
+            As in `to_saved_model`, `to_tflite` and `to_onnx`; each format gets those that it has. `io_dtype` applies
+            to the modes that have it, and some mode must.
+        on_start: Called with each path before it is written, to show progress.
+
+    Returns:
+        An `Artifact` for each file, in the order of `formats` and `quantize`.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to; before any is.
+        ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
+            finished before it stay.
+    """
+    modes = (quantize,) if quantize is None or isinstance(quantize, str) else tuple(quantize)
+    if isinstance(formats, str) or not formats or not modes:
+        raise ValueError(
+            f"formats must be a sequence of names, and quantize name a mode. Received: formats={formats!r}, "
+            f"quantize={quantize!r}"
+        )
+    for name in formats:
+        option("formats", name, tuple(FORMATS))
+    for mode in modes:
+        option("quantize", mode, FORMATS["tflite"].modes)
+    _check_io_dtype(io_dtype, modes, formats)
+    if "tflite" in formats and any(mode in CALIBRATED for mode in modes):  # before any file is written
+        inputs = resolved_inputs(InferenceModel(model).inputs, input_shape)
+        calibration_data = calibration_feeds(inputs, calibration_data)
+
+    own: dict[str, Callable[[str | None], dict[str, Any]]] = {
+        "saved_model": lambda mode: {"batch_size": batch_size},
+        "onnx": lambda mode: {"batch_size": batch_size, "opset": opset, "layout": layout},
+        "tflite": lambda mode: {
+            "quantize": mode,
+            "calibration_data": calibration_data if mode in CALIBRATED else None,
+            "io_dtype": io_dtype if io_dtype in IO_DTYPES[mode] else "float32",
+            "batch_size": batch_size or 1,
+            "input_shape": input_shape,
+        },
+    }
+    shared = {"optimize": optimize, "verification_data": verification_data, "overwrite": overwrite}
+    jobs = [
+        (row, Path(directory) / _file_name(model.name, mode, row), {**shared, **own[row.name](mode)})
+        for row in (FORMATS[name] for name in formats)
+        for mode in dict.fromkeys(mode if mode in row.modes else None for mode in modes)
+    ]
+    for _, path, _ in jobs:
+        check_target(path, overwrite)
+    artifacts = []
+    for row, path, options in jobs:
+        if on_start is not None:
+            on_start(path)
+        artifacts.append(row.convert(model, path, **options))
+    return artifacts
+
+
+def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequence[str]) -> None:
+    fits = any(io_dtype in IO_DTYPES[mode] for mode in modes) and ("tflite" in formats or io_dtype == "float32")
+    if not fits:
+        raise ValueError(
+            'io_dtype must be "float32", or one that a TFLite file of the quantization can have: "int8" or "uint8" '
+            f'with int8, "int16" with int16x8. Received: io_dtype={io_dtype!r}, quantize={list(modes)}, '
+            f"formats={list(formats)}"
+        )
+
+
+def _file_name(name: str, mode: str | None, row: Format) -> str:
+    stem = re.sub(r"[^\w.-]", "_", name)
+    return f"{stem}_{mode}{row.suffix}" if mode else f"{stem}{row.suffix}"

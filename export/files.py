@@ -1,0 +1,58 @@
+"""Files that appear whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def published(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a path to write a file or a folder to; it gets the name `path` when the block ends without an error.
+
+    What is written lies in a hidden folder beside the final place meanwhile, which is removed in any case. A process
+    that is killed can leave that folder behind, never a partial file under the final name.
+
+    Raises:
+        FileExistsError: if `path` exists and `overwrite` is false.
+        NotADirectoryError, PermissionError: if the folder is missing or cannot be written to.
+    """
+    final = Path(path)
+    check_target(final, overwrite)
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    except OSError as error:
+        raise PermissionError(f"The folder of the file must be writable. Received: {str(final)!r} ({error})") from error
+    try:
+        yield staging / final.name
+        _place(staging / final.name, final, overwrite, staging)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Raises what `published` would, before any work is done."""
+    if not path.parent.is_dir():
+        raise NotADirectoryError(f"The folder of the file must exist. Received: {str(path)!r}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{str(path)!r} exists already, and is replaced only with overwrite=True (--force).")
+
+
+def _place(source: Path, final: Path, overwrite: bool, staging: Path) -> None:
+    if source.is_dir() or final.is_dir():
+        # A folder cannot be swapped for another in one step: the old one steps aside first.
+        if overwrite and final.exists():
+            os.rename(final, staging / "replaced")
+        os.rename(source, final)
+    elif overwrite:
+        os.replace(source, final)
+    else:
+        try:
+            os.link(source, final)  # unlike a rename, it fails if the name has been taken meanwhile
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            check_target(final, overwrite)
+            os.rename(source, final)

@@ -1,0 +1,251 @@
+"""A Keras model as an exporter sees it: named, flat inputs and outputs, float32, not training."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.errors import require
+
+HALF = ("float16", "bfloat16")
+# Random samples have this size where the model's is unknown.
+UNKNOWN_SIZE = 32
+REFERENCE_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+class InferenceModel:
+    """A functional or Sequential model with flat inputs and outputs that have names fit for files.
+
+    Args:
+        model: The Keras model. One that computes in half precision is copied to float32: devices that have half
+            precision choose it themselves.
+
+    Attributes:
+        model: The model that is exported, and that files are compared with.
+        inputs, outputs: `Tensor`s, in the order of `model.inputs` and `model.outputs`.
+    """
+
+    def __init__(self, model: keras.Model):
+        _check(model)
+        self.model = _float32(model)
+        sequential = isinstance(self.model, keras.Sequential)
+        self._input = self.model.inputs[0] if sequential else self.model.input
+        self._output = self.model.outputs[0] if sequential else self.model.output
+        names = [self.model.layers[-1].name] if sequential else _output_names(self.model, self._output)
+        self.inputs = _tensors(_input_names(self.model, self._input), self.model.inputs)
+        self.outputs = _tensors(_unique(names), self.model.outputs)
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        """Flat inputs → flat outputs, in inference mode."""
+        packed = keras.tree.pack_sequence_as(self._input, list(inputs))
+        return keras.tree.flatten(self.model(packed, training=False))
+
+    def reference(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What Keras computes of named inputs, as arrays by output name."""
+        columns = [feeds[tensor.name] for tensor in self.inputs]
+        parts = []
+        for start in range(0, len(columns[0]), REFERENCE_BATCH):
+            outputs = self(
+                *(keras.ops.convert_to_tensor(column[start : start + REFERENCE_BATCH]) for column in columns)
+            )
+            parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
+        return {
+            tensor.name: np.concatenate(column)
+            for tensor, column in zip(self.outputs, zip(*parts, strict=True), strict=True)
+        }
+
+    def renamed_like(self, other: "InferenceModel") -> "InferenceModel":
+        """This model with the other's names: a rewrite can drop the layer that an output was named after."""
+        self.inputs, self.outputs = other.inputs, other.outputs
+        return self
+
+    def pack_outputs(self, outputs: Sequence[np.ndarray]) -> Any:
+        """Flat outputs in the structure that the model returns."""
+        return keras.tree.pack_sequence_as(self._output, list(outputs))
+
+
+def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Standard normal values, or zeros and ones for inputs of whole numbers; unknown sizes are 32."""
+    rng = np.random.default_rng(seed)
+    feeds = {}
+    for tensor in inputs:
+        shape = (samples, *(UNKNOWN_SIZE if size is None else size for size in tensor.shape))
+        whole = not np.issubdtype(np.dtype(tensor.dtype), np.floating)
+        values = rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)
+        feeds[tensor.name] = values.astype(tensor.dtype)
+    return feeds
+
+
+def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> dict[str, np.ndarray]:
+    """Arrays by name, of the inputs' dtypes, or a `ValueError` that says what was expected."""
+    names = [tensor.name for tensor in inputs]
+    if isinstance(batch, Mapping):
+        if set(batch) != set(names):
+            raise ValueError(f"{argument} must have the inputs {names}. Received: {sorted(map(str, batch))}")
+        columns = [batch[name] for name in names]
+    elif len(inputs) == 1:
+        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and np.ndim(batch[0]) == len(inputs[0].shape) + 1
+        columns = [batch[0] if wrapped else batch]
+    elif isinstance(batch, list | tuple) and len(batch) == len(inputs):
+        columns = list(batch)
+    else:
+        raise ValueError(
+            f"{argument} must be one array for each of the inputs {names}. Received: {type(batch).__name__}"
+        )
+    feeds = {tensor.name: _column(tensor, column, argument) for tensor, column in zip(inputs, columns, strict=True)}
+    lengths = {len(column) for column in feeds.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            f"{argument} must have the same number of samples, at least one, for every input. "
+            f"Received: {sorted(lengths)}"
+        )
+    return feeds
+
+
+def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"values of dtype {array.dtype}")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{argument} must be numbers for the input {tensor.name!r}. Received: {error}") from error
+    fits = array.ndim == len(tensor.shape) + 1 and all(
+        size in (None, actual) for size, actual in zip(tensor.shape, array.shape[1:], strict=True)
+    )
+    if not fits:
+        expected = ", ".join("any" if size is None else str(size) for size in tensor.shape)
+        raise ValueError(
+            f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
+            f"Received: {array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=tensor.dtype)
+
+
+@contextmanager
+def inlined_functions() -> Iterator[None]:
+    """While tracing, calls of nested `tf.function`s become part of the graph.
+
+    Keras computes grouped convolutions in a function compiled by XLA; tf2onnx writes its call into the file as a node
+    that no runtime knows.
+    """
+    tf = require("tensorflow", "tensorflow")
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tuple] | None = None) -> tuple[Any, Any]:
+    """The model as a TensorFlow function with named inputs and outputs.
+
+    Args:
+        model: What to trace.
+        batch_size: A fixed batch, or `None` for any.
+        shapes: Input shapes without the batch, by name, where they differ from the model's.
+
+    Returns:
+        A `tf.Module` that holds the function and the variables it needs, and its concrete function.
+    """
+    tf = require("tensorflow", "tensorflow")
+    specs = [
+        tf.TensorSpec((batch_size, *(shapes or {}).get(tensor.name, tensor.shape)), tensor.dtype, name=tensor.name)
+        for tensor in model.inputs
+    ]
+
+    @tf.function(input_signature=specs)
+    def serve(*inputs: Any) -> dict[str, Any]:
+        return {tensor.name: output for tensor, output in zip(model.outputs, model(*inputs), strict=True)}
+
+    module = tf.Module()
+    module.serve = serve
+    module.model_variables = [variable.value for variable in model.model.variables]
+    with inlined_functions():
+        return module, serve.get_concrete_function()
+
+
+def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
+    """`keras.models.clone_model` with the models inside cloned the same way."""
+
+    def clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return rebuilt(layer, clone, **options) if isinstance(layer, keras.Model) else clone(layer)
+
+    return keras.models.clone_model(model, clone_function=clone_layer, **options)
+
+
+def _check(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model. Received: {type(model).__name__}")
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Exports need the TensorFlow backend: save the model as a .keras file and export that in a process with "
+            f"KERAS_BACKEND=tensorflow. Received: backend {keras.backend.backend()!r}"
+        )
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            "model must be functional, or a Sequential model with an input: wrap another one in "
+            f"keras.Model(inputs, model(inputs)) with inputs = keras.Input(shape). Received: {type(model).__name__} "
+            f"{model.name!r}"
+        )
+
+
+def _float32(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy in float32 if any of its layers computes in half precision."""
+    if not any(layer.compute_dtype in HALF for layer in _layers(model)):
+        return model
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if layer.compute_dtype in HALF:
+            config["dtype"] = "float32"
+        return type(layer).from_config(config)
+
+    copy = rebuilt(model, clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+
+
+def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(name, tuple(tensor.shape[1:]), str(tensor.dtype)) for name, tensor in zip(names, tensors, strict=True)
+    )
+
+
+def _input_names(model: keras.Model, structure: Any) -> list[str]:
+    if isinstance(structure, dict):
+        return _unique(sorted(structure))
+    names = [tensor.name for tensor in model.inputs]
+    # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
+    return _unique(
+        ["input" if re.fullmatch(r"keras_tensor(_\d+)?|input_layer(_\d+)?", name) else name for name in names]
+    )
+
+
+def _output_names(model: keras.Model, structure: Any) -> list[str]:
+    return sorted(structure) if isinstance(structure, dict) else list(model.output_names)
+
+
+def _unique(names: list[str]) -> list[str]:
+    names = [re.sub(r"\W", "_", name) for name in names]
+    return [name if names.count(name) == 1 else f"{name}_{names[:i].count(name)}" for i, name in enumerate(names)]

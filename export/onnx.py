@@ -1,0 +1,196 @@
+"""Keras → ONNX, run by ONNX Runtime."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_se.export.artifact import Artifact
+from keras_se.export.errors import require
+from keras_se.export.inference import InferenceModel, Tensor, trace
+from keras_se.export.optimize import optimized
+from keras_se.export.pipeline import option, verification_feeds, write_verified
+from keras_se.export.saved_model import in_batches
+from keras_se.layers.gated import positive_integer
+
+# What tf2onnx writes, and this package tests. From 18 on it writes the squeeze as ReduceMean between two Transposes.
+OPSETS = range(13, 19)
+DEFAULT_OPSET = 17
+LAYOUTS = ("nhwc", "nchw")
+LAYOUT_KEY = "keras_se.layout"
+
+
+def to_onnx(
+    model: Any,
+    path: str | os.PathLike,
+    *,
+    opset: int = DEFAULT_OPSET,
+    layout: str = "nhwc",
+    batch_size: int | None = None,
+    optimize: bool = True,
+    verification_data: Any = None,
+    overwrite: bool = False,
+) -> Artifact:
+    """Writes an ONNX file.
+
+    Example:
+
+    >>> from keras_se.export import to_onnx
+    >>> from keras_se.models import SEResNet18
+    >>> artifact = to_onnx(SEResNet18(input_shape=(32, 32, 3)), "se_resnet18.onnx", layout="nchw")  # doctest: +SKIP
+
+    Args:
+        model: A functional or Sequential `keras.Model`.
+        path: The file to write.
+        opset: The version of the operator set, from 13 to 18.
+        layout: The layout of the file's image inputs and outputs (those of rank 4): `"nhwc"` as in Keras, or
+            `"nchw"`, which saves a transposition. `Artifact.predict` takes and returns the Keras layout in any case.
+        batch_size: A fixed batch, or `None` for any.
+        optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.optimize`) and after.
+        verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
+        overwrite: Whether to replace a file that exists.
+
+    Returns:
+        An `Artifact`.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
+        ExportError: if the conversion fails, or the file does not compute what the model computes.
+    """
+    option("opset", opset, OPSETS)
+    option("layout", layout, LAYOUTS)
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    inference = InferenceModel(model)
+    feeds = verification_feeds(inference.inputs, verification_data)
+
+    def write(staged: Path) -> list[str]:
+        source, notes = optimized(inference) if optimize else (inference, [])
+        _write(source, staged, opset, layout, batch_size, optimize)
+        return notes
+
+    return write_verified(inference, path, format="onnx", write=write, feeds=feeds, overwrite=overwrite)
+
+
+def _write(model: InferenceModel, path: Path, opset: int, layout: str, batch_size: int | None, optimize: bool) -> None:
+    onnx = require("onnx", "onnx")
+    tf2onnx = require("tf2onnx", "onnx")
+    module, function = trace(model, batch_size)
+    nchw = layout == "nchw"
+    graph, _ = tf2onnx.convert.from_function(
+        module.serve,
+        input_signature=function.structured_input_signature[0],
+        opset=opset,
+        inputs_as_nchw=_images(model.inputs) if nchw else None,
+        outputs_as_nchw=_images(model.outputs) if nchw else None,
+    )
+    if optimize:
+        remove_identity_reshapes(graph)
+    _name_sizes(graph)
+    graph.producer_name = "keras_se"
+    onnx.helper.set_model_props(graph, {LAYOUT_KEY: layout})
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+
+
+def remove_identity_reshapes(model: Any) -> None:
+    """Removes each Reshape whose result has the shape that its input has already.
+
+    tf2onnx puts a pair of them around every excitation, (batch, C, 1, 1) to the same.
+    """
+    onnx = require("onnx", "onnx")
+    graph = model.graph
+    targets = {tensor.name: onnx.numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.dims}
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [size.dim_value or None for size in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+    }
+    results = {value.name for value in graph.output}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        shape = shapes.get(node.input[0]) if node.op_type == "Reshape" else None
+        if shape and node.output[0] not in results and _keeps(shape, targets.get(node.input[1])):
+            renamed[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+
+
+def _keeps(shape: list[int | None], target: list[int] | None) -> bool:
+    """Whether a Reshape to `target` (-1: what remains) leaves `shape` (None: unknown) as it is."""
+    if target is None or len(target) != len(shape) or target.count(-1) + target.count(0) > 1:
+        return False
+    return all(size == goal or goal in (-1, 0) for size, goal in zip(shape, target, strict=True))
+
+
+def _images(tensors: tuple[Tensor, ...]) -> list[str] | None:
+    return [tensor.name for tensor in tensors if len(tensor.shape) == 3] or None
+
+
+def _name_sizes(model: Any) -> None:
+    # tf2onnx numbers unknown sizes; a name tells which are the same.
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if not size.HasField("dim_value"):
+                size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"
+
+
+class Runner:
+    """An ONNX file in ONNX Runtime, on the CPU."""
+
+    quantize = None
+    steps: Mapping[str, float] = {}
+
+    def __init__(self, path: Path):
+        runtime = require("onnxruntime", "onnx")
+        try:
+            self._session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common base but this
+            raise RuntimeError(str(error)) from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._nchw = metadata.get(LAYOUT_KEY, "nhwc") == "nchw"
+        arguments = self._session.get_inputs()
+        self.inputs = [Tensor(arg.name, self._outside(arg.shape), _DTYPES[arg.type]) for arg in arguments]
+        self.outputs = [arg.name for arg in self._session.get_outputs()]
+        batch = arguments[0].shape[0]
+        self._batch = batch if isinstance(batch, int) else None
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            turned = {name: self._turned(column, (0, 3, 1, 2)) for name, column in batch.items()}
+            outputs = self._session.run(self.outputs, turned)
+            return {
+                name: self._turned(output, (0, 2, 3, 1)) for name, output in zip(self.outputs, outputs, strict=True)
+            }
+
+        return in_batches(feeds, run_batch, self._batch)
+
+    def _turned(self, array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        return np.ascontiguousarray(array.transpose(axes)) if self._nchw and array.ndim == 4 else array
+
+    def _outside(self, shape: list[Any]) -> tuple[int | None, ...]:
+        sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
+        return (*sizes[1:], sizes[0]) if self._nchw and len(sizes) == 3 else sizes
+
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}

@@ -1,0 +1,93 @@
+"""The steps that every format shares: write to a staging place, run, compare, and only then give the file its name."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_se.export.artifact import Artifact
+from keras_se.export.calibration import calibration_feeds
+from keras_se.export.errors import ExportError
+from keras_se.export.files import published
+from keras_se.export.inference import InferenceModel, Tensor, random_feeds
+from keras_se.export.verify import SAMPLES
+
+
+def write_verified(
+    model: InferenceModel,
+    path: str | os.PathLike,
+    *,
+    format: str,
+    write: Callable[[Path], Sequence[str]],
+    feeds: dict[str, np.ndarray],
+    quantize: str | None = None,
+    overwrite: bool = False,
+) -> Artifact:
+    """Writes a file with `write`, which returns notes, and publishes it if it computes what the model computes.
+
+    Raises:
+        ExportError: if the conversion fails, the file does not run, or its outputs are too far from the model's.
+    """
+    with published(path, overwrite) as staged:
+        try:
+            notes = tuple(write(staged))
+            artifact = Artifact(staged, format, quantize, notes=notes).verified(model, feeds)
+        except (ExportError, ImportError, OSError):
+            raise
+        except Exception as error:  # converters and runtimes raise anything
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            mode = f" {quantize}" if quantize else ""
+            raise ExportError(f"{model.model.name} has no working{mode} {format} form: {reason}") from error
+        assert artifact.parity is not None
+        if not artifact.parity.passed:
+            raise ExportError(
+                f"The {format} file of {model.model.name} does not compute what the Keras model computes: "
+                f"{artifact.parity}"
+            )
+    return replace(artifact, path=Path(path))  # without the runner, which has the staged file open
+
+
+def verification_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarray]:
+    """The samples that a file is verified on: the first ones of `data`, or random ones."""
+    if data is None:
+        return random_feeds(inputs, SAMPLES)
+    return {name: column[:SAMPLES] for name, column in calibration_feeds(inputs, data).items()}
+
+
+def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:
+    if value not in allowed:
+        listed = ", ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"{name} must be one of {listed}{when}. Received: {name}={value!r}")
+
+
+def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:
+    """The inputs with every size known: those of the model, or `input_shape` where it has unknown ones."""
+    shapes: Mapping[str, Any]
+    if input_shape is None:
+        shapes = {}
+    elif isinstance(input_shape, Mapping):
+        shapes = input_shape
+    elif len(inputs) == 1:
+        shapes = {inputs[0].name: input_shape}
+    else:
+        raise ValueError(
+            f"input_shape must be a mapping from input name to shape. Received: input_shape={input_shape!r}"
+        )
+    return tuple(replace(tensor, shape=_known_shape(tensor, shapes.get(tensor.name))) for tensor in inputs)
+
+
+def _known_shape(tensor: Tensor, given: Sequence[int] | None) -> tuple[int | None, ...]:
+    shape = tuple(tensor.shape if given is None else given)
+    fits = len(shape) == len(tensor.shape) and all(
+        isinstance(size, int) and size > 0 and size == (known or size)
+        for size, known in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"input_shape must give every size of the input {tensor.name!r}, whose shape is {tensor.shape} without the "
+            f"batch. Received: input_shape={given!r}"
+        )
+    return shape

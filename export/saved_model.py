@@ -1,0 +1,115 @@
+"""Keras → SavedModel, run by TensorFlow."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_se.export.artifact import Artifact
+from keras_se.export.errors import require
+from keras_se.export.inference import InferenceModel, Tensor, trace
+from keras_se.export.optimize import optimized
+from keras_se.export.pipeline import verification_feeds, write_verified
+from keras_se.layers.gated import positive_integer
+
+SIGNATURE = "serving_default"
+BATCH = 32
+
+
+def to_saved_model(
+    model: Any,
+    path: str | os.PathLike,
+    *,
+    batch_size: int | None = None,
+    optimize: bool = True,
+    verification_data: Any = None,
+    overwrite: bool = False,
+) -> Artifact:
+    """Writes a TensorFlow SavedModel, which loads and serves without Keras.
+
+    Its signature `serving_default` has the model's inputs and outputs by name.
+
+    Example:
+
+    >>> from keras_se.export import to_saved_model
+    >>> from keras_se.models import SEResNet18
+    >>> artifact = to_saved_model(SEResNet18(input_shape=(32, 32, 3)), "se_resnet18_saved_model")  # doctest: +SKIP
+
+    Args:
+        model: A functional or Sequential `keras.Model`.
+        path: The folder to make.
+        batch_size: A fixed batch, or `None` for any.
+        optimize: Whether to rewrite the graph exactly before conversion (`keras_se.export.optimize`).
+        verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
+        overwrite: Whether to replace a folder that exists.
+
+    Returns:
+        An `Artifact`.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
+        ExportError: if the conversion fails, or the file does not compute what the model computes.
+    """
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    inference = InferenceModel(model)
+    feeds = verification_feeds(inference.inputs, verification_data)
+
+    def write(staged: Path) -> list[str]:
+        source, notes = optimized(inference) if optimize else (inference, [])
+        save(source, staged, batch_size)
+        return notes
+
+    return write_verified(inference, path, format="saved_model", write=write, feeds=feeds, overwrite=overwrite)
+
+
+def save(
+    model: InferenceModel, folder: Path, batch_size: int | None, shapes: Mapping[str, tuple] | None = None
+) -> None:
+    tf = require("tensorflow", "tensorflow")
+    module, function = trace(model, batch_size, shapes)
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+
+
+class Runner:
+    """A SavedModel in TensorFlow."""
+
+    quantize = None
+    steps: Mapping[str, float] = {}
+
+    def __init__(self, path: Path):
+        tf = require("tensorflow", "tensorflow")
+        self._loaded = tf.saved_model.load(str(path))
+        if SIGNATURE not in self._loaded.signatures:
+            raise ValueError(f"it has no signature {SIGNATURE!r}")
+        self._function = self._loaded.signatures[SIGNATURE]
+        specs = self._function.structured_input_signature[1]
+        self.inputs = [Tensor(name, tuple(spec.shape[1:]), spec.dtype.name) for name, spec in specs.items()]
+        self.outputs = list(self._function.structured_outputs)
+        self._batch = next(iter(specs.values())).shape[0]
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            outputs = self._function(**batch)
+            return {name: outputs[name].numpy() for name in self.outputs}
+
+        return in_batches(feeds, run_batch, self._batch)
+
+
+def in_batches(feeds: Mapping[str, np.ndarray], run: Any, size: int | None) -> dict[str, np.ndarray]:
+    """Runs any number of samples in batches; a fixed `size` is filled up with the last sample."""
+    count = len(next(iter(feeds.values())))
+    parts = []
+    for start in range(0, count, size or BATCH):
+        batch = {name: column[start : start + (size or BATCH)] for name, column in feeds.items()}
+        rows = len(next(iter(batch.values())))
+        if size is not None and rows < size:
+            batch = {
+                name: np.concatenate([column, np.repeat(column[-1:], size - rows, axis=0)])
+                for name, column in batch.items()
+            }
+        parts.append({name: output[:rows] for name, output in run(batch).items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,147 @@
+"""What the excitation layers share: the data format, the gate, and how a projection gets its weights."""
+
+import operator
+from typing import Any
+
+import keras
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} must be a positive integer. Received: {name}={value!r}")
+    return number
+
+
+class GatedLayer(keras.layers.Layer):
+    """Base of the layers that multiply their inputs by gates computed from them.
+
+    A subclass creates its weights with `add_projection` and returns `multiply`-ready gates; this class keeps the
+    arguments that all of them take, finds the axes, and checks the shape.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Any = "sigmoid",
+        use_bias: bool = True,
+        data_format: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if data_format not in (None, "channels_first", "channels_last"):
+            raise ValueError(
+                'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
+                f"Received: data_format={data_format!r}"
+            )
+        self.gate = keras.activations.get(gate)
+        self.use_bias = bool(use_bias)
+        self.data_format = data_format or keras.config.image_data_format()
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.supports_masking = True
+
+    def channel_axis(self, rank: int) -> int:
+        return 1 if self.data_format == "channels_first" else rank - 1
+
+    def spatial_axes(self, rank: int) -> tuple[int, ...]:
+        return tuple(axis for axis in range(1, rank) if axis != self.channel_axis(rank))
+
+    def check_input(self, input_shape: tuple) -> int:
+        """Returns the number of channels, fixes it in `input_spec`, and refuses shapes that the layer cannot take."""
+        rank = len(input_shape)
+        if rank not in (3, 4, 5):
+            raise ValueError(
+                f"{type(self).__name__} takes inputs of rank 3, 4 or 5, (batch, *spatial, channels). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        axis = self.channel_axis(rank)
+        channels = input_shape[axis]
+        if channels is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a known number of channels on axis {axis} ({self.data_format}). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self.input_spec = keras.InputSpec(ndim=rank, axes={axis: channels})
+        return channels
+
+    def add_projection(self, name: str, inputs: int, outputs: int) -> tuple[Any, Any]:
+        """Creates the weights of a linear map over channels: kernel (inputs, outputs), and bias (outputs,) or None.
+
+        The kernel is a matrix for every rank and data format, so that weights can be carried between them. Weights
+        are not autocast: what is computed with them is small and stays in at least float32.
+        """
+        kernel = self.add_weight(
+            name=f"{name}_kernel",
+            shape=(inputs, outputs),
+            initializer=_fresh(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            autocast=False,
+        )
+        if not self.use_bias:
+            return kernel, None
+        bias = self.add_weight(
+            name=f"{name}_bias",
+            shape=(outputs,),
+            initializer=_fresh(self.bias_initializer),
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+            autocast=False,
+        )
+        return kernel, bias
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "gate": keras.activations.serialize(self.gate),
+            "use_bias": self.use_bias,
+            "data_format": self.data_format,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }
+
+
+def accumulation_dtype(compute_dtype: str) -> str:
+    """The dtype of sums over many values: float32, or float64 if that is what the layer computes in."""
+    return "float64" if compute_dtype == "float64" else "float32"
+
+
+def project(x: Any, kernel: Any, bias: Any) -> Any:
+    """`x @ kernel + bias` over the last axis of `x`.
+
+    On rank 4 it is written as a 1x1 convolution: a product of matrices would put two Transposes into an ONNX graph
+    and a reshape into a TFLite one.
+    """
+    kernel = keras.ops.cast(kernel, x.dtype)
+    if len(x.shape) == 4:
+        x = keras.ops.conv(x, keras.ops.reshape(kernel, (1, 1, *kernel.shape)), data_format="channels_last")
+    else:
+        x = keras.ops.matmul(x, kernel)
+    return x if bias is None else keras.ops.add(x, keras.ops.cast(bias, x.dtype))
+
+
+def _fresh(initializer: Any) -> Any:
+    # One unseeded initializer draws the same numbers each time it is called: every weight gets its own.
+    return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -1,0 +1,245 @@
+"""The squeeze-and-excitation layer."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_se.layers.gated import GatedLayer, accumulation_dtype, positive_integer, project
+
+
+@keras.saving.register_keras_serializable(package="keras_se")
+class SqueezeExcite(GatedLayer):
+    """Rescales every channel by a gate that is computed from all channels.
+
+        z = mean of x over space                  squeeze      (batch, channels)
+        s = gate(W2 · activation(W1 · z))         excitation   (batch, channels)
+        y = s · x                                 scale        the shape of x
+
+    The squeeze is accumulated, and the excitation computed, in at least float32, also when the layer computes in
+    float16 or bfloat16.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_se import SqueezeExcite
+    >>> model = keras.Sequential([keras.Input((32, 32, 64)), SqueezeExcite(r=16)])
+    >>> model.count_params()  # 64 → 4 → 64, with biases
+    580
+
+    Args:
+        r: Positive integer, the reduction ratio. The excitation's hidden width is `max(1, channels // r)`, rounded
+            up to a multiple of `divisor`.
+        bottleneck: Positive integer or `None`. The hidden width outright: wins over `r` and `divisor`.
+        divisor: Positive integer. 1 keeps the width as it is; timm and MobileNetV3 round it up to a multiple of 8.
+        squeeze: `"avg"`, `"max"`, or a callable. A callable with arguments named `axis` and `keepdims`, as
+            `keras.ops.mean` has them, is asked to reduce the spatial axes; any other, such as a pooling layer, gets
+            the inputs alone (and `mask`, if it names it). It returns (batch, channels), with or without spatial
+            axes of length 1.
+        activation: What `keras.activations.get` takes: the non-linearity between the two projections.
+        gate: What `keras.activations.get` takes: what makes gates of the second projection. `"hard_sigmoid"` is the
+            one of MobileNetV3.
+        use_bias: Whether the two projections have a bias. The released networks have one, the paper's ablations
+            had none.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
+        kernel_initializer, bias_initializer: Initialisers of the weights.
+        kernel_regularizer, bias_regularizer: Regularisers of the weights.
+        kernel_constraint, bias_constraint: Constraints of the weights.
+        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+
+    Input shape:
+        Rank 3, 4 or 5: (batch, *spatial, channels), or (batch, channels, *spatial) if `data_format` says so.
+        Spatial sizes may be unknown, the number of channels may not. A mask of shape (batch, *spatial), as
+        sequence layers pass it on in rank 3, leaves positions out of the squeeze; a sample that is masked
+        everywhere is squeezed to zero.
+
+    Output shape:
+        The input shape.
+
+    Raises:
+        ValueError: for an argument out of its range, an input of another rank, or an unknown number of channels.
+
+    Reference:
+        [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., section 3.
+    """
+
+    def __init__(
+        self,
+        r: int = 16,
+        *,
+        bottleneck: int | None = None,
+        divisor: int = 1,
+        squeeze: str | Callable[..., Any] = "avg",
+        activation: Any = "relu",
+        gate: Any = "sigmoid",
+        use_bias: bool = True,
+        data_format: str | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            gate=gate,
+            use_bias=use_bias,
+            data_format=data_format,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self.r = positive_integer("r", r)
+        self.bottleneck = None if bottleneck is None else positive_integer("bottleneck", bottleneck)
+        self.divisor = positive_integer("divisor", divisor)
+        squeeze = _deserialize_squeeze(squeeze)
+        if squeeze not in ("avg", "max") and not callable(squeeze):
+            raise ValueError(f'squeeze must be "avg", "max" or a callable. Received: squeeze={squeeze!r}')
+        self.squeeze = squeeze
+        self.activation = keras.activations.get(activation)
+
+    def width(self, channels: int) -> int:
+        """The excitation's hidden width for an input of so many channels."""
+        if self.bottleneck is not None:
+            return self.bottleneck
+        width = max(1, channels // self.r)
+        return -(-width // self.divisor) * self.divisor
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.check_input(input_shape)
+        width = self.width(channels)
+        self.reduce_kernel, self.reduce_bias = self.add_projection("reduce", channels, width)
+        self.expand_kernel, self.expand_bias = self.add_projection("expand", width, channels)
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        return ops.multiply(inputs, self._gates(inputs, mask))
+
+    def excitation(self, inputs: Any, mask: Any = None) -> Any:
+        """The gates of `inputs`, before they are applied.
+
+        Args:
+            inputs: Array or tensor of the layer's input shape. The layer is built if it has not been.
+            mask: Optional, shape (batch, *spatial), true where a position counts.
+
+        Returns:
+            Tensor of shape (batch, channels), in the layer's compute dtype.
+        """
+        if isinstance(inputs, keras.KerasTensor):
+            raise ValueError(f"excitation() takes an array or a tensor, not a symbolic one. Received: inputs={inputs}")
+        inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        rank = len(inputs.shape)
+        return ops.reshape(self._gates(inputs, mask), (-1, inputs.shape[self.channel_axis(rank)]))
+
+    def _gates(self, inputs: Any, mask: Any) -> Any:
+        """Gates that broadcast against `inputs`: (batch, 1, …, channels) or (batch, channels, 1, …)."""
+        rank = len(inputs.shape)
+        channels = inputs.shape[self.channel_axis(rank)]
+        ones = (1,) * (rank - 2)
+        z = self._squeeze(inputs, mask)
+        if math.prod(size or 0 for size in z.shape[1:]) != channels:
+            raise ValueError(
+                f"squeeze must return one value for each of the {channels} channels, shape (batch, {channels}). "
+                f"Received: shape {tuple(z.shape)} from squeeze={self.squeeze!r}"
+            )
+        # Channels go last for the projections, and so that an activation over channels (softmax) finds them there.
+        if len(z.shape) != rank or self.data_format == "channels_first":
+            z = ops.reshape(z, (-1, *ones, channels))
+        s = project(z, self.reduce_kernel, self.reduce_bias)
+        s = project(self.activation(s), self.expand_kernel, self.expand_bias)
+        s = ops.cast(self.gate(s), self.compute_dtype)
+        return ops.reshape(s, (-1, channels, *ones)) if self.data_format == "channels_first" else s
+
+    def _squeeze(self, inputs: Any, mask: Any) -> Any:
+        axes = self.spatial_axes(len(inputs.shape))
+        dtype = accumulation_dtype(self.compute_dtype)
+        if not isinstance(self.squeeze, str):
+            return ops.cast(_call_squeeze(self.squeeze, inputs, mask, axes), dtype)
+        if mask is not None:
+            mask = ops.expand_dims(self._checked(mask, inputs), self.channel_axis(len(inputs.shape)))
+        if self.squeeze == "max":
+            return ops.cast(_masked_max(inputs, mask, axes), dtype)
+        # A sum over many float16 values overflows at 65,504: accumulate wide.
+        return _masked_mean(ops.cast(inputs, dtype), mask, axes)
+
+    def _checked(self, mask: Any, inputs: Any) -> Any:
+        mask = ops.convert_to_tensor(mask, dtype="bool")
+        if len(mask.shape) != len(inputs.shape) - 1:
+            raise ValueError(
+                f"The mask must have the shape (batch, *spatial) of the inputs, {len(inputs.shape) - 1} axes. "
+                f"Received: a mask of shape {tuple(mask.shape)} with inputs of shape {tuple(inputs.shape)}"
+            )
+        return mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "r": self.r,
+            "bottleneck": self.bottleneck,
+            "divisor": self.divisor,
+            "squeeze": _serialize_squeeze(self.squeeze),
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+def _call_squeeze(squeeze: Callable[..., Any], inputs: Any, mask: Any, axes: tuple[int, ...]) -> Any:
+    accepted = _argument_names(squeeze)
+    if mask is not None and "mask" not in accepted:
+        raise ValueError(
+            "The inputs carry a mask, so squeeze must be a callable that takes one, with an argument named mask. "
+            f"Received: squeeze={squeeze!r}"
+        )
+    keywords = {"axis": axes, "keepdims": True} | ({} if mask is None else {"mask": mask})
+    return squeeze(inputs, **{name: value for name, value in keywords.items() if name in accepted})
+
+
+def _masked_mean(x: Any, mask: Any, axes: tuple[int, ...]) -> Any:
+    if mask is None:
+        return ops.mean(x, axis=axes, keepdims=True)
+    count = ops.sum(ops.cast(mask, x.dtype), axis=axes, keepdims=True)
+    # Not x * mask: a masked NaN or infinity would survive that.
+    return ops.sum(ops.where(mask, x, ops.zeros_like(x)), axis=axes, keepdims=True) / ops.maximum(count, 1)
+
+
+def _masked_max(x: Any, mask: Any, axes: tuple[int, ...]) -> Any:
+    if mask is None:
+        return ops.max(x, axis=axes, keepdims=True)
+    highest = ops.max(ops.where(mask, x, ops.full_like(x, float("-inf"))), axis=axes, keepdims=True)
+    return ops.where(ops.any(mask, axis=axes, keepdims=True), highest, ops.zeros_like(highest))
+
+
+def _argument_names(function: Callable[..., Any]) -> set[str]:
+    if isinstance(function, keras.layers.Layer):
+        function = function.call
+    try:
+        return set(inspect.signature(function).parameters)
+    except ValueError:  # a builtin without a signature
+        return set()
+
+
+# Keras saves functions by name and finds only registered ones again; reductions of keras.ops are named as such.
+def _serialize_squeeze(squeeze: str | Callable[..., Any]) -> Any:
+    if isinstance(squeeze, str):
+        return squeeze
+    name = getattr(squeeze, "__name__", "")
+    if name and getattr(ops, name, None) is squeeze:
+        return {"class_name": "keras.ops", "config": name}
+    return keras.saving.serialize_keras_object(squeeze)
+
+
+def _deserialize_squeeze(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "keras.ops":
+        return getattr(ops, config["config"])
+    return keras.saving.deserialize_keras_object(config)

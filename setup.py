@@ -1,0 +1,46 @@
+"""Packaging of keras-se. The folder `export` at the top is installed as the package `keras_se.export`."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "(.+)"', (here / "keras_se/version.py").read_text()).group(1)
+
+tensorflow = ["tensorflow>=2.19"]
+tflite = [*tensorflow, "ai-edge-litert>=2.0", "ai-edge-quantizer>=0.5"]
+onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"]
+export = [*tflite, *onnx]
+demo = [*export, "matplotlib>=3.9", "scikit-learn>=1.6"]
+test = [*demo, "hypothesis>=6.100", "jax>=0.5", "mypy>=1.15", "pytest>=8.3", "pytest-xdist>=3.6", "ruff>=0.11"]
+
+setup(
+    name="keras-se",
+    version=version,
+    description="Squeeze-and-excitation for Keras: layers, networks, and verified exports to devices",
+    long_description=(here / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["keras_se", "keras_se.layers", "keras_se.models", "keras_se.export"],
+    package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
+    package_data={"keras_se": ["py.typed"]},
+    install_requires=["click>=8.1", "keras>=3.10", "numpy>=2.0", "rich>=13.9"],
+    extras_require={
+        "tensorflow": tensorflow,
+        "tflite": tflite,
+        "onnx": onnx,
+        "export": export,
+        "demo": demo,
+        "test": test,
+    },
+    entry_points={"console_scripts": ["keras-se=keras_se.cli:main"]},
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
