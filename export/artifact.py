@@ -1,7 +1,7 @@
 """What an export returns: the file, what is known of it, and a way to run it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_se.export.formats import FORMATS, Runner, format_of
 from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
-from keras_se.export.verify import SAMPLES, Parity, compare
+from keras_se.export.verify import SAMPLES, Parity, compare, rounded_kernel
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,20 @@ class Artifact:
                 f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
                 f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
             )
-        parity = compare(model.reference(feeds), runner.run(feeds), quantize=self.quantize, steps=runner.steps)
+        expected = model.reference(feeds)
+        parity = compare(
+            expected,
+            runner.run(feeds),
+            quantize=self.quantize,
+            rounded=model.reference(feeds, lambda kernel: rounded_kernel(kernel, self.quantize)),
+            steps=runner.steps,
+        )
         artifact = Artifact(
             self.path,
             self.format,
             self.quantize,
             parity,
-            self.notes,
+            (*self.notes, *_lost_outputs(expected, runner.steps)),
             model.pack_outputs,
             tuple(wanted),
             tuple(tensor.name for tensor in model.outputs),
@@ -112,6 +119,15 @@ class Artifact:
     @cached_property
     def _runner(self) -> Runner:
         return FORMATS[self.format].open(self.path)
+
+
+def _lost_outputs(expected: Mapping[str, np.ndarray], steps: Mapping[str, float]) -> list[str]:
+    """Notes on quantized outputs that are too coarse to tell anything, as of a softmax over very many classes."""
+    return [
+        f"The output {name} is quantized in steps of {step:.2g}, and no value of the model reached one."
+        for name, step in steps.items()
+        if np.abs(expected[name]).max() < step
+    ]
 
 
 def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES) -> Artifact:

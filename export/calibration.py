@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -47,12 +48,12 @@ def _read(path: str | os.PathLike, names: list[str]) -> Any:
     if not path.endswith((".npy", ".npz")) or not os.path.isfile(path):
         raise ValueError(f"calibration_data must be an .npy or .npz file that exists. Received: {path!r}")
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
+        with open(path, "rb") as file:  # NumPy leaves a file that it opened itself open when it fails
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
             arrays = {name: content[name] for name in content.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"calibration_data must be a readable file of numbers. Received: {path!r} ({error})"
         ) from error

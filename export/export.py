@@ -11,9 +11,10 @@ from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target
 from keras_se.export.formats import FORMATS, Format
 from keras_se.export.inference import InferenceModel
-from keras_se.export.onnx import DEFAULT_OPSET
+from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.pipeline import option, resolved_inputs
 from keras_se.export.tflite import CALIBRATED, IO_DTYPES
+from keras_se.layers.gated import positive_integer
 
 
 def export(
@@ -21,7 +22,7 @@ def export(
     directory: str | os.PathLike,
     formats: Sequence[str] = ("saved_model", "tflite", "onnx"),
     *,
-    quantize: str | None | Sequence[str | None] = None,
+    quantize: str | Sequence[str | None] | None = None,
     calibration_data: Any = None,
     io_dtype: str = "float32",
     batch_size: int | None = None,
@@ -73,9 +74,15 @@ def export(
     for mode in modes:
         option("quantize", mode, FORMATS["tflite"].modes)
     _check_io_dtype(io_dtype, modes, formats)
-    if "tflite" in formats and any(mode in CALIBRATED for mode in modes):  # before any file is written
+    # What a format would refuse is refused before any file is written.
+    option("opset", opset, OPSETS)
+    option("layout", layout, LAYOUTS)
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    if "tflite" in formats:
         inputs = resolved_inputs(InferenceModel(model).inputs, input_shape)
-        calibration_data = calibration_feeds(inputs, calibration_data)
+        if any(mode in CALIBRATED for mode in modes):
+            calibration_data = calibration_feeds(inputs, calibration_data)
 
     own: dict[str, Callable[[str | None], dict[str, Any]]] = {
         "saved_model": lambda mode: {"batch_size": batch_size},
@@ -89,19 +96,26 @@ def export(
         },
     }
     shared = {"optimize": optimize, "verification_data": verification_data, "overwrite": overwrite}
-    jobs = [
-        (row, Path(directory) / _file_name(model.name, mode, row), {**shared, **own[row.name](mode)})
+    jobs = planned(model.name, directory, formats, modes)
+    for _, _, path in jobs:
+        check_target(path, overwrite)
+    artifacts = []
+    for row, mode, path in jobs:
+        if on_start is not None:
+            on_start(path)
+        artifacts.append(row.convert(model, path, **shared, **own[row.name](mode)))
+    return artifacts
+
+
+def planned(
+    name: str, directory: str | os.PathLike, formats: Sequence[str], modes: Sequence[str | None]
+) -> list[tuple[Format, str | None, Path]]:
+    """The files that `export` writes, in order: format, mode, path."""
+    return [
+        (row, mode, Path(directory) / _file_name(name, mode, row))
         for row in (FORMATS[name] for name in formats)
         for mode in dict.fromkeys(mode if mode in row.modes else None for mode in modes)
     ]
-    for _, path, _ in jobs:
-        check_target(path, overwrite)
-    artifacts = []
-    for row, path, options in jobs:
-        if on_start is not None:
-            on_start(path)
-        artifacts.append(row.convert(model, path, **options))
-    return artifacts
 
 
 def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequence[str]) -> None:

@@ -38,6 +38,8 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise NotADirectoryError(f"The folder of the file must exist. Received: {str(path)!r}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists already, and is replaced only with overwrite=True (--force).")
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise FileExistsError(f"{str(path)!r} is a folder of other things than a SavedModel, and is never replaced.")
 
 
 def _place(source: Path, final: Path, overwrite: bool, staging: Path) -> None:

@@ -1,7 +1,7 @@
 """A Keras model as an exporter sees it: named, flat inputs and outputs, float32, not training."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +44,10 @@ class InferenceModel:
         sequential = isinstance(self.model, keras.Sequential)
         self._input = self.model.inputs[0] if sequential else self.model.input
         self._output = self.model.outputs[0] if sequential else self.model.output
-        names = [self.model.layers[-1].name] if sequential else _output_names(self.model, self._output)
+        names = _output_names(self.model, self._output)
         self.inputs = _tensors(_input_names(self.model, self._input), self.model.inputs)
+        taken = {tensor.name for tensor in self.inputs}  # ONNX has one name for one tensor
+        names = [f"{name}_output" if name in taken else name for name in _unique(names)]
         self.outputs = _tensors(_unique(names), self.model.outputs)
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -53,12 +55,20 @@ class InferenceModel:
         packed = keras.tree.pack_sequence_as(self._input, list(inputs))
         return keras.tree.flatten(self.model(packed, training=False))
 
-    def reference(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What Keras computes of named inputs, as arrays by output name."""
+    def reference(
+        self, feeds: Mapping[str, np.ndarray], rounded: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """What Keras computes of named inputs, as arrays by output name.
+
+        Args:
+            feeds: Arrays by input name, samples first.
+            rounded: What is done to each kernel (a weight of rank 2 or more) first. The model keeps its own.
+        """
+        compute = self if rounded is None else self._with_kernels(rounded)
         columns = [feeds[tensor.name] for tensor in self.inputs]
         parts = []
         for start in range(0, len(columns[0]), REFERENCE_BATCH):
-            outputs = self(
+            outputs = compute(
                 *(keras.ops.convert_to_tensor(column[start : start + REFERENCE_BATCH]) for column in columns)
             )
             parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
@@ -66,6 +76,21 @@ class InferenceModel:
             tensor.name: np.concatenate(column)
             for tensor, column in zip(self.outputs, zip(*parts, strict=True), strict=True)
         }
+
+    def _with_kernels(self, rounded: Callable[[np.ndarray], np.ndarray]) -> Callable[..., list[Any]]:
+        def value(variable: Any) -> Any:
+            kernel = len(variable.shape) > 1 and "float" in str(variable.dtype)
+            return rounded(keras.ops.convert_to_numpy(variable)) if kernel else variable.value
+
+        trainable = [value(variable) for variable in self.model.trainable_variables]
+        others = [value(variable) for variable in self.model.non_trainable_variables]
+
+        def compute(*inputs: Any) -> list[Any]:
+            packed = keras.tree.pack_sequence_as(self._input, list(inputs))
+            outputs, _ = self.model.stateless_call(trainable, others, packed, training=False)
+            return keras.tree.flatten(outputs)
+
+        return compute
 
     def renamed_like(self, other: "InferenceModel") -> "InferenceModel":
         """This model with the other's names: a rewrite can drop the layer that an output was named after."""
@@ -97,7 +122,7 @@ def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> d
             raise ValueError(f"{argument} must have the inputs {names}. Received: {sorted(map(str, batch))}")
         columns = [batch[name] for name in names]
     elif len(inputs) == 1:
-        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and np.ndim(batch[0]) == len(inputs[0].shape) + 1
+        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and _rank(batch[0]) == len(inputs[0].shape) + 1
         columns = [batch[0] if wrapped else batch]
     elif isinstance(batch, list | tuple) and len(batch) == len(inputs):
         columns = list(batch)
@@ -113,6 +138,13 @@ def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> d
             f"Received: {sorted(lengths)}"
         )
     return feeds
+
+
+def _rank(values: Any) -> int | None:
+    try:
+        return np.ndim(values)
+    except ValueError:  # ragged lists
+        return None
 
 
 def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
@@ -210,7 +242,7 @@ def _float32(model: keras.Model) -> keras.Model:
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
-        if layer.compute_dtype in HALF:
+        if getattr(layer, "compute_dtype", None) in HALF:  # operations of keras.ops have none
             config["dtype"] = "float32"
         return type(layer).from_config(config)
 
@@ -243,9 +275,28 @@ def _input_names(model: keras.Model, structure: Any) -> list[str]:
 
 
 def _output_names(model: keras.Model, structure: Any) -> list[str]:
-    return sorted(structure) if isinstance(structure, dict) else list(model.output_names)
+    if isinstance(structure, dict):
+        return sorted(structure)
+    if isinstance(model, keras.Sequential):
+        return [_stable_name(model.layers[-1])]
+    return [_stable_name(tensor._keras_history.operation) for tensor in model.outputs]
+
+
+def _stable_name(operation: Any) -> str:
+    """The name of a layer, without the number that Keras, which counts over the whole process, gives unnamed ones."""
+    name, _, number = operation.name.rpartition("_")
+    unnamed = number.isdigit() and name.replace("_", "") == type(operation).__name__.lower()
+    return name if unnamed else operation.name
 
 
 def _unique(names: list[str]) -> list[str]:
-    names = [re.sub(r"\W", "_", name) for name in names]
-    return [name if names.count(name) == 1 else f"{name}_{names[:i].count(name)}" for i, name in enumerate(names)]
+    """Names that every format takes: ASCII letters, digits and _, a letter first; no two the same."""
+    names = [re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in names]
+    names = [name if name[:1].isalpha() else f"tensor_{name.lstrip('_')}" for name in names]
+    found: list[str] = []
+    for i, name in enumerate(names):
+        new = name if names.count(name) == 1 else f"{name}_{names[:i].count(name)}"
+        while new in found or (new != name and new in names):
+            new += "_"
+        found.append(new)
+    return found

@@ -146,9 +146,10 @@ def _substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Lay
         try:
             nested = isinstance(layer, keras.Model)
             copy = keras.models.clone_model(layer) if nested else type(layer).from_config(layer.get_config())
-        except (NotImplementedError, TypeError) as error:
+        except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
             raise _CannotCopyError(layer.name) from error
-        copies.append((layer, copy))
+        if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
+            copies.append((layer, copy))
         return copy
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:

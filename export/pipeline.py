@@ -38,7 +38,7 @@ def write_verified(
         except (ExportError, ImportError, OSError):
             raise
         except Exception as error:  # converters and runtimes raise anything
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            reason = _reason(error)
             mode = f" {quantize}" if quantize else ""
             raise ExportError(f"{model.model.name} has no working{mode} {format} form: {reason}") from error
         assert artifact.parity is not None
@@ -48,6 +48,12 @@ def write_verified(
                 f"{artifact.parity}"
             )
     return replace(artifact, path=Path(path))  # without the runner, which has the staged file open
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # TensorFlow puts the path through the code first, and what happened last.
+    return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
 
 def verification_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarray]:

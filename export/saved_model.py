@@ -82,7 +82,10 @@ class Runner:
 
     def __init__(self, path: Path):
         tf = require("tensorflow", "tensorflow")
-        self._loaded = tf.saved_model.load(str(path))
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+        except tf.errors.OpError as error:  # damaged variables
+            raise RuntimeError(error.message) from error
         if SIGNATURE not in self._loaded.signatures:
             raise ValueError(f"it has no signature {SIGNATURE!r}")
         self._function = self._loaded.signatures[SIGNATURE]

@@ -1,6 +1,23 @@
 """Squeeze-and-excitation for Keras: the layers, the networks, and their way onto devices."""
 
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
 from keras_se.version import __version__
 
+if TYPE_CHECKING or not os.path.basename((sys.argv or [""])[0]).startswith("keras-se"):
+    # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
+    from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+
 __all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Reached in the `keras-se` command alone, which imports Keras later, when it has hidden TensorFlow's log: so
+    # `keras-se --help` is there at once, and quiet.
+    if name in __all__:
+        from keras_se import layers
+
+        return getattr(layers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

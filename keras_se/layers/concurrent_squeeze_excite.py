@@ -71,7 +71,7 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if combination not in COMBINATIONS:
+        if not isinstance(combination, str) or combination not in COMBINATIONS:
             raise ValueError(f'combination must be "max" or "add". Received: combination={combination!r}')
         self.combination = combination
         shared = {
@@ -99,8 +99,9 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
-        self.channel.build(input_shape)
-        self.spatial.build(input_shape)
+        for part in (self.channel, self.spatial):
+            if not part.built:
+                part.build(input_shape)
         self.input_spec = self.channel.input_spec
         self.built = True
 
@@ -109,6 +110,9 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
 
     def excitation(self, inputs: Any, mask: Any = None) -> Any:
         """The channel gates of `inputs`: shape (batch, channels). Those of positions: `layer.spatial.excitation`."""
+        inputs = self.channel.built_for(inputs)
+        if not self.built:
+            self.build(inputs.shape)
         return self.channel.excitation(inputs, mask)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

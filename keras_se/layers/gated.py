@@ -71,7 +71,7 @@ class GatedLayer(keras.layers.Layer):
             )
         axis = self.channel_axis(rank)
         channels = input_shape[axis]
-        if channels is None:
+        if not channels:
             raise ValueError(
                 f"{type(self).__name__} needs a known number of channels on axis {axis} ({self.data_format}). "
                 f"Received: input_shape={tuple(input_shape)}"
@@ -104,6 +104,15 @@ class GatedLayer(keras.layers.Layer):
             autocast=False,
         )
         return kernel, bias
+
+    def built_for(self, inputs: Any) -> Any:
+        """Inputs that did not come through `__call__`, as a tensor of the compute dtype; builds the layer for them."""
+        if isinstance(inputs, keras.KerasTensor):
+            raise ValueError(f"excitation() takes an array or a tensor, not a symbolic one. Received: inputs={inputs}")
+        inputs = keras.ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        return inputs
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape)

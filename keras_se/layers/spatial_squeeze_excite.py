@@ -55,11 +55,7 @@ class SpatialSqueezeExcite(GatedLayer):
 
     def excitation(self, inputs: Any) -> Any:
         """The gates of `inputs`, before they are applied: shape (batch, *spatial), in the compute dtype."""
-        if isinstance(inputs, keras.KerasTensor):
-            raise ValueError(f"excitation() takes an array or a tensor, not a symbolic one. Received: inputs={inputs}")
-        inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
-        if not self.built:
-            self.build(inputs.shape)
+        inputs = self.built_for(inputs)
         return ops.squeeze(self._gates(inputs), axis=self.channel_axis(len(inputs.shape)))
 
     def _gates(self, inputs: Any) -> Any:

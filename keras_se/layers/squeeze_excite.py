@@ -10,6 +10,8 @@ from keras import ops
 
 from keras_se.layers.gated import GatedLayer, accumulation_dtype, positive_integer, project
 
+LONGEST_SUM = 128 * 128
+
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class SqueezeExcite(GatedLayer):
@@ -118,6 +120,15 @@ class SqueezeExcite(GatedLayer):
         width = self.width(channels)
         self.reduce_kernel, self.reduce_bias = self.add_projection("reduce", channels, width)
         self.expand_kernel, self.expand_bias = self.add_projection("expand", width, channels)
+        ones = (1,) * (len(input_shape) - 2)
+        shapes = (
+            (self.squeeze, input_shape),
+            (self.activation, (None, *ones, width)),
+            (self.gate, (None, *ones, channels)),
+        )
+        for part, shape in shapes:
+            if isinstance(part, keras.layers.Layer) and not part.built:
+                part.build(shape)
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -133,11 +144,7 @@ class SqueezeExcite(GatedLayer):
         Returns:
             Tensor of shape (batch, channels), in the layer's compute dtype.
         """
-        if isinstance(inputs, keras.KerasTensor):
-            raise ValueError(f"excitation() takes an array or a tensor, not a symbolic one. Received: inputs={inputs}")
-        inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
-        if not self.built:
-            self.build(inputs.shape)
+        inputs = self.built_for(inputs)
         rank = len(inputs.shape)
         return ops.reshape(self._gates(inputs, mask), (-1, inputs.shape[self.channel_axis(rank)]))
 
@@ -162,21 +169,26 @@ class SqueezeExcite(GatedLayer):
 
     def _squeeze(self, inputs: Any, mask: Any) -> Any:
         axes = self.spatial_axes(len(inputs.shape))
+        # A sum over many float16 values overflows at 65,504: accumulate wide.
         dtype = accumulation_dtype(self.compute_dtype)
         if not isinstance(self.squeeze, str):
-            return ops.cast(_call_squeeze(self.squeeze, inputs, mask, axes), dtype)
+            return ops.cast(_call_squeeze(self.squeeze, ops.cast(inputs, dtype), mask, axes), dtype)
         if mask is not None:
             mask = ops.expand_dims(self._checked(mask, inputs), self.channel_axis(len(inputs.shape)))
         if self.squeeze == "max":
             return ops.cast(_masked_max(inputs, mask, axes), dtype)
-        # A sum over many float16 values overflows at 65,504: accumulate wide.
         return _masked_mean(ops.cast(inputs, dtype), mask, axes)
 
     def _checked(self, mask: Any, inputs: Any) -> Any:
         mask = ops.convert_to_tensor(mask, dtype="bool")
-        if len(mask.shape) != len(inputs.shape) - 1:
+        axis = self.channel_axis(len(inputs.shape))
+        sizes = (*inputs.shape[:axis], *inputs.shape[axis + 1 :])
+        fits = len(mask.shape) == len(sizes) and all(
+            None in (size, wanted) or size == wanted for size, wanted in zip(mask.shape, sizes, strict=True)
+        )
+        if not fits:
             raise ValueError(
-                f"The mask must have the shape (batch, *spatial) of the inputs, {len(inputs.shape) - 1} axes. "
+                f"The mask must have the shape (batch, *spatial) of the inputs, {tuple(sizes)}. "
                 f"Received: a mask of shape {tuple(mask.shape)} with inputs of shape {tuple(inputs.shape)}"
             )
         return mask
@@ -205,10 +217,23 @@ def _call_squeeze(squeeze: Callable[..., Any], inputs: Any, mask: Any, axes: tup
 
 def _masked_mean(x: Any, mask: Any, axes: tuple[int, ...]) -> Any:
     if mask is None:
-        return ops.mean(x, axis=axes, keepdims=True)
-    count = ops.sum(ops.cast(mask, x.dtype), axis=axes, keepdims=True)
+        return _in_steps(ops.mean, x, axes)
+    count = _in_steps(ops.sum, ops.cast(mask, x.dtype), axes)
     # Not x * mask: a masked NaN or infinity would survive that.
-    return ops.sum(ops.where(mask, x, ops.zeros_like(x)), axis=axes, keepdims=True) / ops.maximum(count, 1)
+    return _in_steps(ops.sum, ops.where(mask, x, ops.zeros_like(x)), axes) / ops.maximum(count, 1)
+
+
+def _in_steps(reduce: Callable[..., Any], x: Any, axes: tuple[int, ...]) -> Any:
+    """Reduces over `axes`: at once, or one after the other where that is over very many values.
+
+    TensorFlow sums one by one on a CPU, and float32 loses digits that way: over 512x512 values, three of its seven.
+    """
+    sizes = [x.shape[axis] for axis in axes]
+    if None not in sizes and math.prod(sizes) <= LONGEST_SUM:
+        return reduce(x, axis=axes, keepdims=True)
+    for axis in reversed(axes):
+        x = reduce(x, axis=axis, keepdims=True)
+    return x
 
 
 def _masked_max(x: Any, mask: Any, axes: tuple[int, ...]) -> Any:

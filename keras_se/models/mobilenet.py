@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import keras
@@ -124,10 +125,10 @@ def SEMobileNet(
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 3;
         [MobileNets](https://arxiv.org/abs/1704.04861), Howard et al., table 1.
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha must be greater than 0. Received: alpha={alpha!r}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be from 0 to below 1. Received: dropout={dropout!r}")
+    if not isinstance(alpha, Real) or not 0 < alpha < math.inf:
+        raise ValueError(f"alpha must be a number greater than 0. Received: alpha={alpha!r}")
+    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be a number from 0 to below 1. Received: dropout={dropout!r}")
     if stem not in STEMS:
         raise ValueError(f'stem must be "imagenet" or "small". Received: stem={stem!r}')
     depth_multiplier = positive_integer("depth_multiplier", depth_multiplier)

@@ -52,8 +52,8 @@ def network(
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     elif pooling == "max":
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
-    inputs = keras.utils.get_source_inputs(input_tensor) if input_tensor is not None else image
-    model = keras.Model(inputs, x, name=name)
+    sources = keras.utils.get_source_inputs(image)
+    model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
     if weights is not None:
         model.load_weights(weights)
     return model
@@ -80,6 +80,8 @@ def _weights_file(weights: Any) -> str | None:
 
 
 def _image(input_tensor: Any, input_shape: tuple | None, include_top: bool, min_size: int) -> Any:
+    if input_shape is not None and not isinstance(input_shape, tuple | list):
+        raise ValueError(f"input_shape must be a tuple or None. Received: input_shape={input_shape!r}")
     if input_tensor is None:
         if input_shape is None:
             size = DEFAULT_SIZE if include_top else None

@@ -1,0 +1,42 @@
+# Every target sets up what it needs in a virtual environment of the project's own: Python 3.11 and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := demo_output
+
+.PHONY: demo test test-all lint types bench clean
+
+# The main job on real data: train, export, measure. Pictures and files land in demo_output/.
+demo: $(VENV)/demo.stamp
+	@mkdir -p $(DEMO)
+	@$(BIN)/python examples/digits.py --output $(DEMO) 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
+
+# The layers and networks run on two backends; exports are TensorFlow's.
+test: $(VENV)/test.stamp
+	$(BIN)/pytest -n 2 -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not slow" tests/layers tests/models
+
+test-all: $(VENV)/test.stamp
+	$(BIN)/pytest -n 2
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 tests/layers tests/models
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Of the package as it is installed: there export/ is keras_se/export/.
+types: $(VENV)/test.stamp
+	rm -rf .cache/types
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .cache/types .
+	$(BIN)/mypy .cache/types/keras_se
+
+bench: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/run_all.py
+
+$(VENV)/%.stamp: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cache build *.egg-info $(DEMO)

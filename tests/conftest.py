@@ -1,0 +1,32 @@
+"""What every test has: quiet TensorFlow, a fixed seed, and Keras' global settings put back afterwards."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# `import helpers` and `import numpy_network` in the tests: pytest's importlib mode puts no test folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "models"))
+
+import keras
+import pytest
+
+pytest.register_assert_rewrite("helpers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Keras 3.15 converts its variables to arrays with a protocol that numpy 2.4 has deprecated.
+    message = "__array__ implementation doesn't accept a copy keyword"
+    module = r"keras\.src\.backend\."
+    config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning:{module}")
+
+
+@pytest.fixture(autouse=True)
+def keras_settings() -> Iterator[None]:
+    policy, data_format = keras.config.dtype_policy(), keras.config.image_data_format()
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format(data_format)

@@ -1,0 +1,222 @@
+"""ONNX files: what is in them."""
+
+import collections
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from keras_se.export import to_onnx
+from keras_se.export.onnx import OPSETS, remove_identity_reshapes
+
+from .networks import NETWORKS, relative_error, sample, se_resnet
+from .runtimes import run_onnx
+
+
+def graph_of(artifact):
+    model = onnx.load(artifact.path)
+    onnx.checker.check_model(model, full_check=True)
+    return model.graph
+
+
+def operations(artifact):
+    return collections.Counter(node.op_type for node in graph_of(artifact).node)
+
+
+def shape(value):
+    return [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "se_mobilenet"])
+def test_inputs_and_outputs_have_the_names_of_the_model(exported, name):
+    graph = graph_of(exported(name, "onnx"))
+    assert tuple(value.name for value in graph.input) == NETWORKS[name].inputs
+    assert tuple(value.name for value in graph.output) == NETWORKS[name].outputs
+    for value in (*graph.input, *graph.output):
+        assert shape(value)[0] == "batch"
+        assert all(isinstance(size, int) and size > 0 for size in shape(value)[1:])
+
+
+@pytest.mark.parametrize("opset", range(13, 19))
+def test_every_opset(exported, opset):
+    artifact, network = exported("se_resnet", "onnx", opset=opset), sample("se_resnet")
+    versions = {domain.domain: domain.version for domain in onnx.load(artifact.path).opset_import}
+    assert versions[""] == opset
+    assert relative_error(network.expected["predictions"], run_onnx(artifact.path, network.feeds)["predictions"]) < 1e-5
+
+
+def test_no_other_opset(tmp_path):
+    assert list(OPSETS) == [13, 14, 15, 16, 17, 18]
+    for opset in (12, 19, "17", None):
+        with pytest.raises(ValueError, match=r"opset must be one of 13.*Received: opset="):
+            to_onnx(se_resnet(), tmp_path / "a.onnx", opset=opset)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("layout", "sizes"), [("nhwc", [16, 16, 3]), ("nchw", [3, 16, 16])])
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_layout_and_batch_of_the_file(exported, layout, sizes, batch_size):
+    artifact, network = exported("se_resnet", "onnx", layout=layout, batch_size=batch_size), sample("se_resnet")
+    graph = graph_of(artifact)
+    assert shape(graph.input[0]) == [batch_size or "batch", *sizes]
+    assert shape(graph.output[0]) == [batch_size or "batch", 10]
+    image = network.feeds["image"][:3]
+    feeds = {"image": image.transpose(0, 3, 1, 2) if layout == "nchw" else image}
+    alone = run_onnx(artifact.path, feeds)["predictions"]
+    assert relative_error(network.expected["predictions"][:3], alone) < 1e-5
+
+
+def test_predict_takes_the_keras_layout_of_an_nchw_file(exported):
+    artifact, network = exported("segmentation", "onnx", layout="nchw"), sample("segmentation")
+    assert shape(graph_of(artifact).output[0]) == ["batch", 3, 16, 16]
+    assert relative_error(network.expected["classes"], artifact.predict(network.data)) < 1e-5
+    alone = run_onnx(artifact.path, {"image": network.data.transpose(0, 3, 1, 2)})["classes"]
+    assert relative_error(network.expected["classes"], alone.transpose(0, 2, 3, 1)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "transposes"),
+    [("se_resnet", "nhwc", 1), ("se_resnet", "nchw", 0), ("se_mobilenet", "nhwc", 1)],
+)
+def test_no_transpose_but_one_at_the_input(exported, name, layout, transposes):
+    graph = graph_of(exported(name, "onnx", layout=layout))
+    found = [node for node in graph.node if node.op_type == "Transpose"]
+    assert len(found) == transposes
+    assert all(node.input[0] == "image" for node in found)
+
+
+def test_an_excitation_is_a_squeeze_two_convolutions_and_a_gate(exported):
+    # What is between ReduceMean and Mul in each block, in order: no Reshape, and no Transpose.
+    kinds = [node.op_type for node in graph_of(exported("se_resnet", "onnx")).node]
+    text = " ".join(kinds)
+    squeeze = "ReduceMean" if "ReduceMean" in kinds else "GlobalAveragePool"
+    assert text.count(f"{squeeze} Conv Relu Conv Sigmoid Mul") == 2
+    assert "Reshape" not in kinds
+
+
+def test_no_batch_norm_is_left(exported):
+    for name in ("se_resnet", "nested", "grouped"):
+        assert operations(exported(name, "onnx"))["BatchNormalization"] == 0
+
+
+def test_a_grouped_convolution_is_one_convolution(exported):
+    graph = graph_of(exported("grouped", "onnx"))
+    groups = [a.i for node in graph.node if node.op_type == "Conv" for a in node.attribute if a.name == "group"]
+    assert groups.count(4) == 1
+    assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
+
+
+@pytest.mark.filterwarnings("ignore:In the future `np.object` will be defined:FutureWarning")  # Keras looks for it
+def test_keras_own_export_of_a_grouped_convolution_is_refused_by_onnxruntime(tmp_path):
+    """Why this package traces models itself. Once Keras writes a sound file, `inlined_functions` can go."""
+    network = sample("grouped")
+    network.model.export(str(tmp_path / "keras.onnx"), format="onnx", verbose=False)
+    with pytest.raises(Exception, match="StatefulPartitionedCall"):
+        onnxruntime.InferenceSession(str(tmp_path / "keras.onnx"), providers=["CPUExecutionProvider"])
+
+
+def test_wrong_layout_and_batch_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="layout must be one of 'nhwc', 'nchw'"):
+        to_onnx(se_resnet(), tmp_path / "a.onnx", layout="NCHW")
+    with pytest.raises(ValueError, match="batch_size must be a positive integer"):
+        to_onnx(se_resnet(), tmp_path / "a.onnx", batch_size=-1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_sizes_are_named(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, name="map")(image), name="unsized")
+    graph = graph_of(to_onnx(model, tmp_path / "a.onnx"))
+    assert shape(graph.input[0]) == ["batch", "image_1", "image_2", 3]
+    x = np.random.default_rng(0).standard_normal((2, 5, 9, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    assert relative_error(expected, run_onnx(tmp_path / "a.onnx", {"image": x})["map"]) < 1e-5
+
+
+def reshape_graph(input_shape, target, *, last=False, producer=False):
+    """x → [Relu] → Reshape → [Relu] → y; with `last` the Reshape makes the graph's output itself."""
+    source = "r" if producer else "x"
+    nodes = [helper.make_node("Relu", ["x"], ["r"])] if producer else []
+    nodes.append(helper.make_node("Reshape", [source, "target"], ["y" if last else "z"]))
+    if not last:
+        nodes.append(helper.make_node("Relu", ["z"], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "hand_made",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, input_shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor("target", TensorProto.INT64, [len(target)], target)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def reshapes_left(model):
+    x = np.random.default_rng(0).standard_normal((2, 4, 1, 1)).astype("float32")
+
+    def run():
+        return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+
+    before = run()
+    remove_identity_reshapes(model)
+    np.testing.assert_array_equal(run(), before)
+    return sum(node.op_type == "Reshape" for node in model.graph.node)
+
+
+@pytest.mark.parametrize("producer", [False, True])
+@pytest.mark.parametrize(
+    ("input_shape", "target"),
+    [
+        ((2, 4, 1, 1), [2, 4, 1, 1]),
+        (("n", 4, 1, 1), [-1, 4, 1, 1]),
+        (("n", 4, 1, 1), [0, 4, 1, 1]),
+        ((2, 4, "h", 1), [2, 4, -1, 1]),
+    ],
+    ids=str,
+)
+def test_a_reshape_to_the_same_shape_is_removed(input_shape, target, producer):
+    model = reshape_graph(input_shape, target, producer=producer)
+    assert reshapes_left(model) == 0
+    assert [tensor.name for tensor in model.graph.initializer] == [], "its target shape goes, too"
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "target"),
+    [
+        ((2, 4, 1, 1), [2, 1, 4, 1]),
+        ((2, 4, 1, 1), [2, 4]),
+        ((2, 4, 1, 1), [2, 2, 2, 1]),
+        (("n", 4, 1, 1), [2, 4, 1, 1]),  # the file would no longer insist on a batch of 2
+        (("n", "c", 1, 1), [-1, 4, 1, 1]),
+        (("n", "c", 1, 1), [2, -1, 1, 1]),
+    ],
+    ids=str,
+)
+def test_a_reshape_that_may_do_something_stays(input_shape, target):
+    assert reshapes_left(reshape_graph(input_shape, target)) == 1
+
+
+def test_a_reshape_that_makes_an_output_stays():
+    assert reshapes_left(reshape_graph((2, 4, 1, 1), [2, 4, 1, 1], last=True)) == 1
+
+
+def test_of_a_chain_of_reshapes_only_the_identities_go():
+    nodes = [
+        helper.make_node("Reshape", ["x", "same"], ["a"]),
+        helper.make_node("Reshape", ["a", "flat"], ["b"]),
+        helper.make_node("Reshape", ["b", "flat"], ["c"]),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    targets = {"same": [-1, 4, 1, 1], "flat": [-1, 4]}
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("n", 4, 1, 1))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ("n", 4))],
+        [helper.make_tensor(name, TensorProto.INT64, [len(dims)], dims) for name, dims in targets.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert reshapes_left(model) == 1
+    assert [node.input[1] for node in model.graph.node if node.op_type == "Reshape"] == ["flat"]

@@ -1,0 +1,282 @@
+"""Verification: a fault in the file is found, a sound file passes, and the figures are what they say."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+
+from keras_se.export import TOLERANCES, ExportError, to_onnx, to_saved_model, to_tflite, verify
+from keras_se.export import onnx as onnx_format
+from keras_se.export import saved_model as saved_model_format
+from keras_se.export import tflite as tflite_format
+from keras_se.export.verify import MARGIN, compare, rounded_kernel
+
+from .networks import sample
+from .runtimes import constants
+
+FIRST_KERNEL = (8, 3, 3, 3)  # of se_resnet: (filters, height, width, channels) in TFLite; ONNX has channels second
+
+
+def spoil(kernel):
+    """Changes one weight grossly: in floats it turns its sign and grows, in 8 bits it goes to the other end."""
+    spoilt = kernel.copy()
+    largest = np.unravel_index(np.argmax(np.abs(kernel.astype("float32"))), kernel.shape)
+    spoilt[largest] = -8 * kernel[largest] if kernel.dtype.kind == "f" else -127 * np.sign(kernel[largest])
+    assert np.sum(spoilt != kernel) == 1
+    return spoilt
+
+
+def spoilt_tflite(path):
+    content = path.read_bytes()
+    (kernel,) = [value for value in constants(path).values() if value.shape == FIRST_KERNEL]
+    assert content.count(kernel.tobytes()) == 1
+    return content.replace(kernel.tobytes(), spoil(kernel).tobytes())
+
+
+def spoil_onnx(path, target):
+    model = onnx.load(path)
+    (tensor,) = [tensor for tensor in model.graph.initializer if tuple(tensor.dims) == FIRST_KERNEL]
+    tensor.CopyFrom(onnx.numpy_helper.from_array(spoil(onnx.numpy_helper.to_array(tensor)), tensor.name))
+    onnx.save(model, target)
+
+
+def spoil_saved_model(path, target):
+    loaded = tf.saved_model.load(str(path))
+    (kernel,) = [variable for variable in loaded.model_variables if tuple(variable.shape) == (3, 3, 3, 8)]
+    kernel.assign(spoil(kernel.numpy()))
+    tf.saved_model.save(loaded, str(target), signatures=loaded.signatures)
+
+
+@pytest.mark.parametrize("mode", [None, "float16", "dynamic", "int8", "int16x8"])
+def test_one_wrong_weight_in_a_tflite_file_is_found(exported, tmp_path, mode):
+    network, sound = sample("se_resnet"), exported("se_resnet", "tflite", mode)
+    (tmp_path / "spoilt.tflite").write_bytes(spoilt_tflite(sound.path))
+    assert verify(sound.path, network.model, network.data).parity.passed
+    assert not verify(tmp_path / "spoilt.tflite", network.model, network.data).parity.passed
+
+
+@pytest.mark.parametrize(
+    ("format", "spoil_file"), [("onnx", spoil_onnx), ("saved_model", spoil_saved_model)], ids=["onnx", "saved_model"]
+)
+@pytest.mark.parametrize("data", [False, True], ids=["random inputs", "data"])
+def test_one_wrong_weight_is_found(exported, tmp_path, format, spoil_file, data):
+    network, sound = sample("se_resnet"), exported("se_resnet", format)
+    target = tmp_path / f"spoilt{sound.path.suffix}"
+    spoil_file(sound.path, target)
+    given = network.data if data else None
+    assert verify(sound.path, network.model, given).parity.passed
+    assert not verify(target, network.model, given).parity.passed
+
+
+def test_a_damaged_saved_model_cannot_be_run(exported, tmp_path):
+    target = tmp_path / "damaged"
+    spoil_saved_model(exported("se_resnet", "saved_model").path, target)
+    (weights,) = target.glob("variables/variables.data-*")
+    content = bytearray(weights.read_bytes())
+    content[:64] = bytes(64)
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match="readable by TensorFlow"):
+        verify(target, sample("se_resnet").model)
+
+
+def replaced_on_the_way(monkeypatch, format, tmp_path):
+    """Makes the format's own writer leave a spoilt file."""
+    if format == "tflite":
+        convert = tflite_format._converted
+
+        def converted(*args):
+            (tmp_path / "sound.tflite").write_bytes(convert(*args))
+            return spoilt_tflite(tmp_path / "sound.tflite")
+
+        monkeypatch.setattr(tflite_format, "_converted", converted)
+    elif format == "onnx":
+        write = onnx_format._write
+
+        def written(model, path, *args):
+            write(model, path, *args)
+            spoil_onnx(path, path)
+
+        monkeypatch.setattr(onnx_format, "_write", written)
+    else:
+        save = saved_model_format.save
+
+        def saved(model, folder, *args):
+            save(model, tmp_path / "sound", *args)
+            spoil_saved_model(tmp_path / "sound", folder)
+
+        monkeypatch.setattr(saved_model_format, "save", saved)
+
+
+@pytest.mark.parametrize(
+    ("format", "convert", "options"),
+    [
+        ("tflite", to_tflite, {}),
+        ("tflite", to_tflite, {"quantize": "int8"}),
+        ("onnx", to_onnx, {}),
+        ("saved_model", to_saved_model, {}),
+    ],
+    ids=["tflite", "int8", "onnx", "saved_model"],
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_file_that_fails_gets_no_name(tmp_path, monkeypatch, format, convert, options, exists):
+    network = sample("se_resnet")
+    replaced_on_the_way(monkeypatch, format, tmp_path)
+    if options:
+        options = {**options, "calibration_data": network.data}
+    folder = tmp_path / "target"
+    folder.mkdir()
+    target = folder / f"model{'' if format == 'saved_model' else '.' + format}"
+    if exists:
+        target.write_text("the old one")
+    with pytest.raises(ExportError, match="does not compute what the Keras model computes: error"):
+        convert(network.model, target, overwrite=True, **options)
+    assert [file.read_text() for file in folder.iterdir()] == (["the old one"] if exists else [])
+
+
+def test_the_wrong_network_is_found(exported):
+    network = sample("se_resnet")
+    # Same names and shapes, other weights: the twin of mixed_float16 has its own.
+    parity = verify(exported("se_resnet", "onnx").path, sample("mixed_float16").model, network.data).parity
+    assert not parity.passed
+
+
+def compared(expected, actual, quantize=None, **options):
+    return compare({"y": np.asarray(expected)}, {"y": np.asarray(actual)}, quantize=quantize, **options)
+
+
+def test_figures_computed_by_hand():
+    parity = compared([[3.0, 4.0], [1.0, 0.0]], [[4.0, 3.0], [1.0, 0.0]])
+    assert parity.max_abs == 1
+    assert parity.mean_abs == 0.5
+    assert parity.cosine == pytest.approx((24 / 25 + 1) / 2)
+    assert parity.top1_agreement == 0.5
+    assert parity.samples == 2
+    # Root mean square of (1, -1, 0, 0), over the standard deviation of (3, 4, 1, 0).
+    assert parity.error == pytest.approx(np.sqrt(0.5) / np.sqrt(2.5))
+    assert parity.tolerance == 1e-4
+    assert not parity.passed
+
+
+@pytest.mark.parametrize("quantize", TOLERANCES)
+def test_the_tolerance_is_where_it_says(quantize):
+    tolerance = TOLERANCES[quantize]
+    reference = np.array([[-1.0, 1.0]])  # standard deviation 1
+    assert compared(reference, reference + 0.99 * tolerance, quantize).passed
+    assert not compared(reference, reference + 1.01 * tolerance, quantize).passed
+    assert 1e-6 < tolerance < 0.2
+
+
+def test_a_network_that_amplifies_rounding_is_allowed_more():
+    reference = np.array([[-1.0, 1.0]])
+    rounded = {"y": reference + 0.06}  # what rounded kernels alone do to the network
+    parity = compared(reference, reference + 0.2, "int8", rounded=rounded)
+    assert parity.tolerance == pytest.approx(MARGIN * 0.06)
+    assert parity.passed
+    assert not compared(reference, reference + 0.25, "int8", rounded=rounded).passed
+    tame = compared(reference, reference, "int8", rounded={"y": reference + 1e-3})
+    assert tame.tolerance == TOLERANCES["int8"]
+
+
+def test_no_network_is_allowed_what_a_constant_output_has():
+    """However much a network amplifies rounding: a file whose outputs are the same for every input is broken."""
+    reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
+    parity = compared(reference, np.zeros_like(reference), "int8", rounded={"y": reference * 0.5})
+    assert parity.error == pytest.approx(1)
+    assert not parity.passed
+
+
+@pytest.mark.parametrize(("quantize", "error"), [(None, 2.0**-21), ("float16", 2.0**-11)])
+def test_kernels_are_rounded_as_floats_are(quantize, error):
+    kernel = np.random.default_rng(0).normal(0, 0.1, (3, 3, 4, 8)).astype("float32")
+    relative = np.abs(rounded_kernel(kernel, quantize) / kernel - 1)
+    assert error / 4 < relative.max() <= 2 * error
+
+
+@pytest.mark.parametrize("quantize", ["dynamic", "int8", "int16x8"])
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (8, 5), (3, 3, 8, 1)], ids=["convolution", "dense", "depthwise"])
+def test_kernels_are_rounded_to_8_bits_for_each_channel(quantize, shape):
+    scales = 10.0 ** np.arange(max(shape[-2:]) if shape[-1] == 1 else shape[-1])
+    scales = scales[:, None] if shape[-1] == 1 else scales
+    kernel = np.random.default_rng(0).uniform(-1, 1, shape) * scales
+    rounded = rounded_kernel(kernel, quantize) / scales
+    for channel in np.moveaxis(rounded.reshape(-1, scales.size), 1, 0):
+        step = np.abs(channel).max() / 127
+        np.testing.assert_allclose(channel / step, np.round(channel / step), atol=1e-5)
+    assert np.abs(rounded - kernel / scales).max() < 1 / 127
+
+
+def test_the_worst_output_counts():
+    expected = {"good": np.array([[1.0, 2.0]]), "bad": np.array([[1.0, 2.0]])}
+    parity = compare(expected, {**expected, "bad": np.array([[2.0, 1.0]])}, quantize=None)
+    assert parity.error == pytest.approx(2)
+    assert parity.cosine == pytest.approx(9 / 10)  # of (1, 2, 1, 2) and (1, 2, 2, 1)
+    assert parity.top1_agreement == 0.5
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_fails(broken):
+    parity = compared([[1.0, 2.0]], [[1.0, broken]])
+    assert not parity.passed
+    assert not compared([[0.2, 0.8]], [[0.2, broken]]).passed
+    assert not compared([[1.0, 2.0]], [[1.0, broken]], "int8", steps={"y": 0.1}).passed
+
+
+def test_all_zeros_and_constants():
+    assert compared([[0.0, 0.0]], [[0.0, 0.0]]).cosine == 1
+    parity = compared([[1.0, 2.0]], [[0.0, 0.0]])
+    assert (parity.cosine, parity.passed) == (0, False)
+    assert compared([[5.0, 5.0]], [[5.0, 5.0]]).passed
+    assert not compared([[5.0, 5.0]], [[5.0, 5.1]]).passed
+
+
+def test_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"output 'y' must have the shape \(1, 2\).*\(2, 1\)"):
+        compared([[1.0, 2.0]], [[1.0], [2.0]])
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def test_a_saturated_softmax_does_not_hide_a_broken_network():
+    logits = np.array([[40.0, 5.0, -3.0, 1.0], [-8.0, 30.0, 2.0, 4.0]])
+    broken = logits.copy()
+    broken[:, 2:] *= -1
+    expected, actual = softmax(logits), softmax(broken)
+    assert np.abs(expected - actual).max() < 1e-9, "probabilities cannot tell"
+    parity = compared(expected, actual)
+    assert (parity.cosine, parity.top1_agreement) == (pytest.approx(1), 1)
+    assert not parity.passed
+    rounded = softmax(logits.astype("float32") * np.float32(1 + 1e-6))
+    assert compared(expected, rounded).passed
+
+
+def test_one_step_of_a_quantized_output_is_forgiven():
+    reference, step = np.array([[0.1, 0.2, 0.7]]), 1 / 256
+    assert compared(reference, reference + 0.99 * step, "int8", steps={"y": step}).error == 0
+    parity = compared(reference, reference + 3 * step, "int8", steps={"y": step})
+    assert parity.error == pytest.approx(2 * step / np.std(reference))
+    assert parity.max_abs == pytest.approx(3 * step)
+
+
+def test_channels_that_the_file_cannot_tell_apart_agree():
+    assert compared([[0.4, 0.6]], [[0.5, 0.5]], "int8").top1_agreement == 1
+    assert compared([[[0.4, 0.6], [0.9, 0.1]]], [[[0.3, 0.7], [0.2, 0.8]]]).top1_agreement == 0.5
+
+
+def test_parity_prints_and_serialises():
+    parity = compared([[3.0, 4.0]], [[3.0, 4.0]])
+    assert json.loads(json.dumps(parity.to_dict())) == {
+        "max_abs": 0.0,
+        "mean_abs": 0.0,
+        "cosine": 1.0,
+        "top1_agreement": 1.0,
+        "samples": 1,
+        "error": 0.0,
+        "tolerance": 1e-4,
+        "passed": True,
+    }
+    assert str(parity).startswith("error 0.00e+00 (at most 0.0001), largest difference 0.00e+00, cosine 1.0000000")
