@@ -13,7 +13,16 @@ tflite = [*tensorflow, "ai-edge-litert>=2.0", "ai-edge-quantizer>=0.5"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"]
 export = [*tflite, *onnx]
 demo = [*export, "matplotlib>=3.9", "scikit-learn>=1.6"]
-test = [*demo, "hypothesis>=6.100", "jax>=0.5", "mypy>=1.15", "pytest>=8.3", "pytest-xdist>=3.6", "ruff>=0.11"]
+test = [
+    *demo,
+    "setuptools>=70",
+    "hypothesis>=6.100",
+    "jax>=0.5",
+    "mypy>=1.15",
+    "pytest>=8.3",
+    "pytest-xdist>=3.6",
+    "ruff>=0.11",
+]
 
 setup(
     name="keras-se",

@@ -71,9 +71,9 @@ FORMATS = {
 
 def format_of(path: Path) -> Format:
     """The format of a file or folder that exists, or a `ValueError`."""
-    for row in FORMATS.values():
-        if row.recognises(path):
-            return row
-    known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
-    problem = "no such file or folder" if not path.exists() else "not one of these"
-    raise ValueError(f"The file must be one of {known}. Received: {str(path)!r} ({problem})")
+    row = next((row for row in FORMATS.values() if path.exists() and row.recognises(path)), None)
+    if row is None:
+        known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
+        problem = "not one of these" if path.exists() else "no such file or folder"
+        raise ValueError(f"The file must be one of {known}. Received: {str(path)!r} ({problem})")
+    return row

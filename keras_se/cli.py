@@ -327,8 +327,6 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0 done, 1 the work failed, 2 the input is wrong."""
-    # A process that is asked to stop cleans up what it has not finished.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output = Output()
     try:
         return cli.main(arguments, prog_name="keras-se", obj=output, standalone_mode=False) or 0
@@ -354,4 +352,6 @@ def _fail(output: Output, message: str, status: int) -> int:
 
 
 def main() -> None:
+    # A process that is asked to stop cleans up what it has not finished.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(run())

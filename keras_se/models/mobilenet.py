@@ -74,6 +74,10 @@ def _convolutional_head(x: Any, classes: int, activation: Any, dropout: float) -
     return layers.Activation(activation, dtype=head_dtype(), name="predictions")(x)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)
+
+
 def SEMobileNet(
     input_shape: tuple | None = None,
     alpha: float = 1.0,
@@ -125,9 +129,9 @@ def SEMobileNet(
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 3;
         [MobileNets](https://arxiv.org/abs/1704.04861), Howard et al., table 1.
     """
-    if not isinstance(alpha, Real) or not 0 < alpha < math.inf:
+    if not (_is_number(alpha) and 0 < alpha < math.inf):
         raise ValueError(f"alpha must be a number greater than 0. Received: alpha={alpha!r}")
-    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+    if not (_is_number(dropout) and 0 <= dropout < 1):
         raise ValueError(f"dropout must be a number from 0 to below 1. Received: dropout={dropout!r}")
     if stem not in STEMS:
         raise ValueError(f'stem must be "imagenet" or "small". Received: stem={stem!r}')

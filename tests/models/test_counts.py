@@ -6,7 +6,9 @@ from collections.abc import Callable
 import keras
 import pytest
 
+import keras_se.models
 from keras_se import SqueezeExcite
+from keras_se.catalog import NETWORKS, Network
 from keras_se.models import SEMobileNet, SEResNet18, SEResNet34, SEResNet50, SEResNet101, SEResNet152
 
 
@@ -62,3 +64,16 @@ def test_reduction_ratios_of_the_papers_ablation(r: int, millions: float) -> Non
 def test_plain_mobilenet_of_other_widths(alpha: float, depth_multiplier: int) -> None:
     options = {"input_shape": (64, 64, 3), "alpha": alpha, "depth_multiplier": depth_multiplier, "weights": None}
     assert trainable([SEMobileNet(**options, r=None)]) == trainable([keras.applications.MobileNet(**options)])
+
+
+def test_the_catalog_lists_every_builder() -> None:
+    named = [name for name in keras_se.models.__all__ if name != "SEResNet"]
+    assert sorted(network.builder for network in NETWORKS) == sorted(named)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
+def test_the_catalog_says_what_is_built(network: Network) -> None:
+    model = getattr(keras_se.models, network.builder)()
+    assert model.input_shape == (None, network.size, network.size, 3)
+    assert trainable([model]) == network.parameters
+    assert trainable(of_se(model)) == network.se_parameters

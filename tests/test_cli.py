@@ -1,0 +1,183 @@
+"""The `keras-se` command: what it writes and prints, its exit status, and its sentence for every mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from keras_se import catalog, cli
+from keras_se.models import SEResNet
+
+BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> str:
+    model = SEResNet(
+        (1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 1), classes=3, r=2, name="small"
+    )
+    model.save(tmp_path / "small.keras")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32"))
+    return "small.keras"
+
+
+def run_json(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    """The exit status, and the one document on stdout."""
+    status = cli.run([*arguments, "--json"])
+    return status, json.loads(capfd.readouterr().out)
+
+
+def files() -> set[str]:
+    return {path.name for path in Path.cwd().iterdir()}
+
+
+def test_models_lists_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
+    status, rows = run_json(capfd, "models")
+    assert status == 0
+    assert [row["builder"] for row in rows] == [network.builder for network in catalog.NETWORKS]
+    assert rows[2]["parameters"] == 28_088_024
+    assert cli.run(["models"]) == 0
+    assert "28,088,024" in capfd.readouterr().out
+
+
+def test_export_and_verify_a_file(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    status, artifacts = run_json(
+        capfd, "export", model_file, "-q", "none", "-q", "int8", "--calibration", "images.npy", "--layout", "nchw"
+    )
+    assert status == 0
+    assert [artifact["path"] for artifact in artifacts] == [
+        "small_saved_model", "small.tflite", "small_int8.tflite", "small.onnx"
+    ]  # fmt: skip
+    for artifact in artifacts:
+        assert artifact["parity"]["passed"]
+        assert artifact["size"] > 0
+        status, found = run_json(capfd, "verify", artifact["path"], model_file, "--data", "images.npy")
+        assert (status, found["quantize"]) == (0, artifact["quantize"])
+    assert files() == {model_file, "images.npy", *(artifact["path"] for artifact in artifacts)}
+
+
+def test_a_builder_has_the_same_random_weights_each_time(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["export", *BUILD, "-f", "onnx"]) == 0
+    assert "se_mobilenet.onnx" in capfd.readouterr().out
+    assert cli.run(["verify", "se_mobilenet.onnx", *BUILD]) == 0
+    assert cli.run(["verify", "se_mobilenet.onnx", *BUILD, "--seed", "1"]) == 1
+    assert "Error: se_mobilenet.onnx does not compute what SEMobileNet computes." in capfd.readouterr().err
+
+
+def test_verify_fails_for_another_model(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    assert cli.run(["export", model_file, "-f", "tflite"]) == 0
+    other = keras.models.load_model(model_file)
+    other.get_layer("stem_conv").kernel.assign(other.get_layer("stem_conv").kernel * 1.5)
+    other.save("other.keras")
+    capfd.readouterr()
+    status, found = run_json(capfd, "verify", "small.tflite", "other.keras")
+    assert status == 1
+    assert not found["parity"]["passed"]
+
+
+def test_force_replaces_a_file(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    Path("small.tflite").write_text("old")
+    arguments = ["export", model_file, "-f", "tflite"]
+    assert cli.run(arguments) == 2
+    assert "exists already" in capfd.readouterr().err
+    assert Path("small.tflite").read_text() == "old"
+    assert cli.run([*arguments, "--force"]) == 0
+    assert Path("small.tflite").stat().st_size > 1000
+
+
+def write_mistakes() -> None:
+    Path("text.keras").write_text("not a zip file")
+    Path("text.txt").write_text("x")
+    whole = Path("small.keras").read_bytes()
+    Path("cut.keras").write_bytes(whole[: len(whole) // 2])
+    np.save("empty.npy", np.zeros((0, 8, 8, 1), "float32"))
+    Path("broken.npy").write_bytes(b"\x93NUMPY rubbish")
+    Path("a_file").write_text("x")
+
+
+MISTAKES = [
+    (["export", "SEResnet5"], r"The nearest are SEResNet50"),
+    (["export", "nothing_like_it_at_all"], r"MODEL must be a .keras file or one of the builders"),
+    (["export", "missing.keras"], r"MODEL must be a file that exists"),
+    (["export", "text.keras"], r"MODEL must be a .keras file as Model.save writes it"),
+    (["export", "text.txt"], r"MODEL must be a .keras file as Model.save writes it"),
+    (["export", "cut.keras"], r"MODEL must be a .keras file"),
+    (["export", "small.keras", "--io-dtype", "int8"], r"io_dtype must be"),
+    (["export", "small.keras", "-q", "int8", "--io-dtype", "int16"], r"io_dtype must be"),
+    (["export", "small.keras", "-q", "int8"], r"calibration_data must be given"),
+    (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
+    (["export", "small.keras", "-q", "int8", "--calibration", "broken.npy"], r"calibration_data must be a readable"),
+    (["export", "small.keras", "-q", "int8", "--calibration", "none.npy"], r"calibration_data must be .* exists"),
+    (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
+    (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
+    (["export", "small.keras", "-o", "missing"], r"The folder of the file must exist"),
+    (["export", "small.keras", "-o", "a_file"], r"The folder of the file must exist"),
+    (["export", "small.keras", "--opset", "7"], r"opset must be one of"),
+    (["export", "small.keras", "--layout", "chw"], r"layout must be one of"),
+    (["export", "small.keras", "--batch-size", "0"], r"batch_size must be a positive integer"),
+    (["export", "small.keras", "-r", "4"], r"-r goes with a builder's name"),
+    (["export", "SEMobileNet", "-r", "0"], r"r must be a positive integer"),
+    (["export", "SEMobileNet", "-r", "x"], r"-r must be made of whole numbers"),
+    (["export", "SEMobileNet", "--input-shape", "32"], r"input_shape must be"),
+    (["export", "SEMobileNet", "--input-shape", "a,b"], r"--input-shape must be made of whole numbers"),
+    (["export", "SEMobileNet", "--classes", "0"], r"classes must be a positive integer"),
+    (["export", "SEMobileNet", "--weights", "none.weights.h5"], r"weights must be a file that exists"),
+    (["export"], r"Missing argument 'MODEL'"),
+    (["export", "small.keras", "--nonsense"], r"No such option"),
+    (["nonsense"], r"No such command"),
+    (["verify", "missing.tflite", "small.keras"], r"The file must be one of"),
+    (["verify", "text.txt", "small.keras"], r"The file must be one of"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_mistake_is_one_sentence_and_status_2(
+    capfd: pytest.CaptureFixture[str], model_file: str, arguments: list[str], sentence: str
+) -> None:
+    write_mistakes()
+    before = files()
+    assert cli.run(arguments) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1
+    assert len(lines[0]) < 500  # a sentence, not a page
+    assert re.search(sentence, lines[0])
+    assert files() == before
+
+
+def test_an_error_is_a_document_with_json(capfd: pytest.CaptureFixture[str]) -> None:
+    status, document = run_json(capfd, "export", "SEMobilenet5")
+    assert status == 2
+    assert document["error"].startswith("MODEL must be")
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    script = Path(sys.executable).with_name("keras-se")
+    return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_json_and_nothing_else(model_file: str) -> None:
+    done = command("export", model_file, "-f", "tflite", "-q", "int8", "--calibration", "images.npy", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["parity"]["passed"]
+    # TensorFlow, its converter and LiteRT all write to the terminal: none of it gets through.
+    assert "tensorflow" not in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_help_does_not_start_tensorflow() -> None:
+    program = "import sys; sys.argv[0] = 'keras-se'; import keras_se.cli; print('keras' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

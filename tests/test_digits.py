@@ -1,0 +1,49 @@
+"""The digits example, shortened: what it writes, and that it finds fault with what falls short."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "digits.py"
+
+
+@pytest.fixture(scope="module")
+def digits() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("digits", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_data_is_split_without_overlap(digits: ModuleType) -> None:
+    x, y, held_x, held_y = digits.data(seed=0)
+    assert (len(x), len(held_x)) == (1437, 360)
+    assert (x.shape[1:], x.min(), x.max()) == ((8, 8, 1), 0.0, 1.0)
+    assert len(y) == len(x)
+    assert len({image.tobytes() for image in held_x} & {image.tobytes() for image in x}) == 0
+    assert min((held_y == digit).sum() for digit in range(10)) >= 34  # every class is held out
+
+
+def test_shortfalls_are_found(digits: ModuleType) -> None:
+    rows = [{"file": "a", "mode": "float32", "accuracy": 0.98}, {"file": "b", "mode": "int8", "accuracy": 0.975}]
+    assert digits.shortfalls(0.98, rows) == []
+    assert digits.shortfalls(0.99, rows) == ["a loses 1.00%, more than 0%.", "b loses 1.50%, more than 1%."]
+    assert digits.shortfalls(0.9, [])[0].startswith("Keras has 90.00% accuracy")
+
+
+def test_a_short_run_writes_everything(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, "--output", tmp_path, "--epochs", "2"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr  # 1: two epochs may be too few for the accuracy
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "digits.keras", "digits_saved_model", "digits.tflite", "digits_float16.tflite", "digits_dynamic.tflite",
+        "digits_int8.tflite", "digits_int16x8.tflite", "digits.onnx", "tradeoff.png", "gates.png",
+    }  # fmt: skip
+    assert "held-out images are right" in done.stdout

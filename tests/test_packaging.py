@@ -1,0 +1,42 @@
+"""What is installed: the wheel and the sdist hold the package, with export/ as keras_se.export, and nothing else."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = {f"keras_se/{path.relative_to(ROOT / 'keras_se')}" for path in (ROOT / "keras_se").rglob("*.py")} | {
+    f"keras_se/export/{path.name}" for path in (ROOT / "export").glob("*.py")
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
+    subprocess.run(command, check=True, capture_output=True)
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert names == MODULES | {"keras_se/py.typed"}
+
+
+def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
+    info = {name.split("/", 1)[1]: name for name in wheel.namelist() if ".dist-info/" in name}
+    assert "keras-se = keras_se.cli:main" in wheel.read(info["entry_points.txt"]).decode()
+    assert any(name.endswith("LICENSE") for name in info)
+
+
+def test_the_sdist_builds_the_same_wheel(tmp_path: Path, wheel: zipfile.ZipFile) -> None:
+    build = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=ROOT, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    assert {f"export/{path.name}" for path in (ROOT / "export").glob("*.py")} <= names
+    assert "keras_se/layers/squeeze_excite.py" in names

@@ -1,0 +1,72 @@
+"""The README: its snippets run, and its tables say what the package says."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_se.catalog import NETWORKS
+from keras_se.export import FORMATS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line for language, text in SNIPPETS if language == "bash" for line in text.splitlines()]
+
+
+def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
+    assert {language for language, _ in SNIPPETS} <= {"python", "bash", "text"}
+    assert all(line.split()[0] in ("pip", "make", "keras-se") for line in COMMANDS)
+
+
+def test_python_snippets_run(tmp_path: Path) -> None:
+    """One after the other in one process, as a reader who types them in would have it."""
+    program = "\n".join(text for language, text in SNIPPETS if language == "python")
+    assert program.count("import") >= 3
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", program], cwd=tmp_path, check=True)
+    assert (tmp_path / "model_int8.tflite").is_file()
+
+
+def test_commands_run(tmp_path: Path) -> None:
+    commands = [line for line in COMMANDS if line.startswith("keras-se")]
+    assert len(commands) >= 2
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    for line in commands:
+        done = subprocess.run(
+            shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_make_targets_and_extras_exist() -> None:
+    makefile, setup = (ROOT / "Makefile").read_text(), (ROOT / "setup.py").read_text()
+    targets = [word for line in COMMANDS if line.startswith("make") for word in line.split()[1:]]
+    targets += re.findall(r"`make ([\w-]+)`", README)
+    assert targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for extra in re.findall(r"\.\[(\w+)\]", README):
+        assert f'"{extra}": ' in setup
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
+def test_table_of_networks(network) -> None:
+    share = network.se_parameters / (network.parameters - network.se_parameters)
+    row = f"| `{network.builder}` | {network.parameters:,} | {network.se_parameters:,} | {share:.1%} |"
+    assert row in README
+
+
+@pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)
+def test_table_of_formats(row) -> None:
+    modes = ", ".join("float32" if mode is None else mode for mode in row.modes)
+    assert f"| {row.name} | `*{row.suffix}` | {row.runtime} | {modes} | {row.used_for} |" in README
+
+
+def test_links_and_pictures_exist() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
