@@ -141,9 +141,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
-)
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[" ".join(words) for words, _ in MISTAKES])
 def test_a_mistake_is_one_sentence_and_status_2(
     capfd: pytest.CaptureFixture[str], model_file: str, arguments: list[str], sentence: str
 ) -> None:
