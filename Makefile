@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo test test-all lint types bench clean
+.PHONY: demo test test-all test-lowest lint types bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
@@ -19,6 +19,12 @@ test: $(VENV)/test.stamp
 test-all: $(VENV)/test.stamp
 	$(BIN)/pytest -n 2
 	KERAS_BACKEND=jax $(BIN)/pytest -n 2 tests/layers tests/models
+
+# With the oldest versions that setup.py admits; their own warnings are no errors here.
+test-lowest:
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint tests/lowest.txt --editable '.[test]'
+	.venv-lowest/bin/pytest -n 2 -m "not slow" -o filterwarnings=default tests/layers tests/export tests/test_cli.py
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -39,4 +45,4 @@ $(VENV)/%.stamp: setup.py pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .cache build *.egg-info $(DEMO)
+	rm -rf $(VENV) .venv-lowest .cache build *.egg-info $(DEMO)

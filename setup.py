@@ -8,20 +8,21 @@ from setuptools import setup
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "keras_se/version.py").read_text()).group(1)
 
-tensorflow = ["tensorflow>=2.19"]
-tflite = [*tensorflow, "ai-edge-litert>=2.0", "ai-edge-quantizer>=0.5"]
-onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"]
+# The lower bounds are versions that the tests passed with, together: `make test-lowest` runs them.
+tensorflow = ["tensorflow>=2.20"]
+tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
+onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
-demo = [*export, "matplotlib>=3.9", "scikit-learn>=1.6"]
+demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
 test = [
     *demo,
+    "hypothesis>=6.120",
+    "jax>=0.10",
+    "mypy>=2.4",
+    "pytest>=8.3.5",
+    "pytest-xdist>=3.6.1",
+    "ruff>=0.17",
     "setuptools>=70",
-    "hypothesis>=6.100",
-    "jax>=0.5",
-    "mypy>=1.15",
-    "pytest>=8.3",
-    "pytest-xdist>=3.6",
-    "ruff>=0.11",
 ]
 
 setup(
@@ -35,7 +36,7 @@ setup(
     packages=["keras_se", "keras_se.layers", "keras_se.models", "keras_se.export"],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={"keras_se": ["py.typed"]},
-    install_requires=["click>=8.1", "keras>=3.10", "numpy>=2.0", "rich>=13.9"],
+    install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "rich>=14.0"],
     extras_require={
         "tensorflow": tensorflow,
         "tflite": tflite,

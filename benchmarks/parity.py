@@ -51,7 +51,7 @@ def row(name: str, activation: str | None, artifact: Artifact) -> tuple[Any, ...
         decimal(artifact.size),
         partitions(artifact),
         f"{parity.error:.1e}",
-        f"{parity.tolerance:g}",
+        f"{parity.tolerance:.1e}",
         f"{parity.max_abs:.1e}",
         f"{parity.cosine:.7f}",
         f"{parity.top1_agreement:.0%}",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 # What `Parity.error` may be, at least, for each mode; see `Parity.tolerance`. benchmarks/parity.py prints what it is.
-TOLERANCES = {None: 1e-4, "float16": 2e-3, "dynamic": 0.05, "int8": 0.1, "int16x8": 0.05}
+TOLERANCES = {None: 1e-4, "float16": 2e-3, "dynamic": 0.05, "int8": 0.15, "int16x8": 0.1}
 # How much more than the rounding of its kernels alone a sound file can be off: activations are rounded, too.
 MARGIN = 4.0
 # And what no file may be off, however much its network amplifies rounding: one with constant outputs is off by 1.
@@ -54,7 +54,7 @@ class Parity:
 
     def __str__(self) -> str:
         return (
-            f"error {self.error:.2e} (at most {self.tolerance:g}), largest difference {self.max_abs:.2e}, "
+            f"error {self.error:.2e} (at most {self.tolerance:.2g}), largest difference {self.max_abs:.2e}, "
             f"cosine {self.cosine:.7f}, top-1 agreement {self.top1_agreement:.1%}, over {self.samples} samples"
         )
 
@@ -96,10 +96,10 @@ def compare(
             raise ValueError(f"The output {name!r} must have the shape {array.shape}. Received: {output[name].shape}")
     pairs = {name: (array, output[name]) for name, array in reference.items()}
     differences = np.concatenate([np.abs(b - a).ravel() for a, b in pairs.values()])
-    error = max(_error(*pair, steps.get(name, 0.0)) for name, pair in pairs.items())
+    error = max(_error(*pair, steps.get(name, 0.0), name not in steps) for name, pair in pairs.items())
     tolerance = TOLERANCES[quantize]
     if rounded is not None:
-        noise = [_error(reference[name], array, 0.0) for name, array in _arrays(rounded).items()]
+        noise = [_error(reference[name], array, 0.0, name not in steps) for name, array in _arrays(rounded).items()]
         tolerance = min(max(tolerance, MARGIN * max(noise)), LARGEST_TOLERANCE)
     finite = all(np.isfinite(array).all() for array in output.values())
     return Parity(
@@ -118,8 +118,8 @@ def _arrays(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(array, "float64") for name, array in outputs.items()}
 
 
-def _error(reference: np.ndarray, output: np.ndarray, step: float) -> float:
-    if step == 0.0 and _is_probability(reference):
+def _error(reference: np.ndarray, output: np.ndarray, step: float, logarithms: bool) -> float:
+    if logarithms and _is_probability(reference):
         reference, output = (np.log(np.maximum(x, SMALLEST_PROBABILITY)) for x in (reference, output))
     difference = np.maximum(np.abs(output - reference) - step, 0.0)
     # Where all values are nearly the same, float rounding is measured against the values themselves.

@@ -271,7 +271,7 @@ def parity_table(artifacts: "Sequence[Artifact]") -> Table:
             artifact.path.name,
             decimal(artifact.size),
             f"{parity.error:.1e}",
-            f"{parity.tolerance:g}",
+            f"{parity.tolerance:.1e}",
             f"{parity.max_abs:.1e}",
             f"{parity.cosine:.7f}",
             f"{parity.top1_agreement:.1%}",
