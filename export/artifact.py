@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_se.export.formats import FORMATS, Runner, format_of
+from keras_se.export.formats import CALIBRATED, FORMATS, Runner, format_of
 from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
 from keras_se.export.verify import SAMPLES, Parity, compare, rounded_kernel
 
@@ -53,7 +53,7 @@ class Artifact:
     @property
     def size(self) -> int:
         """Bytes; of a folder, of all files in it."""
-        files = [self.path] if self.path.is_file() else [file for file in self.path.rglob("*") if file.is_file()]
+        files = [file for file in self.path.rglob("*") if file.is_file()] if self.path.is_dir() else [self.path]
         return sum(file.stat().st_size for file in files)
 
     def predict(self, batch: Any) -> Any:
@@ -84,6 +84,7 @@ class Artifact:
                 f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
                 f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
             )
+        feeds = feeds_of(runner.inputs, feeds, "data")  # the file's sizes may be fixed where the model's are not
         expected = model.reference(feeds)
         parity = compare(
             expected,
@@ -97,7 +98,7 @@ class Artifact:
             self.format,
             self.quantize,
             parity,
-            (*self.notes, *_lost_outputs(expected, runner.steps)),
+            (*self.notes, *_weak_points(expected, runner.steps)),
             model.pack_outputs,
             tuple(wanted),
             tuple(tensor.name for tensor in model.outputs),
@@ -121,13 +122,20 @@ class Artifact:
         return FORMATS[self.format].open(self.path)
 
 
-def _lost_outputs(expected: Mapping[str, np.ndarray], steps: Mapping[str, float]) -> list[str]:
-    """Notes on quantized outputs that are too coarse to tell anything, as of a softmax over very many classes."""
-    return [
-        f"The output {name} is quantized in steps of {step:.2g}, and no value of the model reached one."
+def _weak_points(expected: Mapping[str, np.ndarray], steps: Mapping[str, float]) -> list[str]:
+    """Notes on outputs that say little about the file."""
+    coarse = [
+        f"The output {name} is quantized in steps of {step:.2g}, and no value of the model reached one: nothing of it "
+        "is left, and nothing could be verified."
         for name, step in steps.items()
         if np.abs(expected[name]).max() < step
     ]
+    same = [
+        f"The output {name} was the same for all samples, to a millionth."
+        for name, values in expected.items()
+        if len(values) > 1 and np.ptp(values, axis=0).max() <= 1e-6 * max(np.abs(values).max(), 1e-30)
+    ]
+    return coarse + same
 
 
 def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES) -> Artifact:
@@ -151,5 +159,9 @@ def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int =
     inference = InferenceModel(model)
     artifact = Artifact.open(path)
     runs_on = artifact._runner.inputs  # of the file, whose sizes may be fixed where the model's are not
-    feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data)
-    return artifact.verified(inference, feeds)
+    feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data, "data")
+    verified = artifact.verified(inference, feeds)
+    if data is None and artifact.quantize in CALIBRATED:
+        note = f"Compared on random inputs: {artifact.quantize} files are right on data like their calibration data."
+        return replace(verified, notes=(*verified.notes, note))
+    return verified

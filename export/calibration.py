@@ -11,7 +11,7 @@ import numpy as np
 from keras_se.export.inference import Tensor, feeds_of
 
 
-def calibration_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarray]:
+def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data") -> dict[str, np.ndarray]:
     """Arrays by input name, samples first.
 
     Args:
@@ -21,6 +21,7 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarr
               or a mapping from input name to array;
             - the path of an `.npy` file with such an array, or of an `.npz` file with one array for each input;
             - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind. It is read to its end.
+        argument: What the data is called in errors.
 
     Raises:
         ValueError: if the data is missing, empty, unreadable, of the wrong shape, or not finite.
@@ -33,42 +34,40 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarr
             "iterable of batches. Received: None"
         )
     if isinstance(data, str | os.PathLike):
-        data = _read(data, names)
+        data = _read(data, names, argument)
     elif not isinstance(data, np.ndarray | list | tuple | Mapping) and not hasattr(data, "__array__"):
-        data = _gather(inputs, data)
-    feeds = feeds_of(inputs, data, "calibration_data")
+        data = _gather(inputs, data, argument)
+    feeds = feeds_of(inputs, data, argument)
     for name, column in feeds.items():
         if not np.isfinite(column).all():
-            raise ValueError(f"calibration_data must be finite. Received: NaN or infinity for the input {name!r}")
+            raise ValueError(f"{argument} must be finite. Received: NaN or infinity for the input {name!r}")
     return feeds
 
 
-def _read(path: str | os.PathLike, names: list[str]) -> Any:
+def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:
     path = os.fspath(path)
     if not path.endswith((".npy", ".npz")) or not os.path.isfile(path):
-        raise ValueError(f"calibration_data must be an .npy or .npz file that exists. Received: {path!r}")
+        raise ValueError(f"{argument} must be an .npy or .npz file that exists. Received: {path!r}")
     try:
         with open(path, "rb") as file:  # NumPy leaves a file that it opened itself open when it fails
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return content
             arrays = {name: content[name] for name in content.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"calibration_data must be a readable file of numbers. Received: {path!r} ({error})"
-        ) from error
+    except (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{argument} must be a readable file of numbers. Received: {path!r} ({error})") from error
     return next(iter(arrays.values())) if len(names) == len(arrays) == 1 else arrays
 
 
-def _gather(inputs: Sequence[Tensor], batches: Any) -> dict[str, np.ndarray]:
+def _gather(inputs: Sequence[Tensor], batches: Any, argument: str) -> dict[str, np.ndarray]:
     if not isinstance(batches, Iterable):
         raise ValueError(
-            "calibration_data must be an array, a list or mapping of arrays, an .npy or .npz file, or an iterable of "
+            f"{argument} must be an array, a list or mapping of arrays, an .npy or .npz file, or an iterable of "
             f"batches. Received: {type(batches).__name__}"
         )
-    feeds = [feeds_of(inputs, _numpy(batch), "calibration_data") for batch in batches]
+    feeds = [feeds_of(inputs, _numpy(batch), argument) for batch in batches]
     if not feeds:
-        raise ValueError("calibration_data must have at least one batch. Received: an iterable of none")
+        raise ValueError(f"{argument} must have at least one batch. Received: an iterable of none")
     return {tensor.name: np.concatenate([feed[tensor.name] for feed in feeds]) for tensor in inputs}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target
-from keras_se.export.formats import FORMATS, Format
+from keras_se.export.formats import CALIBRATED, FORMATS, Format
 from keras_se.export.inference import InferenceModel
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
-from keras_se.export.pipeline import option, resolved_inputs
-from keras_se.export.tflite import CALIBRATED, IO_DTYPES
+from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.tflite import IO_DTYPES
 from keras_se.layers.gated import positive_integer
 
 
@@ -64,6 +64,7 @@ def export(
             finished before it stay.
     """
     modes = (quantize,) if quantize is None or isinstance(quantize, str) else tuple(quantize)
+    formats = formats if isinstance(formats, str) else tuple(dict.fromkeys(formats))
     if isinstance(formats, str) or not formats or not modes:
         raise ValueError(
             f"formats must be a sequence of names, and quantize name a mode. Received: formats={formats!r}, "
@@ -73,15 +74,25 @@ def export(
         option("formats", name, tuple(FORMATS))
     for mode in modes:
         option("quantize", mode, FORMATS["tflite"].modes)
+    if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
+        raise ValueError(
+            f"quantize must be a mode that one of the formats has. Received: quantize={list(modes)}, "
+            f"formats={list(formats)}"
+        )
     _check_io_dtype(io_dtype, modes, formats)
+    if not Path(directory).is_dir():
+        raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
     # What a format would refuse is refused before any file is written.
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
-    if "tflite" in formats:
-        inputs = resolved_inputs(InferenceModel(model).inputs, input_shape)
-        if any(mode in CALIBRATED for mode in modes):
+    inference = InferenceModel(model)
+    if verification_data is not None:  # which may be a generator
+        verification_data = verification_feeds(inference.inputs, verification_data)
+    if "tflite" in formats or input_shape is not None:
+        inputs = resolved_inputs(inference.inputs, input_shape)
+        if "tflite" in formats and any(mode in CALIBRATED for mode in modes):
             calibration_data = calibration_feeds(inputs, calibration_data)
 
     own: dict[str, Callable[[str | None], dict[str, Any]]] = {

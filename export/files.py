@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STAGING_PREFIX = ".keras_se."
+
 
 @contextmanager
 def published(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
@@ -22,8 +24,8 @@ def published(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path
     final = Path(path)
     check_target(final, overwrite)
     try:
-        staging = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
-    except OSError as error:
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=final.parent))
+    except PermissionError as error:
         raise PermissionError(f"The folder of the file must be writable. Received: {str(final)!r} ({error})") from error
     try:
         yield staging / final.name
@@ -45,9 +47,15 @@ def check_target(path: Path, overwrite: bool) -> None:
 def _place(source: Path, final: Path, overwrite: bool, staging: Path) -> None:
     if source.is_dir() or final.is_dir():
         # A folder cannot be swapped for another in one step: the old one steps aside first.
-        if overwrite and final.exists():
-            os.rename(final, staging / "replaced")
-        os.rename(source, final)
+        aside = staging / "replaced"
+        try:
+            if overwrite and final.exists():
+                os.rename(final, aside)
+            os.rename(source, final)
+        except BaseException:  # a signal, too: the old one comes back
+            if aside.exists() and not final.exists():
+                os.rename(aside, final)
+            raise
     elif overwrite:
         os.replace(source, final)
     else:

@@ -69,6 +69,10 @@ FORMATS = {
 }
 
 
+# The modes that learn ranges from calibration data.
+CALIBRATED = ("int8", "int16x8")
+
+
 def format_of(path: Path) -> Format:
     """The format of a file or folder that exists, or a `ValueError`."""
     row = next((row for row in FORMATS.values() if path.exists() and row.recognises(path)), None)

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.errors import require
+from keras_se.export.errors import ExportError, require
 
-HALF = ("float16", "bfloat16")
+CONVERTED = ("float16", "bfloat16", "float64")
 # Random samples have this size where the model's is unknown.
 UNKNOWN_SIZE = 32
 REFERENCE_BATCH = 8
+COPY_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class InferenceModel:
     """A functional or Sequential model with flat inputs and outputs that have names fit for files.
 
     Args:
-        model: The Keras model. One that computes in half precision is copied to float32: devices that have half
-            precision choose it themselves.
+        model: The Keras model. One that computes in another precision is copied to float32: devices that have half
+            precision choose it themselves, and few have float64.
 
     Attributes:
         model: The model that is exported, and that files are compared with.
@@ -236,19 +237,60 @@ def _check(model: Any) -> None:
 
 
 def _float32(model: keras.Model) -> keras.Model:
-    """The model itself, or a copy in float32 if any of its layers computes in half precision."""
-    if not any(layer.compute_dtype in HALF for layer in _layers(model)):
+    """The model itself, or a copy in float32 if any part of it computes in half precision or in float64."""
+    dtypes = [layer.compute_dtype for layer in _layers(model) if isinstance(layer, keras.layers.Layer)]
+    if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
         return model
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        if getattr(layer, "compute_dtype", None) in HALF:  # operations of keras.ops have none
-            config["dtype"] = "float32"
-        return type(layer).from_config(config)
+        return type(layer).from_config(_float32_config(layer.get_config()))
 
-    copy = rebuilt(model, clone)
-    copy.set_weights(model.get_weights())
+    try:
+        copy = rebuilt(model, clone)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            "A model that does not compute in float32 must be made of layers that can be copied. "
+            f"Received: {model.name!r} ({str(error).strip().splitlines()[0]})"
+        ) from error
+    copy_weights(model, copy)
+    _check_copy(model, copy)
     return copy
+
+
+def _float32_config(config: Any) -> Any:
+    """A layer's configuration with every dtype in it, also of layers inside, as float32."""
+    if isinstance(config, list | tuple):
+        return type(config)(_float32_config(value) for value in config)
+    if not isinstance(config, dict):
+        return config
+    result = {key: _float32_config(value) for key, value in config.items()}
+    dtype = config.get("dtype")
+    name = dtype["config"].get("name") if isinstance(dtype, dict) and "config" in dtype else dtype
+    if isinstance(name, str) and name.removeprefix("mixed_") in CONVERTED:
+        result["dtype"] = "float32"
+    return result
+
+
+def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
+    """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
+    copy.set_weights(source.get_weights())
+    for layer in (copy, *(_layers(copy) if isinstance(copy, keras.Model) else ())):
+        if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
+            layer.finalize_state()
+
+
+def _check_copy(model: keras.Model, copy: keras.Model) -> None:
+    # Files are compared with the copy: it has to be right itself, to what half precision can tell.
+    tensors = _tensors([str(i) for i in range(len(model.inputs))], model.inputs)
+    batch = [keras.ops.convert_to_tensor(column) for column in random_feeds(tensors, 2).values()]
+    results = []
+    for candidate in (model, copy):
+        structure = candidate.inputs[0] if isinstance(candidate, keras.Sequential) else candidate.input
+        outputs = keras.tree.flatten(candidate(keras.tree.pack_sequence_as(structure, batch), training=False))
+        results.append([keras.ops.convert_to_numpy(keras.ops.cast(output, "float64")) for output in outputs])
+    for expected, actual in zip(*results, strict=True):
+        if np.abs(actual - expected).max() > COPY_TOLERANCE * max(np.abs(expected).max(), 1e-6):
+            raise ExportError(f"{model.name} cannot be exported: its copy in float32 computes something else.")
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -265,7 +307,7 @@ def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
 
 
 def _input_names(model: keras.Model, structure: Any) -> list[str]:
-    if isinstance(structure, dict):
+    if isinstance(structure, dict) and len(structure) == len(model.inputs):
         return _unique(sorted(structure))
     names = [tensor.name for tensor in model.inputs]
     # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
@@ -275,7 +317,7 @@ def _input_names(model: keras.Model, structure: Any) -> list[str]:
 
 
 def _output_names(model: keras.Model, structure: Any) -> list[str]:
-    if isinstance(structure, dict):
+    if isinstance(structure, dict) and len(structure) == len(model.outputs):
         return sorted(structure)
     if isinstance(model, keras.Sequential):
         return [_stable_name(model.layers[-1])]

@@ -87,6 +87,7 @@ def _write(model: InferenceModel, path: Path, opset: int, layout: str, batch_siz
         inputs_as_nchw=_images(model.inputs) if nchw else None,
         outputs_as_nchw=_images(model.outputs) if nchw else None,
     )
+    _hold_constants(graph, function)
     if optimize:
         remove_identity_reshapes(graph)
     _name_sizes(graph)
@@ -94,6 +95,15 @@ def _write(model: InferenceModel, path: Path, opset: int, layout: str, batch_siz
     onnx.helper.set_model_props(graph, {LAYOUT_KEY: layout})
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
+
+
+def _hold_constants(model: Any, function: Any) -> None:
+    """Makes constants of the tensors that the traced function holds; tf2onnx makes inputs of them."""
+    onnx = require("onnx", "onnx")
+    held = {inner.name: outer for outer, inner in function.graph.captures if outer.dtype.name != "resource"}
+    for value in [value for value in model.graph.input if value.name in held]:
+        model.graph.input.remove(value)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(held[value.name].numpy(), value.name))
 
 
 def remove_identity_reshapes(model: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.inference import InferenceModel
-from keras_se.layers import SqueezeExcite
+from keras_se.export.inference import InferenceModel, copy_weights
+from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
 
 # The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -46,7 +46,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     Exact: the new weights are computed in float64. Returns the model itself if there is nothing to fold.
     """
     pairs = {conv.name: (conv, norm) for conv, norm in _convolutions_with_norm(model)}
-    nested = [(layer, fold_batch_norm(layer)) for layer in model.layers if isinstance(layer, keras.Model)]
+    nested = [(layer, fold_batch_norm(layer)) for layer in model.layers if _has_graph(layer)]
     replacements: dict[str, keras.layers.Layer] = {layer.name: new for layer, new in nested if new is not layer}
     if not pairs and not replacements:
         return model
@@ -73,24 +73,33 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
     """
     replacements: dict[str, keras.layers.Layer] = {}
     frozen: list[str] = []
-    for nested in (layer for layer in _called_once(model) if isinstance(layer, keras.Model)):
+    for nested in (layer for layer in _called_once(model) if _has_graph(layer)):
         inner = list(_values(model, list(_calls(nested)[0].input_tensors), columns))
         new, names = freeze_constant_gates(nested, [np.concatenate(column) for column in zip(*inner, strict=True)])
         if names:
             replacements[nested.name] = new
             frozen += names
     constants = _constant_gates(model, columns)
-    scales = {name: _Scale(layer.data_format, name=name) for name, (layer, _) in constants.items()}
+    scales = {name: _with_constant_gates(layer) for name, (layer, _) in constants.items()}
     if not replacements and not scales:
         return model, []
     result = _substituted(model, {**replacements, **scales}, dropped=set())
-    for name, (_, gates) in constants.items():
-        scales[name].set_weights([gates])
+    for name, (layer, gates) in constants.items():
+        if isinstance(layer, ConcurrentSqueezeExcite):
+            scales[name].channel.set_weights([gates])
+            copy_weights(layer.spatial, scales[name].spatial)
+        else:
+            scales[name].set_weights([gates])
     return result, frozen + list(scales)
 
 
-def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[str, tuple[SqueezeExcite, np.ndarray]]:
-    blocks = [layer for layer in _called_once(model) if isinstance(layer, SqueezeExcite)]
+def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[str, tuple[Any, np.ndarray]]:
+    # An SE layer that gets a mask has two inputs: its gates need not be constant for other masks.
+    blocks = [
+        layer
+        for layer in _called_once(model)
+        if isinstance(layer, SqueezeExcite | ConcurrentSqueezeExcite) and not isinstance(layer.input, list | tuple)
+    ]
     if not blocks:
         return {}
     lowest: list[Any] = [np.inf] * len(blocks)
@@ -105,6 +114,20 @@ def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[s
         for layer, low, high in zip(blocks, lowest, highest, strict=True)
         if np.max(high - low) < CONSTANT_GATE
     }
+
+
+def _with_constant_gates(layer: Any) -> Any:
+    """A layer to take the place of an SE layer, whose channel gates are weights."""
+    if not isinstance(layer, ConcurrentSqueezeExcite):
+        return _Scale(layer.data_format, name=layer.name)
+    copy = type(layer).from_config(layer.get_config())
+    del copy.channel
+    copy.channel = _Scale(layer.channel.data_format, name="channel")
+    return copy
+
+
+def _has_graph(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
 def _values(model: keras.Model, tensors: list[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
@@ -144,7 +167,7 @@ def _substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Lay
         if layer.name in replacements:
             return replacements[layer.name]
         try:
-            nested = isinstance(layer, keras.Model)
+            nested = _has_graph(layer)
             copy = keras.models.clone_model(layer) if nested else type(layer).from_config(layer.get_config())
         except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
             raise _CannotCopyError(layer.name) from error
@@ -161,7 +184,7 @@ def _substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Lay
     result = keras.models.clone_model(functional, clone_function=clone, call_function=call)
     for layer, copy in copies:
         if layer.name not in dropped:
-            copy.set_weights(layer.get_weights())
+            copy_weights(layer, copy)
     return result
 
 
@@ -169,7 +192,7 @@ def _convolutions_with_norm(model: keras.Model) -> list[tuple[Any, Any]]:
     return [
         (conv, norm)
         for norm in model.layers
-        if isinstance(norm, keras.layers.BatchNormalization) and (conv := _convolution_before(norm, model)) is not None
+        if type(norm) is keras.layers.BatchNormalization and (conv := _convolution_before(norm, model)) is not None
     ]
 
 
@@ -179,7 +202,8 @@ def _convolution_before(norm: Any, model: keras.Model) -> Any:
         return None
     conv = calls[0].input_tensors[0]._keras_history.operation
     foldable = (
-        isinstance(conv, CONVOLUTIONS + DEPTHWISE)
+        type(conv) in CONVOLUTIONS + DEPTHWISE  # a subclass may compute something that is not linear in the kernel
+        and not getattr(conv, "lora_enabled", False)
         and conv in model.layers
         and conv.data_format == "channels_last"
         and norm.axis in (-1, len(norm.input.shape) - 1)

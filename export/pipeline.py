@@ -47,7 +47,7 @@ def write_verified(
                 f"The {format} file of {model.model.name} does not compute what the Keras model computes: "
                 f"{artifact.parity}"
             )
-    return replace(artifact, path=Path(path))  # without the runner, which has the staged file open
+    return replace(artifact, path=Path(path).absolute())  # without the runner, which has the staged file open
 
 
 def _reason(error: Exception) -> str:
@@ -60,7 +60,7 @@ def verification_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndar
     """The samples that a file is verified on: the first ones of `data`, or random ones."""
     if data is None:
         return random_feeds(inputs, SAMPLES)
-    return {name: column[:SAMPLES] for name, column in calibration_feeds(inputs, data).items()}
+    return {name: column[:SAMPLES] for name, column in calibration_feeds(inputs, data, "verification_data").items()}
 
 
 def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import require
-from keras_se.export.formats import FORMATS
+from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.optimize import optimized
@@ -30,7 +30,6 @@ IO_DTYPES = {
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
 }
-CALIBRATED = ("int8", "int16x8")
 
 
 def to_tflite(

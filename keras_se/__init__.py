@@ -1,12 +1,12 @@
 """Squeeze-and-excitation for Keras: the layers, the networks, and their way onto devices."""
 
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_se.version import __version__
 
-if TYPE_CHECKING or not os.path.basename((sys.argv or [""])[0]).startswith("keras-se"):
+if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-se-script"):
     # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 

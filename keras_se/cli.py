@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -78,15 +79,15 @@ def model_options(command: Any) -> Any:
     return command
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+# `run` reads it before anything else, so that a wrong command line is a document, too.
+json_option = click.option("--json", is_flag=True, expose_value=False, help="Print one JSON document and nothing else.")
 
 
 @cli.command()
 @json_option
 @click.pass_obj
-def models(output: Output, as_json: bool) -> None:
+def models(output: Output) -> None:
     """List the networks that have a builder."""
-    output.as_json = as_json
     table = Table(title="Networks (1000 classes, r = 16)")
     for header in ("builder", "input", "parameters", "of which SE", "reference"):
         table.add_column(header, justify="right" if header in ("parameters", "of which SE") else "left")
@@ -132,11 +133,14 @@ def export(
     verification: str | None,
     no_optimize: bool,
     force: bool,
-    as_json: bool,
     **build: Any,
 ) -> None:
-    """Export MODEL, and verify each file in its own runtime."""
-    output.as_json = as_json
+    """Export MODEL, and verify each file in its own runtime.
+
+    Files are named after the model: NAME_saved_model, NAME.tflite, NAME_int8.tflite, NAME.onnx. `error` is how far a
+    file's outputs are from Keras', relative to their spread, and `allowed` what it may be: several times what
+    rounding the weights alone does to this network.
+    """
     with quiet(output):
         from keras_se.export import FORMATS
         from keras_se.export import export as export_all
@@ -189,11 +193,9 @@ def verify(
     model: str,
     data: str | None,
     samples: int,
-    as_json: bool,
     **build: Any,
 ) -> None:
     """Compare FILE, in its own runtime, with MODEL. Exit status 1 if it computes something else."""
-    output.as_json = as_json
     with quiet(output):
         from keras_se.export import verify as verify_file
 
@@ -201,9 +203,9 @@ def verify(
             bar.add_task(f"verifying {Path(file).name}", total=None)
             network, _ = load(model, build)
             artifact = verify_file(file, network, data, samples)
-    output.show(artifact.to_dict(), parity_table([artifact]))
+    output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
     if artifact.parity is None or not artifact.parity.passed:
-        output.stderr.print(f"Error: {file} does not compute what {model} computes.", markup=False, highlight=False)
+        _print_error(output, f"{file} does not compute what {model} computes.")
         context.exit(FAILED)
 
 
@@ -242,7 +244,8 @@ def _read_keras_file(path: str) -> "keras.Model":
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # what is wrong inside a file raises anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        # Keras names the cause last, after the configuration that it found it in.
+        reason = str(error).split("Exception encountered: ")[-1].split(". ")[0].strip()[:200] or type(error).__name__
         raise ValueError(f"MODEL must be a .keras file that Keras can load. Received: {path!r} ({reason})") from error
 
 
@@ -260,8 +263,8 @@ def _integer(option: str, text: str) -> int:
 
 
 def parity_table(artifacts: "Sequence[Artifact]") -> Table:
-    table = Table()
-    for header in ("file", "size", "error", "allowed", "max diff", "cosine", "top-1", "verified"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in ("file", "size", "error", "allowed", "cosine", "top-1", "verified"):
         table.add_column(header, justify="left" if header == "file" else "right", overflow="fold")
     for artifact in artifacts:
         parity = artifact.parity
@@ -272,10 +275,9 @@ def parity_table(artifacts: "Sequence[Artifact]") -> Table:
             decimal(artifact.size),
             f"{parity.error:.1e}",
             f"{parity.tolerance:.1e}",
-            f"{parity.max_abs:.1e}",
             f"{parity.cosine:.7f}",
             f"{parity.top1_agreement:.1%}",
-            "yes" if parity.passed else "NO",
+            ("yes" if parity.conclusive else "inconclusive") if parity.passed else "NO",
         )
     return table
 
@@ -304,7 +306,7 @@ def quiet(output: Output) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, _expected_errors()):
+            if not _is_expected(error):
                 log.seek(0)
                 os.write(saved[2], log.read())
             raise
@@ -319,17 +321,22 @@ def quiet(output: Output) -> Iterator[None]:
             output.stdout.file, output.stderr.file = consoles
 
 
-def _expected_errors() -> tuple[type[BaseException], ...]:
-    from keras_se.export import ExportError
-
-    return (ExportError, ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit)
+def _is_expected(error: BaseException) -> bool:
+    """Whether an error is one that the package raises on purpose, and a sentence."""
+    # By name: `keras_se.export` itself may be what cannot be imported.
+    named = any(kind.__name__ == "ExportError" for kind in type(error).__mro__)
+    return named or isinstance(error, (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0 done, 1 the work failed, 2 the input is wrong."""
     output = Output()
+    output.as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         return cli.main(arguments, prog_name="keras-se", obj=output, standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.stderr.print(error.format_message(), markup=False, highlight=False)
+        return WRONG_INPUT
     except click.ClickException as error:
         return _fail(output, error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
@@ -337,18 +344,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         status = FAILED if isinstance(error, OSError) and error.errno in WORK_ERRNOS else WRONG_INPUT
         return _fail(output, str(error), status)
+    except ModuleNotFoundError as error:
+        return _fail(output, f"{error}. Install what exports need with: pip install 'keras-se[export]'", FAILED)
     except (RuntimeError, ImportError) as error:
-        if isinstance(error, _expected_errors()):
+        if _is_expected(error):
             return _fail(output, str(error), FAILED)
         raise
 
 
 def _fail(output: Output, message: str, status: int) -> int:
     sentence = " ".join(message.split())
-    output.stderr.print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    _print_error(output, sentence)
     if output.as_json:
         print(json.dumps({"error": sentence}))
     return status
+
+
+def _print_error(output: Output, sentence: str) -> None:
+    output.stderr.print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

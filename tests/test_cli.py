@@ -56,10 +56,11 @@ def test_export_and_verify_a_file(capfd: pytest.CaptureFixture[str], model_file:
         capfd, "export", model_file, "-q", "none", "-q", "int8", "--calibration", "images.npy", "--layout", "nchw"
     )
     assert status == 0
-    assert [artifact["path"] for artifact in artifacts] == [
+    assert [Path(artifact["path"]).name for artifact in artifacts] == [
         "small_saved_model", "small.tflite", "small_int8.tflite", "small.onnx"
     ]  # fmt: skip
     for artifact in artifacts:
+        artifact["path"] = Path(artifact["path"]).name
         assert artifact["parity"]["passed"]
         assert artifact["size"] > 0
         status, found = run_json(capfd, "verify", artifact["path"], model_file, "--data", "images.npy")
@@ -121,8 +122,9 @@ MISTAKES = [
     (["export", "small.keras", "-q", "int8", "--calibration", "none.npy"], r"calibration_data must be .* exists"),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
-    (["export", "small.keras", "-o", "missing"], r"The folder of the file must exist"),
-    (["export", "small.keras", "-o", "a_file"], r"The folder of the file must exist"),
+    (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
+    (["export", "small.keras", "-o", "a_file"], r"directory must be a folder that exists"),
+    (["export", "small.keras", "-f", "onnx", "-q", "int8"], r"quantize must be a mode that one of the formats has"),
     (["export", "small.keras", "--opset", "7"], r"opset must be one of"),
     (["export", "small.keras", "--layout", "chw"], r"layout must be one of"),
     (["export", "small.keras", "--batch-size", "0"], r"batch_size must be a positive integer"),

@@ -1,7 +1,7 @@
 """Where SE goes in a network, and what it is called there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,20 +18,23 @@ class Excite:
     Args:
         make: Returns the layer for a stage, or `None` for none.
         placement: The one place that gets it.
+        used: The layers that have a place.
     """
 
     make: Callable[[int], keras.layers.Layer | None]
     placement: str
+    used: list[keras.layers.Layer] = field(default_factory=list)
 
     def __call__(self, place: str, x: Any, *, stage: int, block: int) -> Any:
         layer = self.make(stage) if place == self.placement else None
         if layer is None:
             return x
-        if not isinstance(layer, keras.layers.Layer) or layer.built:
+        if not isinstance(layer, keras.layers.Layer) or any(layer is other for other in self.used):
             raise ValueError(
                 "se must return a new keras.layers.Layer, or None, each time it is called with a stage. "
                 f"Received: {layer!r} for stage {stage}"
             )
+        self.used.append(layer)
         layer.name = f"stage{stage}_block{block}_se"
         return layer(x)
 

@@ -86,7 +86,10 @@ BAD = {
     "no mode": ({"quantize": ()}, "quantize name a mode"),
     "io_dtype of no mode": ({"io_dtype": "int8"}, "io_dtype must be"),
     "io_dtype of another mode": ({"io_dtype": "int16", "quantize": "int8"}, "io_dtype must be"),
-    "io_dtype without TFLite": ({"io_dtype": "int8", "quantize": "int8", "formats": ("onnx",)}, "io_dtype must be"),
+    "io_dtype without TFLite": (
+        {"io_dtype": "int8", "quantize": "int8", "formats": ("onnx",)},
+        "quantize must be a mode",
+    ),
     "no calibration": ({"quantize": (None, "int8")}, "calibration_data must be given"),
     "bad calibration": (
         {"quantize": "int8", "calibration_data": np.zeros((2, 2))},

@@ -234,3 +234,28 @@ def test_an_export_that_is_killed_leaves_no_file(tmp_path, format, written):
 def moment_has_come(folder: Path, written: bool) -> bool:
     staging = [path for path in folder.iterdir() if path.name.startswith(".")]
     return bool(staging) and (not written or any(staging[0].iterdir()))
+
+
+def replace(target: Path) -> None:
+    with published(target, overwrite=True) as staged:
+        staged.mkdir()
+        (staged / "saved_model.pb").write_text("new")
+
+
+@pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
+def test_a_folder_comes_back_if_its_replacement_cannot_be_placed(tmp_path, monkeypatch, error):
+    target = tmp_path / "model"
+    (target / "variables").mkdir(parents=True)
+    (target / "saved_model.pb").write_text("old")
+    rename = os.rename
+
+    def second_fails(source, destination):
+        if os.path.basename(source) == "model" and os.path.dirname(source) != str(tmp_path):
+            raise error
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(type(error)):
+        replace(target)
+    assert (target / "saved_model.pb").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

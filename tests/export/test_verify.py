@@ -278,5 +278,6 @@ def test_parity_prints_and_serialises():
         "error": 0.0,
         "tolerance": 1e-4,
         "passed": True,
+        "conclusive": True,
     }
     assert str(parity).startswith("error 0.00e+00 (at most 0.0001), largest difference 0.00e+00, cosine 1.0000000")
