@@ -367,4 +367,17 @@ def _print_error(output: Output, sentence: str) -> None:
 def main() -> None:
     # A process that is asked to stop cleans up what it has not finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.exit(run())
+    interrupts = []
+
+    def interrupt(*_: Any) -> None:
+        interrupts.append(True)
+        raise KeyboardInterrupt
+
+    # Interrupted while it is imported, TensorFlow raises anything else instead.
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        status = run()
+    except Exception:
+        if not interrupts:
+            raise
+    sys.exit(128 + signal.SIGINT if interrupts else status)

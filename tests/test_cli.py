@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,17 @@ def test_help_does_not_start_tensorflow() -> None:
     program = "import sys; sys.argv[0] = 'keras-se'; import keras_se.cli; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
+def test_an_interrupt_leaves_no_file(model_file: str, seconds: float) -> None:
+    """Also while TensorFlow is being imported, which does not take interrupts well."""
+    script = Path(sys.executable).with_name("keras-se")
+    process = subprocess.Popen(
+        [script, "export", model_file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 128 + signal.SIGINT
+    assert files() <= {model_file, "images.npy", "small_saved_model"}  # that one can be finished, and whole

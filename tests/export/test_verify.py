@@ -155,7 +155,7 @@ def test_figures_computed_by_hand():
     assert parity.samples == 2
     # Root mean square of (1, -1, 0, 0), over the standard deviation of (3, 4, 1, 0).
     assert parity.error == pytest.approx(np.sqrt(0.5) / np.sqrt(2.5))
-    assert parity.tolerance == 1e-4
+    assert parity.tolerance == 1e-3
     assert not parity.passed
 
 
@@ -187,7 +187,7 @@ def test_no_network_is_allowed_what_a_constant_output_has():
     assert not parity.passed
 
 
-@pytest.mark.parametrize(("quantize", "error"), [(None, 2.0**-21), ("float16", 2.0**-11)])
+@pytest.mark.parametrize(("quantize", "error"), [(None, 2.0**-19), ("float16", 2.0**-11)])
 def test_kernels_are_rounded_as_floats_are(quantize, error):
     kernel = np.random.default_rng(0).normal(0, 0.1, (3, 3, 4, 8)).astype("float32")
     relative = np.abs(rounded_kernel(kernel, quantize) / kernel - 1)
@@ -276,8 +276,8 @@ def test_parity_prints_and_serialises():
         "top1_agreement": 1.0,
         "samples": 1,
         "error": 0.0,
-        "tolerance": 1e-4,
+        "tolerance": 1e-3,
         "passed": True,
         "conclusive": True,
     }
-    assert str(parity).startswith("error 0.00e+00 (at most 0.0001), largest difference 0.00e+00, cosine 1.0000000")
+    assert str(parity).startswith("error 0.00e+00 (at most 0.001), largest difference 0.00e+00, cosine 1.0000000")
