@@ -70,3 +70,7 @@ def test_table_of_formats(row) -> None:
 def test_links_and_pictures_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).is_file(), target
+
+
+def test_nothing_is_left_to_be_filled_in() -> None:
+    assert "<!--" not in README
