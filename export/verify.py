@@ -15,7 +15,7 @@ LARGEST_TOLERANCES = {None: 1e-2, "float16": 0.3, "dynamic": 0.75, "int8": 0.75,
 # How small the part of the outputs that depends on the input may be to be judged by itself, relative to the outputs.
 LEAST_VARYING = 0.1
 # And how small the spread of the outputs may be, relative to the largest, before it is float rounding that is seen.
-LEAST_SPREAD = 5e-3
+LEAST_SPREAD = 1e-3
 
 SAMPLES = 8
 # Probabilities below this are the same to every runtime: some flush what is smaller to zero.
