@@ -1,5 +1,6 @@
 """Squeeze-and-excitation for Keras: the layers, the networks, and their way onto devices."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +9,18 @@ from keras_se.version import __version__
 
 if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-se-script"):
     # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
+    from keras_se.complexity import complexity
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
-__all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "__version__"]
+__all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "__version__", "complexity"]
 
 
 def __getattr__(name: str) -> Any:
     # Reached in the `keras-se` command alone, which imports Keras later, when it has hidden TensorFlow's log: so
     # `keras-se --help` is there at once, and quiet.
     if name in __all__:
-        from keras_se import layers
-
-        return getattr(layers, name)
+        module = importlib.import_module("keras_se.complexity" if name == "complexity" else "keras_se.layers")
+        # Kept here: importing keras_se/complexity.py leaves the module under the function's name.
+        globals()[name] = getattr(module, name)
+        return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -57,8 +57,9 @@ def test_make_targets_and_extras_exist() -> None:
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
 def test_table_of_networks(network) -> None:
     share = network.se_parameters / (network.parameters - network.se_parameters)
-    row = f"| `{network.builder}` | {network.parameters:,} | {network.se_parameters:,} | {share:.1%} |"
-    assert row in README
+    size, gmacs = f"{network.size}x{network.size}", f"{network.macs / 1e9:.3f}"
+    parameters = f"{network.parameters:,} | {network.se_parameters:,} | {share:.1%}"
+    assert f"| `{network.builder}` | {size} | {parameters} | {gmacs} |" in README
 
 
 @pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)

@@ -1,7 +1,8 @@
 """Squeeze-and-excitation layers for Keras 3, on any backend."""
 
+from keras_se.layers.channel_shuffle import ChannelShuffle
 from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
-__all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite"]
+__all__ = ["ChannelShuffle", "ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite"]

@@ -1,6 +1,70 @@
 """Networks with squeeze-and-excitation, as functional Keras models."""
 
+from keras_se.models.densenet import SEDenseNet, SEDenseNet121, SEDenseNet169, SEDenseNet201, SEDenseNet264
+from keras_se.models.inception import SEBNInception, SEInceptionV3
+from keras_se.models.inception_resnet import SEInceptionResNetV2
 from keras_se.models.mobilenet import SEMobileNet
-from keras_se.models.resnet import SEResNet, SEResNet18, SEResNet34, SEResNet50, SEResNet101, SEResNet152
+from keras_se.models.mobilenet_v2 import SEMobileNetV2
+from keras_se.models.mobilenet_v3 import SEMobileNetV3, SEMobileNetV3Large, SEMobileNetV3Small
+from keras_se.models.preact_resnet import SEWRN16_8, SEPreActResNet, SEResNet164
+from keras_se.models.pyramid import feature_pyramid
+from keras_se.models.resnet import (
+    SEResNet,
+    SEResNet18,
+    SEResNet20,
+    SEResNet32,
+    SEResNet34,
+    SEResNet44,
+    SEResNet50,
+    SEResNet56,
+    SEResNet101,
+    SEResNet110,
+    SEResNet152,
+    SEResNeXt50,
+    SEResNeXt101,
+)
+from keras_se.models.senet import SENet, SENet154
+from keras_se.models.shufflenet import SEShuffleNet
+from keras_se.models.vgg import SEVGG, SEVGG16, SEVGG19
 
-__all__ = ["SEMobileNet", "SEResNet", "SEResNet18", "SEResNet34", "SEResNet50", "SEResNet101", "SEResNet152"]
+# Builders of any depth or width; the others are the networks that papers name.
+FAMILIES = ("SEDenseNet", "SEMobileNetV3", "SENet", "SEPreActResNet", "SEResNet", "SEVGG")
+
+__all__ = [
+    "SEVGG",
+    "SEVGG16",
+    "SEVGG19",
+    "SEWRN16_8",
+    "SEBNInception",
+    "SEDenseNet",
+    "SEDenseNet121",
+    "SEDenseNet169",
+    "SEDenseNet201",
+    "SEDenseNet264",
+    "SEInceptionResNetV2",
+    "SEInceptionV3",
+    "SEMobileNet",
+    "SEMobileNetV2",
+    "SEMobileNetV3",
+    "SEMobileNetV3Large",
+    "SEMobileNetV3Small",
+    "SENet",
+    "SENet154",
+    "SEPreActResNet",
+    "SEResNeXt50",
+    "SEResNeXt101",
+    "SEResNet",
+    "SEResNet18",
+    "SEResNet20",
+    "SEResNet32",
+    "SEResNet34",
+    "SEResNet44",
+    "SEResNet50",
+    "SEResNet56",
+    "SEResNet101",
+    "SEResNet110",
+    "SEResNet152",
+    "SEResNet164",
+    "SEShuffleNet",
+    "feature_pyramid",
+]

@@ -1,5 +1,6 @@
 """The convolutions, poolings and names that every network here is made of."""
 
+import math
 from typing import Any
 
 import keras
@@ -13,22 +14,35 @@ def channel_axis() -> int:
     return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
-def conv(
-    x: Any, filters: int, kernel: int, stride: int = 1, *, groups: int = 1, use_bias: bool = False, name: str
-) -> Any:
-    """A convolution with symmetric padding `kernel // 2` on each side, as PyTorch and Caffe networks have it.
+def channels(x: Any) -> int:
+    return x.shape[channel_axis()]
 
-    Keras' `padding="same"` pads only at the end where a stride of 2 meets an even size, so there the padding is
-    a layer of its own, `<name>_pad`.
+
+def conv(
+    x: Any,
+    filters: int,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    *,
+    padding: str = "symmetric",
+    groups: int = 1,
+    use_bias: bool = False,
+    name: str,
+) -> Any:
+    """A convolution.
+
+    Its padding is `"symmetric"` (`kernel // 2` on each side, as PyTorch and Caffe networks have it) or, as in Keras,
+    `"same"` or `"valid"`. Keras' `"same"` pads only at the end where a stride of 2 meets an even size, so there
+    symmetric padding is a layer of its own, `<name>_pad`.
     """
-    pad = stride > 1 and kernel > 1
-    if pad:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    if padding == "symmetric" and stride > 1 and kernel != 1:
+        x = layers.ZeroPadding2D(_half(kernel), name=f"{name}_pad")(x)
+        padding = "valid"
     return layers.Conv2D(
         filters,
         kernel,
         strides=stride,
-        padding="valid" if pad else "same",
+        padding="same" if padding == "symmetric" else padding,
         groups=groups,
         use_bias=use_bias,
         kernel_initializer="he_normal",
@@ -36,17 +50,68 @@ def conv(
     )(x)
 
 
-def batch_norm(x: Any, *, epsilon: float = 1e-5, name: str) -> Any:
-    return layers.BatchNormalization(axis=channel_axis(), momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, name=name)(x)
+def depthwise(
+    x: Any, kernel: int, stride: int = 1, *, padding: str = "same", depth_multiplier: int = 1, name: str
+) -> Any:
+    """A depthwise convolution, with a padding of `conv` or `"end"`: one row and one column, below and to the right."""
+    if padding in ("symmetric", "end") and stride > 1:
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)) if padding == "end" else kernel // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    return layers.DepthwiseConv2D(
+        kernel,
+        strides=stride,
+        padding="valid" if padding == "valid" else "same",
+        depth_multiplier=depth_multiplier,
+        use_bias=False,
+        # He's initialisation for kernel² inputs: Keras' own counts the inputs of all channels, and the signal dies out.
+        depthwise_initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2) / kernel),
+        name=name,
+    )(x)
+
+
+def batch_norm(x: Any, *, epsilon: float = 1e-5, scale: bool = True, name: str) -> Any:
+    return layers.BatchNormalization(
+        axis=channel_axis(), momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, scale=scale, name=name
+    )(x)
+
+
+def bn_act(x: Any, activation: str | None = "relu", *, name: str, **norm: Any) -> Any:
+    """Layers `<name>_bn` and, with an activation, `<name>_<activation>`; a relu6 is called `<name>_relu`, too."""
+    x = batch_norm(x, name=f"{name}_bn", **norm)
+    if activation is None:
+        return x
+    return layers.Activation(activation, name=f"{name}_{activation.removesuffix('6')}")(x)
 
 
 def conv_bn(
-    x: Any, filters: int, kernel: int, stride: int = 1, *, activation: str | None = "relu", name: str, **options: Any
+    x: Any,
+    filters: int,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    *,
+    activation: str | None = "relu",
+    epsilon: float = 1e-5,
+    scale: bool = True,
+    name: str,
+    **options: Any,
 ) -> Any:
     """Layers `<name>`, `<name>_bn` and, with an activation, `<name>_<activation>`."""
     x = conv(x, filters, kernel, stride, name=name, **options)
-    x = batch_norm(x, name=f"{name}_bn")
-    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+    return bn_act(x, activation, epsilon=epsilon, scale=scale, name=name)
+
+
+def depthwise_bn(
+    x: Any,
+    kernel: int,
+    stride: int = 1,
+    *,
+    activation: str | None = "relu",
+    epsilon: float = 1e-5,
+    name: str,
+    **options: Any,
+) -> Any:
+    """Layers `<name>`, `<name>_bn` and, with an activation, `<name>_<activation>`."""
+    return bn_act(depthwise(x, kernel, stride, name=name, **options), activation, epsilon=epsilon, name=name)
 
 
 def max_pool_ceil(x: Any, *, name: str) -> Any:
@@ -58,3 +123,27 @@ def max_pool_ceil(x: Any, *, name: str) -> Any:
     if parities != {1}:  # unknown or mixed sizes: a padded row or column of zeros changes no maximum
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
     return layers.MaxPooling2D(3, strides=2, name=name)(x)
+
+
+def max_pool_padded(x: Any, *, name: str) -> Any:
+    """Max-pooling 3/2 with a padding of 1 on each side, as in PyTorch, of values that are not negative."""
+    return layers.MaxPooling2D(3, strides=2, name=name)(layers.ZeroPadding2D(1, name=f"{name}_pad")(x))
+
+
+def concat(parts: list[Any], *, name: str) -> Any:
+    return layers.Concatenate(axis=channel_axis(), name=name)(parts)
+
+
+def scaled(filters: float, factor: float) -> int:
+    """`filters` times a width multiplier, at least 1."""
+    return max(1, math.floor(filters * factor))
+
+
+def divisible(filters: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, but not less than 90 % of `filters`: the rule of the MobileNets."""
+    nearest = max(divisor, math.floor(filters + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * filters else nearest
+
+
+def _half(kernel: int | tuple[int, int]) -> int | tuple[int, int]:
+    return kernel // 2 if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2)

@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import keras
@@ -11,11 +12,11 @@ from keras import layers
 from keras_se.layers.gated import accumulation_dtype, positive_integer
 from keras_se.models.blocks import channel_axis
 
-DEFAULT_SIZE = 224
+Head = Callable[[Any, int, Any], Any]
 
 
 def network(
-    features: Callable[[Any], Any],
+    body: Callable[[Any], tuple[Any, Head]],
     *,
     include_top: bool,
     weights: str | os.PathLike | None,
@@ -25,17 +26,17 @@ def network(
     classes: int,
     classifier_activation: Any,
     name: str,
+    size: int,
     min_size: int,
-    head: Callable[[Any, int, Any], Any] | None = None,
 ) -> keras.Model:
-    """Input → `features` → head, as one functional model.
+    """Input → body → head, as one functional model.
 
     Args:
-        features: Builds the network's body: image tensor → feature map.
+        body: Image tensor → feature map, and the head that fits it: (feature map, classes, activation) → output.
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
             `keras.applications`; `weights` is `None` (random) or the path of a Keras `.weights.h5` file.
-        min_size: The smallest height and width that the network takes.
-        head: Builds the classifier of (feature map, classes, activation); `dense_head` by default.
+        size: Height and width of the image by default.
+        min_size: The smallest that the network takes.
 
     Raises:
         ValueError: for an argument out of its range.
@@ -44,10 +45,10 @@ def network(
         raise ValueError(f'pooling must be None, "avg" or "max". Received: pooling={pooling!r}')
     classes = positive_integer("classes", classes)
     weights = _weights_file(weights)
-    image = _image(input_tensor, input_shape, include_top, min_size)
-    x = features(image)
+    image = _image(input_tensor, input_shape, size if include_top else None, min_size)
+    x, head = body(image)
     if include_top:
-        x = (head or dense_head)(x, classes, classifier_activation)
+        x = head(x, classes, classifier_activation)
     elif pooling == "avg":
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     elif pooling == "max":
@@ -59,9 +60,29 @@ def network(
     return model
 
 
-def dense_head(x: Any, classes: int, activation: Any) -> Any:
+def dense_head(x: Any, classes: int, activation: Any, *, dropout: float = 0.0) -> Any:
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
     return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
+
+
+def convolutional_head(
+    x: Any, classes: int, activation: Any, *, dropout: float, hidden: Callable[[Any], Any] = lambda x: x
+) -> Any:
+    """The head of MobileNets in `keras.applications`: the classifier is a 1x1 convolution.
+
+    Args:
+        x: Feature map.
+        classes, activation: Of the classifier.
+        dropout: Its rate.
+        hidden: What comes between the pooling and the classifier, (batch, 1, 1, channels) → the same.
+    """
+    x = hidden(layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x))
+    x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv2D(classes, 1, dtype=head_dtype(), name="logits")(x)
+    x = layers.Reshape((classes,), dtype=head_dtype(), name="flatten")(x)
+    return layers.Activation(activation, dtype=head_dtype(), name="predictions")(x)
 
 
 def head_dtype() -> str:
@@ -79,12 +100,11 @@ def _weights_file(weights: Any) -> str | None:
     return os.fspath(weights)
 
 
-def _image(input_tensor: Any, input_shape: tuple | None, include_top: bool, min_size: int) -> Any:
+def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_size: int) -> Any:
     if input_shape is not None and not isinstance(input_shape, tuple | list):
         raise ValueError(f"input_shape must be a tuple or None. Received: input_shape={input_shape!r}")
     if input_tensor is None:
         if input_shape is None:
-            size = DEFAULT_SIZE if include_top else None
             input_shape = (3, size, size) if channel_axis() == 1 else (size, size, 3)
         _check_image_shape("input_shape", tuple(input_shape), min_size)
         return keras.Input(input_shape, name="image")
@@ -112,6 +132,45 @@ def _check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
     )
 
 
-def scaled(filters: int, factor: float) -> int:
-    """`filters` times a width multiplier, at least 1."""
-    return max(1, math.floor(filters * factor))
+def positive_number(name: str, value: Any) -> float:
+    """Returns `value`, or raises a `ValueError` that names the argument."""
+    if not (_is_number(value) and 0 < value < math.inf):
+        raise ValueError(f"{name} must be a number greater than 0. Received: {name}={value!r}")
+    return float(value)
+
+
+def rate(name: str, value: Any) -> float:
+    """Returns `value`, a share from 0 to below 1, or raises a `ValueError` that names the argument."""
+    if not (_is_number(value) and 0 <= value < 1):
+        raise ValueError(f"{name} must be a number from 0 to below 1. Received: {name}={value!r}")
+    return float(value)
+
+
+def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(stage, depth, filters) of each stage, from 1 on; or a `ValueError`."""
+    if not depths or len(depths) != len(filters):
+        raise ValueError(
+            "depths and filters must have a number for every stage. "
+            f"Received: depths={tuple(depths)}, filters={tuple(filters)}"
+        )
+    counted = [
+        (positive_integer("depths", d), positive_integer("filters", f)) for d, f in zip(depths, filters, strict=True)
+    ]
+    return [(stage, depth, width) for stage, (depth, width) in enumerate(counted, start=1)]
+
+
+def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+    """Returns `value`, one of a few, or raises a `ValueError` that names the argument."""
+    choices = list(allowed)
+    if value not in choices:
+        wanted = " or ".join(", ".join(map(_quoted, part)) for part in (choices[:-1], choices[-1:]) if part)
+        raise ValueError(f"{name} must be {wanted}. Received: {name}={value!r}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _quoted(choice: Any) -> str:
+    return f'"{choice}"' if isinstance(choice, str) else str(choice)

@@ -1,106 +1,59 @@
-"""SE-ResNet: residual networks with squeeze-and-excitation in every block."""
+"""SE-ResNet and SE-ResNeXt: residual networks with squeeze-and-excitation in every block."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-from keras import layers
+from keras_se.layers.gated import positive_integer
+from keras_se.models.builder import APPLICATIONS, builder, variant
+from keras_se.models.excite import Excite
+from keras_se.models.network import Head, dense_head, one_of
+from keras_se.models.residual import (
+    BASIC,
+    BOTTLENECK,
+    FILTERS,
+    SHORTCUTS,
+    Branch,
+    smallest,
+    stages,
+    stem_of,
+    unit,
+)
 
-from keras_se.models.blocks import conv_bn, max_pool_ceil
-from keras_se.models.excite import Excite, excite
-from keras_se.models.network import network
-
-SE = Callable[[int], keras.layers.Layer | None]
-
-# Blocks of each stage, and their kind.
-VARIANTS: dict[int, tuple[tuple[int, ...], str]] = {
-    18: ((2, 2, 2, 2), "basic"),
-    34: ((3, 4, 6, 3), "basic"),
-    50: ((3, 4, 6, 3), "bottleneck"),
-    101: ((3, 4, 23, 3), "bottleneck"),
-    152: ((3, 8, 36, 3), "bottleneck"),
-}
-FILTERS = (64, 128, 256, 512)
-
-
-def _imagenet_stem(x: Any, filters: int) -> Any:
-    return max_pool_ceil(conv_bn(x, filters, 7, 2, name="stem_conv"), name="stem_pool")
+BRANCHES = {"basic": BASIC, "bottleneck": BOTTLENECK}
 
 
-def _small_stem(x: Any, filters: int) -> Any:
-    return conv_bn(x, filters, 3, name="stem_conv")
+def _branch(block: str, width: int, groups: int, stride_in: str, branch_relu: bool) -> Branch:
+    branch = replace(BRANCHES[one_of("block", block, ("bottleneck", "basic"))], relu=branch_relu)
+    width, groups = positive_integer("width", width), positive_integer("groups", groups)
+    kernel = {"1x1": 1, "3x3": 3}[one_of("stride_in", stride_in, ("1x1", "3x3"))]
+    if block == "bottleneck":
+        return replace(branch, widths=(width, width, 4), groups=groups, strided=branch.kernels.index(kernel))
+    if (width, groups) != (1, 1):
+        raise ValueError(
+            f"width and groups must be 1 with basic blocks. Received: width={width}, groups={groups}, block={block!r}"
+        )
+    return branch  # its first convolution is a 3x3, and has the stride
 
 
-# A stem, and the smallest image that four stages leave a pixel of.
-STEMS = {"imagenet": (_imagenet_stem, 32), "small": (_small_stem, 8)}
-
-
-def _basic(x: Any, filters: int, stride: int, se: Callable[[str, Any], Any], name: str) -> Any:
-    x = se("3x3", conv_bn(x, filters, 3, stride, name=f"{name}_conv1"))
-    return conv_bn(x, filters, 3, activation=None, name=f"{name}_conv2")
-
-
-def _bottleneck(x: Any, filters: int, stride: int, se: Callable[[str, Any], Any], name: str) -> Any:
-    x = conv_bn(x, filters, 1, stride, name=f"{name}_conv1")
-    x = se("3x3", conv_bn(x, filters, 3, name=f"{name}_conv2"))
-    return conv_bn(x, 4 * filters, 1, activation=None, name=f"{name}_conv3")
-
-
-# A residual branch, and how many times its filters it returns.
-BLOCKS = {"basic": (_basic, 1), "bottleneck": (_bottleneck, 4)}
-
-
-def _residual(
-    x: Any, kind: str, filters: int, stride: int, project: bool, se: Callable[[str, Any], Any], name: str
-) -> Any:
-    """One residual unit: relu(branch(x) + shortcut(x)). Figure 5 of the paper has the placements of SE."""
-    branch, expansion = BLOCKS[kind]
-    y = branch(se("pre", x), filters, stride, se, name)
-    y = se("standard", y)
-    if project:
-        x = conv_bn(x, expansion * filters, 1, stride, activation=None, name=f"{name}_shortcut")
-    y = layers.Add(name=f"{name}_add")([y, se("identity", x)])
-    return se("post", layers.Activation("relu", name=f"{name}_relu")(y))
-
-
-def _features(image: Any, depths: Sequence[int], filters: Sequence[int], kind: str, stem: str, se: Excite) -> Any:
-    x = STEMS[stem][0](image, filters[0])
-    for stage, (depth, width) in enumerate(zip(depths, filters, strict=True), start=1):
-        for block in range(1, depth + 1):
-            first = block == 1
-            x = _residual(
-                x,
-                kind,
-                width,
-                stride=2 if first and stage > 1 else 1,
-                project=first and (stage > 1 or BLOCKS[kind][1] > 1),
-                se=partial(se, stage=stage, block=block),
-                name=f"stage{stage}_block{block}",
-            )
-    return x
-
-
+@builder("se_resnet", positional=("depths", *APPLICATIONS), min_size=smallest)
 def SEResNet(
-    depths: Sequence[int],
-    include_top: bool = True,
-    weights: str | os.PathLike | None = None,
-    input_tensor: Any = None,
-    input_shape: tuple | None = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "se_resnet",
+    image: Any,
+    se: Excite,
     *,
+    depths: Sequence[int],
     block: str = "bottleneck",
     filters: Sequence[int] = FILTERS,
+    width: int = 1,
+    groups: int = 1,
+    stride_in: str = "1x1",
     stem: str = "imagenet",
-    r: int | None = 16,
-    se: SE | None = None,
-    placement: str = "standard",
-) -> keras.Model:
-    """An SE-ResNet of any depth and width; `SEResNet50` and its siblings are rows of a table that call it.
+    pool: str = "ceil",
+    shortcut: str = "projection",
+    branch_relu: bool = False,
+) -> tuple[Any, Head]:
+    """An SE-ResNet or SE-ResNeXt of any depth and width; `SEResNet50` and its siblings are rows of a table.
 
     Layers are named after their place: `stem_conv`, `stage3_block2_conv1`, `stage3_block2_se`,
     `stage3_block2_relu`, `predictions`.
@@ -112,20 +65,28 @@ def SEResNet(
     >>> model.get_layer("stage2_block1_se").r
     16
 
+    The form of torchvision and timm ("v1.5") has `stride_in="3x3", pool="padded"`; ResNet-D has
+    `stem="deep", shortcut="average"` besides.
+
     Args:
         depths: The number of blocks in each stage. Every stage after the first halves the image.
-        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
-            `keras.applications`. `weights` is `None` (random) or the path of a `.weights.h5` file of this network.
-            `input_shape` is (height, width, channels), 224x224x3 by default with the top, of unknown size without.
-        block: `"bottleneck"` (1x1, 3x3, 1x1; the first strides) or `"basic"` (3x3, 3x3).
-        filters: The width of each stage's 3x3 convolutions.
-        stem: `"imagenet"`, a 7x7 convolution and a pooling, a quarter of the size (images from 32x32 up), or
-            `"small"`, a 3x3 convolution at full size (CIFAR and such, from 8x8 up).
-        r: The reduction ratio, or `None` for the plain network.
-        se: A callable, stage (1, 2, …) → a new layer or `None`, for any other excitation. It wins over `r`.
-        placement: `"standard"` (before the addition), `"pre"` (before the branch), `"post"` (after the addition
-            and its ReLU), `"identity"` (on the shortcut) or `"3x3"` (inside the branch, after the first 3x3
-            convolution's ReLU).
+        {arguments}
+            `"standard"` is before the addition, `"pre"` before the branch, `"post"` after the addition and its
+            ReLU, `"identity"` on the shortcut, and `"3x3"` inside the branch, after the first 3x3's ReLU.
+        block: `"bottleneck"` (1x1, 3x3, 1x1) or `"basic"` (3x3, 3x3).
+        filters: The width of each stage: of the 3x3 convolutions of a ResNet, and a quarter of a bottleneck's output.
+        width: The first two convolutions of a bottleneck, in multiples of `filters`; 2 in ResNeXt (32x4d).
+        groups: Of the 3x3 in a bottleneck; 32 in ResNeXt.
+        stride_in: Which convolution of a bottleneck strides: `"1x1"`, the first, as in the authors' SE-ResNets, or
+            `"3x3"`, as in their SE-ResNeXts.
+        stem: `"imagenet"`, a 7x7 convolution and a pooling, a quarter of the size (images from 32x32 up);
+            `"deep"`, three 3x3 in place of the 7x7; or `"small"`, one 3x3 at full size (from 8x8 up).
+        pool: The stem's max-pooling: `"ceil"`, without padding in ceil mode, as in Caffe; or `"padded"`, by 1 on
+            each side, as in PyTorch.
+        shortcut: Where the shape changes: `"projection"`, a 1x1 convolution; `"average"`, an average pooling and a
+            1x1 convolution (ResNet-D); or `"zeros"`, without weights (option A of He et al., for CIFAR).
+        branch_relu: Whether the branch ends in a ReLU, before SE: so it is in the SE-ResNet-18 and -34 that timm
+            calls legacy.
 
     Returns:
         A functional `keras.Model`.
@@ -135,76 +96,43 @@ def SEResNet(
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 1 and figure 5; the
-        authors' released networks, which put the stride of a bottleneck into its first convolution.
+        authors' released networks. [Aggregated Residual Transformations](https://arxiv.org/abs/1611.05431), Xie
+        et al. [Bag of Tricks](https://arxiv.org/abs/1812.01187), He et al., figure 2 (ResNet-D).
     """
-    if stem not in STEMS:
-        raise ValueError(f'stem must be "imagenet" or "small". Received: stem={stem!r}')
-    if block not in BLOCKS:
-        raise ValueError(f'block must be "bottleneck" or "basic". Received: block={block!r}')
-    if not depths or len(depths) != len(filters):
-        raise ValueError(
-            f"depths and filters must have a number for every stage. Received: depths={depths}, filters={filters}"
-        )
-    placed = excite(r, se, placement)
-    return network(
-        lambda image: _features(image, depths, filters, block, stem, placed),
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-        min_size=STEMS[stem][1],
-    )
+    branch = _branch(block, width, groups, stride_in, branch_relu)
+    shortcut_of = SHORTCUTS[one_of("shortcut", shortcut, SHORTCUTS)]
+    x = stem_of(image, stem, filters[0] if filters else 1, pool)
+    return stages(x, depths, filters, se, partial(unit, branch=branch, shortcut=shortcut_of)), dense_head
 
 
-def _named(depth: int) -> Callable[..., keras.Model]:
-    depths, block = VARIANTS[depth]
-
-    def builder(
-        include_top: bool = True,
-        weights: str | os.PathLike | None = None,
-        input_tensor: Any = None,
-        input_shape: tuple | None = None,
-        pooling: str | None = None,
-        classes: int = 1000,
-        classifier_activation: Any = "softmax",
-        name: str = f"se_resnet{depth}",
-        *,
-        r: int | None = 16,
-        se: SE | None = None,
-        placement: str = "standard",
-        stem: str = "imagenet",
-    ) -> keras.Model:
-        return SEResNet(
-            depths,
-            include_top,
-            weights,
-            input_tensor,
-            input_shape,
-            pooling,
-            classes,
-            classifier_activation,
-            name,
-            block=block,
-            stem=stem,
-            r=r,
-            se=se,
-            placement=placement,
-        )
-
-    builder.__name__ = builder.__qualname__ = f"SEResNet{depth}"
-    builder.__doc__ = f"""SE-ResNet-{depth}: {block} blocks, {"-".join(map(str, depths))}.
-
-    The arguments are those of `SEResNet`, without `depths`, `block` and `filters`.
-    """
-    return builder
+def _imagenet(depth: int, depths: tuple[int, ...], block: str) -> Any:
+    doc = f"SE-ResNet-{depth}: {block} blocks, {'-'.join(map(str, depths))}."
+    return variant(SEResNet, f"SEResNet{depth}", doc, {"name": f"se_resnet{depth}"}, depths=depths, block=block)
 
 
-SEResNet18 = _named(18)
-SEResNet34 = _named(34)
-SEResNet50 = _named(50)
-SEResNet101 = _named(101)
-SEResNet152 = _named(152)
+def _resnext(depth: int, depths: tuple[int, ...]) -> Any:
+    doc = f"SE-ResNeXt-{depth} (32x4d): bottlenecks with a 3x3 of 32 groups, {'-'.join(map(str, depths))}."
+    fixed = {"depths": depths, "block": "bottleneck", "width": 2, "groups": 32, "stride_in": "3x3"}
+    return variant(SEResNet, f"SEResNeXt{depth}", doc, {"name": f"se_resnext{depth}"}, **fixed)
+
+
+def _cifar(depth: int) -> Any:
+    blocks = (depth - 2) // 6
+    doc = f"SE-ResNet-{depth} for CIFAR: basic blocks of 16, 32 and 64 filters, {blocks} each; shortcuts of zeros."
+    fixed = {"depths": (blocks,) * 3, "block": "basic", "filters": (16, 32, 64), "stem": "small", "shortcut": "zeros"}
+    settings = {"name": f"se_resnet{depth}", "size": 32, "classes": 10}
+    return variant(SEResNet, f"SEResNet{depth}", doc, settings, **fixed)
+
+
+SEResNet18 = _imagenet(18, (2, 2, 2, 2), "basic")
+SEResNet34 = _imagenet(34, (3, 4, 6, 3), "basic")
+SEResNet50 = _imagenet(50, (3, 4, 6, 3), "bottleneck")
+SEResNet101 = _imagenet(101, (3, 4, 23, 3), "bottleneck")
+SEResNet152 = _imagenet(152, (3, 8, 36, 3), "bottleneck")
+SEResNeXt50 = _resnext(50, (3, 4, 6, 3))
+SEResNeXt101 = _resnext(101, (3, 4, 23, 3))
+SEResNet20 = _cifar(20)
+SEResNet32 = _cifar(32)
+SEResNet44 = _cifar(44)
+SEResNet56 = _cifar(56)
+SEResNet110 = _cifar(110)

@@ -12,18 +12,20 @@ from helpers import array
 
 from keras_se import models
 
-# A builder with whatever makes it small. All take images of 32x32, and tell three classes apart.
+IMAGE = (32, 32, 3)
+# A builder with whatever makes it small. All tell three classes apart.
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    name: getattr(models, name) for name in models.__all__ if name != "feature_pyramid"
+} | {
     "SEResNet": partial(models.SEResNet, (1, 1), filters=(4, 8)),
-    "SEResNet18": models.SEResNet18,
-    "SEResNet34": models.SEResNet34,
-    "SEResNet50": models.SEResNet50,
-    "SEResNet101": models.SEResNet101,
-    "SEResNet152": models.SEResNet152,
+    "SENet": partial(models.SENet, (1, 1), filters=(4, 8), groups=2),
+    "SEPreActResNet": partial(models.SEPreActResNet, (1, 1), filters=(4, 8)),
+    "SEVGG": partial(models.SEVGG, (1, 1), filters=(4, 8), hidden=8),
+    "SEDenseNet": partial(models.SEDenseNet, (2, 2), growth=4),
+    "SEMobileNetV3": partial(models.SEMobileNetV3, "small", alpha=0.25),
     "SEMobileNet": partial(models.SEMobileNet, alpha=0.25),
 }
-SLOW = {"SEResNet34", "SEResNet50", "SEResNet101", "SEResNet152"}
-
+SLOW = set(BUILDERS) - set(models.FAMILIES) - {"SEMobileNet", "SEResNet18"}
 every_builder = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUILDERS]
 )

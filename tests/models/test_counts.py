@@ -1,4 +1,4 @@
-"""Trainable parameters, to the last one: those of the released networks and of the paper's table."""
+"""Parameters, to the last one: those of the released networks, of keras.applications and of the paper's tables."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,8 @@ from collections.abc import Callable
 import keras
 import pytest
 
-import keras_se.models
-from keras_se import SqueezeExcite
+from keras_se import SqueezeExcite, complexity, models
 from keras_se.catalog import NETWORKS, Network
-from keras_se.models import SEMobileNet, SEResNet18, SEResNet34, SEResNet50, SEResNet101, SEResNet152
 
 
 def trainable(layers: list[keras.layers.Layer]) -> int:
@@ -23,13 +21,17 @@ def of_se(model: keras.Model) -> list[keras.layers.Layer]:
 @pytest.mark.parametrize(
     ("builder", "total", "share"),
     [
-        (SEResNet50, 28_088_024, 2_530_992),
-        (SEResNet101, 49_326_872, 4_777_712),
-        (SEResNet152, 66_821_848, 6_629_040),
-        (SEMobileNet, 4_718_044, 4_718_044 - 4_231_976),
+        (models.SEResNet50, 28_088_024, 2_530_992),
+        (models.SEResNet101, 49_326_872, 4_777_712),
+        (models.SEResNet152, 66_821_848, 6_629_040),
+        (models.SEResNeXt50, 27_559_896, 2_530_992),
+        (models.SEResNeXt101, 48_955_416, 4_777_712),
+        (models.SENet154, 115_088_984, 6_629_040),
+        (models.SEBNInception, 11_931_622, 646_398),
+        (models.SEMobileNet, 4_718_044, 4_718_044 - 4_231_976),
     ],
 )
-def test_network_with_se(builder: Callable[..., keras.Model], total: int, share: int) -> None:
+def test_released_network(builder: Callable[..., keras.Model], total: int, share: int) -> None:
     model = builder()
     assert trainable([model]) == total
     assert trainable(of_se(model)) == share
@@ -38,10 +40,13 @@ def test_network_with_se(builder: Callable[..., keras.Model], total: int, share:
 @pytest.mark.parametrize(
     ("builder", "total"),
     [
-        (SEResNet18, 11_689_512),  # torchvision's resnet18 and resnet34 have as many
-        (SEResNet34, 21_797_672),
-        (SEResNet50, 25_557_032),
-        (SEMobileNet, 4_231_976),
+        (models.SEResNet18, 11_689_512),  # torchvision's resnet18 and resnet34 have as many
+        (models.SEResNet34, 21_797_672),
+        (models.SEResNet50, 25_557_032),
+        (models.SEResNeXt50, 25_028_904),
+        (models.SEVGG16, 138_365_992),
+        (models.SEResNet20, 269_722),
+        (models.SEResNet164, 1_703_258),
     ],
 )
 def test_plain_network(builder: Callable[..., keras.Model], total: int) -> None:
@@ -50,30 +55,105 @@ def test_plain_network(builder: Callable[..., keras.Model], total: int) -> None:
     assert of_se(model) == []
 
 
-@pytest.mark.parametrize(("r", "millions"), [(2, 45.7), (4, 35.7), (8, 30.7), (16, 28.1), (32, 26.9)])
-def test_reduction_ratios_of_the_papers_ablation(r: int, millions: float) -> None:
-    se = sum(2 / r * blocks * channels**2 for blocks, channels in [(3, 256), (4, 512), (6, 1024), (3, 2048)])
-    model = SEResNet50(se=lambda stage: SqueezeExcite(r, use_bias=False))
-    assert trainable(of_se(model)) == se  # the paper's formula
-    # The paper's figures are up to 0.11 M more than its own formula gives.
-    assert trainable([model]) / 1e6 == pytest.approx(millions, abs=0.12)
+APPLICATIONS = {
+    "SEDenseNet121": "DenseNet121",
+    "SEDenseNet169": "DenseNet169",
+    "SEDenseNet201": "DenseNet201",
+    "SEInceptionV3": "InceptionV3",
+    "SEInceptionResNetV2": "InceptionResNetV2",
+    "SEMobileNet": "MobileNet",
+    "SEMobileNetV2": "MobileNetV2",
+}
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_plain_network_of_keras_applications(name: str) -> None:
+    reference = getattr(keras.applications, APPLICATIONS[name])(weights=None)
+    assert trainable([getattr(models, name)(r=None)]) == trainable([reference])
+
+
+@pytest.mark.parametrize("size", ["Small", "Large"])
+def test_mobilenet_v3_has_the_se_of_keras_applications(size: str) -> None:
+    reference = getattr(keras.applications, f"MobileNetV3{size}")(weights=None)
+    assert trainable([getattr(models, f"SEMobileNetV3{size}")()]) == trainable([reference])
 
 
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75])
 @pytest.mark.parametrize("depth_multiplier", [1, 2])
 def test_plain_mobilenet_of_other_widths(alpha: float, depth_multiplier: int) -> None:
     options = {"input_shape": (64, 64, 3), "alpha": alpha, "depth_multiplier": depth_multiplier, "weights": None}
-    assert trainable([SEMobileNet(**options, r=None)]) == trainable([keras.applications.MobileNet(**options)])
+    assert trainable([models.SEMobileNet(**options, r=None)]) == trainable([keras.applications.MobileNet(**options)])
+
+
+@pytest.mark.parametrize("alpha", [0.35, 0.5, 1.3])
+def test_plain_mobilenet_v2_of_other_widths(alpha: float) -> None:
+    options = {"input_shape": (64, 64, 3), "alpha": alpha, "weights": None}
+    reference = keras.applications.MobileNetV2(**options)
+    assert trainable([models.SEMobileNetV2(**options, r=None)]) == trainable([reference])
+
+
+@pytest.mark.parametrize("minimalistic", [False, True])
+@pytest.mark.parametrize("alpha", [0.75, 1.5])
+def test_mobilenet_v3_of_other_widths(alpha: float, minimalistic: bool) -> None:
+    options = {"input_shape": (64, 64, 3), "alpha": alpha, "minimalistic": minimalistic, "weights": None}
+    reference = keras.applications.MobileNetV3Small(**options)
+    assert trainable([models.SEMobileNetV3Small(**options)]) == trainable([reference])
+
+
+# The ablations
+
+
+@pytest.mark.parametrize("r", [2, 4, 8, 16, 32])
+def test_what_se_adds_is_the_papers_formula(r: int) -> None:
+    se = sum(2 / r * blocks * channels**2 for blocks, channels in [(3, 256), (4, 512), (6, 1024), (3, 2048)])
+    model = models.SEResNet50(se=lambda stage: SqueezeExcite(r, use_bias=False))
+    assert trainable(of_se(model)) == se
+
+
+def in_stages(*stages: int) -> Callable[[int], SqueezeExcite | None]:
+    return lambda stage: SqueezeExcite(16, use_bias=False) if stage in stages else None
+
+
+# The paper's stage 2 is the first group of blocks.
+ABLATIONS = [
+    *[({"se": lambda stage, r=r: SqueezeExcite(r, use_bias=False)}, m) for r, m in [(2, 45.7), (4, 35.7), (16, 28.1)]],
+    ({"se": lambda stage: SqueezeExcite(32, use_bias=False)}, 26.9),
+    ({"se": in_stages(1)}, 25.6),
+    ({"se": in_stages(2)}, 25.7),
+    ({"se": in_stages(3)}, 26.4),
+    ({"se": in_stages(1, 2, 3, 4)}, 28.1),
+    ({"se": in_stages(1, 2, 3, 4), "placement": "3x3"}, 25.8),
+]
+
+
+@pytest.mark.parametrize(("options", "millions"), ABLATIONS)
+def test_the_papers_ablations(options: dict, millions: float) -> None:
+    # The paper's figures come out if the moving statistics of batch norms, 53,120, are counted, too.
+    assert models.SEResNet50(**options).count_params() / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+def test_the_papers_figure_for_r_8_is_not_its_own_formulas() -> None:
+    """30.7 M; the formula gives 30.64 M with the moving statistics, 30.59 M without."""
+    model = models.SEResNet50(se=lambda stage: SqueezeExcite(8, use_bias=False))
+    assert model.count_params() == 30_640_040
+    assert abs(model.count_params() / 1e6 - 30.7) < 0.061
+
+
+# The catalog
 
 
 def test_the_catalog_lists_every_builder() -> None:
-    named = [name for name in keras_se.models.__all__ if name != "SEResNet"]
+    named = [name for name in models.__all__ if name not in (*models.FAMILIES, "feature_pyramid")]
     assert sorted(network.builder for network in NETWORKS) == sorted(named)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
 def test_the_catalog_says_what_is_built(network: Network) -> None:
-    model = getattr(keras_se.models, network.builder)()
+    model = getattr(models, network.builder)()
     assert model.input_shape == (None, network.size, network.size, 3)
+    assert model.output_shape == (None, network.classes)
     assert trainable([model]) == network.parameters
     assert trainable(of_se(model)) == network.se_parameters
+    counted = complexity(model)
+    assert (counted.parameters, counted.se_parameters) == (network.parameters, network.se_parameters)
+    assert (counted.macs, counted.se_macs) == (network.macs, network.se_macs)
