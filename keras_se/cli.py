@@ -6,21 +6,18 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from keras_se.catalog import NETWORKS
+from keras_se.console import Output, is_expected, progress, quiet
 from keras_se.version import __version__
 
 if TYPE_CHECKING:
@@ -33,24 +30,6 @@ if TYPE_CHECKING:
 FAILED = 1
 WRONG_INPUT = 2
 WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-class Output:
-    """Where a command prints: tables on stdout, progress on stderr; with `--json` one document, and nothing else."""
-
-    def __init__(self) -> None:
-        self.as_json = False
-        self.stdout = Console(width=None if sys.stdout.isatty() else 120)
-        self.stderr = Console(stderr=True)
-
-    def show(self, document: Any, table: Table, notes: Sequence[str] = ()) -> None:
-        if self.as_json:
-            self.stdout.file.write(json.dumps(document, indent=2) + "\n")
-            self.stdout.file.flush()
-            return
-        self.stdout.print(table)
-        for note in notes:
-            self.stdout.print(note, markup=False, highlight=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,16 +66,44 @@ json_option = click.option("--json", is_flag=True, expose_value=False, help="Pri
 @json_option
 @click.pass_obj
 def models(output: Output) -> None:
-    """List the networks that have a builder."""
-    table = Table(title="Networks (1000 classes, r = 16)")
-    for header in ("builder", "input", "parameters", "of which SE", "reference"):
-        table.add_column(header, justify="right" if header in ("parameters", "of which SE") else "left")
+    """List the networks that have a builder, and what SE adds to each."""
+    table = Table(title="Networks (r = 16, in MobileNetV3 4)", box=SIMPLE_HEAD, pad_edge=False)
+    for header in ("builder", "input", "parameters", "SE adds", "GMACs", "SE adds", "reference"):
+        left = header in ("builder", "input", "reference")
+        table.add_column(header, justify="left" if left else "right", no_wrap=header != "reference")
     rows = []
     for network in NETWORKS:
         rows.append({"input_shape": [network.size, network.size, 3], **vars(network)})
-        size = f"{network.size}x{network.size}"
-        table.add_row(network.builder, size, f"{network.parameters:,}", f"{network.se_parameters:,}", network.reference)
+        table.add_row(
+            network.builder,
+            f"{network.size}x{network.size}",
+            f"{network.parameters:,}",
+            f"{network.se_parameters / (network.parameters - network.se_parameters):.1%}",
+            f"{network.macs / 1e9:.3f}",
+            f"{network.se_macs / (network.macs - network.se_macs):.2%}",
+            network.reference,
+        )
     output.show(rows, table)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--layers", is_flag=True, help="A row for each layer, not for each stage.")
+@model_options
+@click.pass_obj
+def complexity(output: Output, model: str, layers: bool, **build: Any) -> None:
+    """Count the parameters and multiply-accumulates of MODEL, and SE's share.
+
+    Counted from the graph: convolutions, dense layers, and of SE its projections and the scaling. With --json every
+    layer is listed.
+    """
+    with quiet(output):
+        from keras_se.complexity import complexity as count
+
+        network, shape = load(model, build)
+        counted = count(network, shape)
+    notes = [f"Not counted, since their kind is not known: {', '.join(counted.uncounted)}"] if counted.uncounted else []
+    output.show(counted.to_dict(), counted.table(layers), notes)
 
 
 @cli.command()
@@ -282,52 +289,6 @@ def parity_table(artifacts: "Sequence[Artifact]") -> Table:
     return table
 
 
-@contextmanager
-def progress(output: Output) -> Iterator[Progress]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=output.stderr, transient=True) as bar:
-        yield bar
-
-
-@contextmanager
-def quiet(output: Output) -> Iterator[None]:
-    """Keeps what libraries write, from Python or C++, off the terminal; after an unexpected error it is shown.
-
-    TensorFlow and its converter log to both streams, and `--json` promises one document on stdout.
-    """
-    with tempfile.TemporaryFile() as log:
-        saved = {stream: os.dup(stream) for stream in (1, 2)}
-        sys.stdout.flush()
-        consoles = output.stdout.file, output.stderr.file
-        output.stdout.file = os.fdopen(os.dup(saved[1]), "w")
-        output.stderr.file = os.fdopen(os.dup(saved[2]), "w")
-        for stream in saved:
-            os.dup2(log.fileno(), stream)
-        try:
-            yield
-        except BaseException as error:
-            if not _is_expected(error):
-                log.seek(0)
-                os.write(saved[2], log.read())
-            raise
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for stream, copy in saved.items():
-                os.dup2(copy, stream)
-                os.close(copy)
-            output.stdout.file.close()
-            output.stderr.file.close()
-            output.stdout.file, output.stderr.file = consoles
-
-
-def _is_expected(error: BaseException) -> bool:
-    """Whether an error is one that the package raises on purpose, and a sentence."""
-    # By name: `keras_se.export` itself may be what cannot be imported.
-    named = any(kind.__name__ == "ExportError" for kind in type(error).__mro__)
-    return named or isinstance(error, (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit))
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0 done, 1 the work failed, 2 the input is wrong."""
     output = Output()
@@ -347,7 +308,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _fail(output, f"{error}. Install what exports need with: pip install 'keras-se[export]'", FAILED)
     except (RuntimeError, ImportError) as error:
-        if _is_expected(error):
+        if is_expected(error):
             return _fail(output, str(error), FAILED)
         raise
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -17,7 +17,6 @@ from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, Squee
 EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What the layers of this package's networks are called by: `stage3_block2_conv1`, `stem_conv`, `final_conv`.
 STAGE = re.compile(r"(stem|stage\d+|transition\d+|final)_")
-HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class Cost:
     Attributes:
         name: The layer's, after those of the models that it is nested in.
         kind: The layer's class.
-        stage: `"stem"`, `"stage1"`, …, `"final"`, or `"head"` for what has none of these names.
+        stage: `"stem"`, `"stage1"`, …, `"final"`, or `"head"` for what has none of these names; `"all"` in a model
+            that has no layer of such a name.
         output_shape: Without the batch.
         parameters: Trainable parameters. Those of a layer that is called again are counted at its first call.
         macs: Multiply-accumulates for one sample.
@@ -182,6 +182,8 @@ def complexity(model: keras.Model, input_shape: Sequence[Any] | None = None) -> 
         )
         if cost.parameters or cost.macs:
             costs.append(cost)
+    if not any(STAGE.match(cost.name.rsplit("/", 1)[-1]) for cost in costs):
+        costs = [replace(cost, stage="all") for cost in costs]
     return Complexity(model.name, tuple(shapes), tuple(costs), tuple(uncounted))
 
 
@@ -206,7 +208,7 @@ def _variables(layer: Any) -> list[Any]:
 
 def _stage(name: str) -> str:
     match = STAGE.match(name)
-    return match.group(1) if match else HEAD
+    return match.group(1) if match else "head"
 
 
 def _positions(shape: Shape, layer: Any) -> int:

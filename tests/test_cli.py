@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_se import catalog, cli
-from keras_se.models import SEResNet
+from keras_se import catalog, cli, complexity
+from keras_se.models import SEMobileNet, SEResNet
 
 BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
 
@@ -197,3 +197,36 @@ def test_an_interrupt_leaves_no_file(model_file: str, seconds: float) -> None:
     process.communicate()
     assert process.returncode == 128 + signal.SIGINT
     assert files() <= {model_file, "images.npy", "small_saved_model"}  # that one can be finished, and whole
+
+
+# complexity
+
+
+def test_complexity_as_json(capfd: pytest.CaptureFixture[str]) -> None:
+    status, document = run_json(capfd, "complexity", "SEMobileNet", "--input-shape", "96,96,3", "--classes", "10")
+    expected = complexity(SEMobileNet(input_shape=(96, 96, 3), classes=10))
+    assert status == 0
+    assert document == json.loads(json.dumps(expected.to_dict()))
+
+
+def test_complexity_as_a_table(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["complexity", "SEMobileNet", "-r", "none"]) == 0
+    assert "568.74" in capfd.readouterr().out
+    assert cli.run(["complexity", "SEMobileNet", "--layers"]) == 0
+    assert "stage4_block2_se" in capfd.readouterr().out
+
+
+def test_complexity_names_what_it_does_not_count(capfd: pytest.CaptureFixture[str]) -> None:
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2, name="recurrent")])
+    model.save("lstm.keras")
+    assert cli.run(["complexity", "lstm.keras"]) == 0
+    assert "recurrent" in capfd.readouterr().out
+
+
+def test_complexity_of_an_unknown_size(capfd: pytest.CaptureFixture[str]) -> None:
+    keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3)]).save("open.keras")
+    status, document = run_json(capfd, "complexity", "open.keras")
+    assert status == 2
+    assert "input_shape must have a known size" in document["error"]
+    status, document = run_json(capfd, "complexity", "open.keras", "--input-shape", "8,8,3")
+    assert (status, document["macs"]) == (0, 6 * 6 * 27 * 2)

@@ -1,0 +1,77 @@
+"""Where the command prints, and what it keeps from being printed."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Output:
+    """Where a command prints: tables on stdout, progress on stderr; with `--json` one document, and nothing else."""
+
+    def __init__(self) -> None:
+        self.as_json = False
+        self.stdout = Console(width=None if sys.stdout.isatty() else 120)
+        self.stderr = Console(stderr=True)
+
+    def show(self, document: Any, table: Table, notes: Sequence[str] = ()) -> None:
+        if self.as_json:
+            self.stdout.file.write(json.dumps(document, indent=2) + "\n")
+            self.stdout.file.flush()
+            return
+        self.stdout.print(table)
+        for note in notes:
+            self.stdout.print(note, markup=False, highlight=False)
+
+
+@contextmanager
+def progress(output: Output) -> Iterator[Progress]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.stderr, transient=True) as bar:
+        yield bar
+
+
+@contextmanager
+def quiet(output: Output) -> Iterator[None]:
+    """Keeps what libraries write, from Python or C++, off the terminal; after an unexpected error it is shown.
+
+    TensorFlow and its converter log to both streams, and `--json` promises one document on stdout.
+    """
+    with tempfile.TemporaryFile() as log:
+        saved = {stream: os.dup(stream) for stream in (1, 2)}
+        sys.stdout.flush()
+        consoles = output.stdout.file, output.stderr.file
+        output.stdout.file = os.fdopen(os.dup(saved[1]), "w")
+        output.stderr.file = os.fdopen(os.dup(saved[2]), "w")
+        for stream in saved:
+            os.dup2(log.fileno(), stream)
+        try:
+            yield
+        except BaseException as error:
+            if not is_expected(error):
+                log.seek(0)
+                os.write(saved[2], log.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, copy in saved.items():
+                os.dup2(copy, stream)
+                os.close(copy)
+            output.stdout.file.close()
+            output.stderr.file.close()
+            output.stdout.file, output.stderr.file = consoles
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an error is one that the package raises on purpose, and a sentence."""
+    # By name: `keras_se.export` itself may be what cannot be imported.
+    named = any(kind.__name__ == "ExportError" for kind in type(error).__mro__)
+    return named or isinstance(error, (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit))
