@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -166,9 +167,10 @@ def complexity(model: keras.Model, input_shape: Sequence[Any] | None = None) -> 
     counted: set[int] = set()
     costs, uncounted = [], []
     for call in calls(model, [(1, *shape) for shape in shapes]):
+        _check_fits(call)
         variables = {id(v): v for v in _variables(call.layer) if id(v) not in counted}
         counted |= set(variables)
-        count = _counter(call.layer)
+        count = _counter(call.layer) if all(None not in shape for shape in call.inputs + call.outputs) else None
         if count is None and any(len(v.shape) > 1 for v in _variables(call.layer)):
             uncounted.append(call.path)
         cost = Cost(
@@ -191,12 +193,25 @@ def _input_shapes(model: keras.Model, input_shape: Sequence[Any] | None) -> list
     if input_shape is None:
         given = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or []]
     else:
-        several = bool(input_shape) and isinstance(input_shape[0], Sequence)
-        given = [tuple(shape) for shape in input_shape] if several else [tuple(input_shape)]
-    unknown = [shape for shape in given if any(not isinstance(size, int) or size < 1 for size in shape)]
-    if unknown:
-        raise ValueError(f"input_shape must have a known size everywhere. Received: {unknown[0]}")
-    return given
+        several = isinstance(input_shape, Sequence) and bool(input_shape) and isinstance(input_shape[0], Sequence)
+        given = list(input_shape) if several else [input_shape]
+    for shape in given:
+        if not isinstance(shape, Sequence) or any(not isinstance(size, Integral) or size < 1 for size in shape):
+            raise ValueError(f"input_shape must have a known size everywhere. Received: {shape}")
+    return [tuple(int(size) for size in shape) for shape in given]
+
+
+def _check_fits(call: Call) -> None:
+    """Refuses what the weights of a layer do not fit, which no layer does when only shapes run through it."""
+    specs = keras.tree.flatten(getattr(call.layer, "input_spec", None))
+    for shape, spec in zip(call.inputs, specs, strict=False):
+        axes = spec.axes if isinstance(spec, keras.InputSpec) else {}
+        if any(shape[axis] not in (None, size) for axis, size in axes.items()):
+            wanted = ", ".join(f"{size} on axis {axis}" for axis, size in axes.items())
+            raise ValueError(
+                f"input_shape must fit the weights, and {call.path!r} needs {wanted}. "
+                f"Received: a shape that gives it {shape}"
+            )
 
 
 def _variables(layer: Any) -> list[Any]:
@@ -212,9 +227,9 @@ def _stage(name: str) -> str:
 
 
 def _positions(shape: Shape, layer: Any) -> int:
-    """How many places a map has, its channels and the batch left out."""
-    sizes = shape[2:] if layer.data_format == "channels_first" else shape[1:-1]
-    return math.prod(size or 0 for size in sizes)
+    """How many places a map has, its channels left out."""
+    # The batch is 1, unless an operation before has moved other axes there.
+    return shape[0] * math.prod(shape[2:] if layer.data_format == "channels_first" else shape[1:-1])
 
 
 def _weights_at(positions: int, *kernels: Any) -> int:
@@ -222,11 +237,11 @@ def _weights_at(positions: int, *kernels: Any) -> int:
 
 
 def _of_channel_gates(layer: Any, shape: Shape) -> int:
-    return _weights_at(1, layer.reduce_kernel, layer.expand_kernel) + math.prod(shape[1:])
+    return _weights_at(shape[0], layer.reduce_kernel, layer.expand_kernel) + math.prod(shape)
 
 
 def _of_spatial_gates(layer: Any, shape: Shape) -> int:
-    return _weights_at(_positions(shape, layer), layer.kernel) + math.prod(shape[1:])
+    return _weights_at(_positions(shape, layer), layer.kernel) + math.prod(shape)
 
 
 Counter = Callable[[Any, Call], int]
@@ -243,7 +258,8 @@ COUNTERS: dict[tuple[type, ...], Counter] = {
     (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose): (
         lambda layer, call: _weights_at(_positions(call.inputs[0], layer), layer.kernel)
     ),
-    (layers.Dense,): lambda layer, call: _weights_at(math.prod(call.inputs[0][1:-1]), layer.kernel),
+    (layers.Dense,): lambda layer, call: _weights_at(math.prod(call.inputs[0][:-1]), layer.kernel),
+    (layers.BatchNormalization, layers.LayerNormalization, layers.PReLU, layers.Embedding): lambda layer, call: 0,
     (SqueezeExcite,): lambda layer, call: _of_channel_gates(layer, call.inputs[0]),
     (SpatialSqueezeExcite,): lambda layer, call: _of_spatial_gates(layer, call.inputs[0]),
     (ConcurrentSqueezeExcite,): (

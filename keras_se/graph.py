@@ -55,7 +55,8 @@ def calls(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> li
 
 def _has_graph(layer: Any) -> bool:
     # Keras has no public name for a functional model's class.
-    return isinstance(layer, keras.Sequential) or hasattr(layer, "_run_through_graph")
+    graph = layer._functional if isinstance(layer, keras.Sequential) else layer
+    return hasattr(graph, "_run_through_graph")
 
 
 def _like(tensor: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:

@@ -73,3 +73,34 @@ def _pool(x: Any, pool: Pool, name: str) -> Any:
         padding = "valid"
     pooling = layers.AveragePooling2D if pool.kind == "avg" else layers.MaxPooling2D
     return pooling(3, strides=pool.stride, padding=padding, name=name)(x)
+
+
+# What Inception-v3 and Inception-ResNet-v2 have in common: batch norms, stem, and the first module.
+
+NORM: dict[str, Any] = {"epsilon": 1e-3, "scale": False}
+SHRINK = Pool("max", 2, "valid")
+STEM: Sequence[Step] = (
+    Conv(32, 3, 2, "valid"),
+    Conv(32, 3, 1, "valid"),
+    Conv(64, 3),
+    SHRINK,
+    Conv(80),
+    Conv(192, 3, 1, "valid"),
+    SHRINK,
+)
+
+
+def stem(x: Any, alpha: float) -> Any:
+    """An eighth of the size, 192 channels. Layers: `stem_1`, `stem_2`, …"""
+    return chain(x, STEM, lambda i: f"stem_{i}", alpha, **NORM)
+
+
+def first_module(first: int, projected: int) -> Module:
+    """The module that opens both networks; they differ in the width of its first branch and of the pooling one."""
+    branches: Module = (
+        (Conv(first),),
+        (Conv(48), Conv(64, 5)),
+        (Conv(64), Conv(96, 3), Conv(96, 3)),
+        (Pool("avg"), Conv(projected)),
+    )
+    return branches

@@ -23,6 +23,8 @@ APPLICATIONS: dict[str, Any] = {
     "classifier_activation": "softmax",
     "name": None,
 }
+# The MobileNets begin with the image's shape and their width, and go on with these.
+AFTER_WIDTH = ("include_top", "weights", "input_tensor", "pooling", "classes", "classifier_activation", "name")
 EXCITATION: dict[str, Any] = {"r": 16, "se": None, "placement": "standard"}
 
 ARGUMENTS = """\

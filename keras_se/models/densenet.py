@@ -61,6 +61,8 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.
     """
     growth = positive_integer("growth", growth)
+    if not isinstance(depths, Sequence) or not depths:
+        raise ValueError(f"depths must have a number for every dense block. Received: depths={depths}")
     depths = [positive_integer("depths", depth) for depth in depths]
     x = conv_bn(image, 2 * growth, 7, 2, epsilon=EPSILON, name="stem_conv")
     x = max_pool_padded(x, name="stem_pool")

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from keras_se.models.blocks import conv_bn, max_pool_ceil, scaled
-from keras_se.models.branches import Conv, Fork, Module, Pool, chain, module
+from keras_se.models.branches import NORM, SHRINK, Conv, Fork, Module, Pool, first_module, module, stem
 from keras_se.models.builder import builder
 from keras_se.models.excite import Excite
 from keras_se.models.network import Head, dense_head, positive_number
@@ -103,26 +103,6 @@ def SEBNInception(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
 
 # Inception v3
 
-STEM_V3 = (
-    Conv(32, 3, 2, "valid"),
-    Conv(32, 3, 1, "valid"),
-    Conv(64, 3),
-    Pool("max", 2, "valid"),
-    Conv(80),
-    Conv(192, 3, 1, "valid"),
-    Pool("max", 2, "valid"),
-)
-
-
-def _v3_a(projected: int) -> Module:
-    branches: Module = (
-        (Conv(64),),
-        (Conv(48), Conv(64, 5)),
-        (Conv(64), Conv(96, 3), Conv(96, 3)),
-        (AVG, Conv(projected)),
-    )
-    return branches
-
 
 def _v3_b(width: int) -> Module:
     row, column = (1, 7), (7, 1)
@@ -137,7 +117,6 @@ def _v3_b(width: int) -> Module:
 
 SPREAD = Fork((Conv(384, (1, 3)), Conv(384, (3, 1))))
 V3_C: Module = ((Conv(320),), (Conv(384), SPREAD), (Conv(448), Conv(384, 3), SPREAD), (AVG, Conv(192)))
-SHRINK = Pool("max", 2, "valid")
 V3_REDUCTION_1: Module = (
     (Conv(384, 3, 2, "valid"),),
     (Conv(64), Conv(96, 3), Conv(96, 3, 2, "valid")),
@@ -149,7 +128,7 @@ V3_REDUCTION_2: Module = (
     (SHRINK,),
 )
 INCEPTION_V3: tuple[tuple[Module, ...], ...] = (
-    (_v3_a(32), _v3_a(64), _v3_a(64)),
+    (first_module(64, 32), first_module(64, 64), first_module(64, 64)),
     (V3_REDUCTION_1, _v3_b(128), _v3_b(160), _v3_b(160), _v3_b(192)),
     (V3_REDUCTION_2, V3_C, V3_C),
 )
@@ -183,6 +162,4 @@ def SEInceptionV3(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
         [Rethinking the Inception Architecture](https://arxiv.org/abs/1512.00567), Szegedy et al., table 1.
     """
     alpha = positive_number("alpha", alpha)
-    norm = {"epsilon": 1e-3, "scale": False}
-    x = chain(image, STEM_V3, lambda i: f"stem_{i}", alpha, **norm)
-    return _modules(x, INCEPTION_V3, se, alpha, **norm), dense_head
+    return _modules(stem(image, alpha), INCEPTION_V3, se, alpha, **NORM), dense_head

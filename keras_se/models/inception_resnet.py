@@ -6,28 +6,11 @@ from typing import Any
 from keras import layers
 
 from keras_se.models.blocks import channels, conv
-from keras_se.models.branches import Conv, Module, Pool, apply, chain, module
+from keras_se.models.branches import NORM, SHRINK, Conv, Module, apply, first_module, module, stem
 from keras_se.models.builder import builder
 from keras_se.models.excite import Excite
 from keras_se.models.network import Head, dense_head, positive_number
 
-NORM = {"epsilon": 1e-3, "scale": False}
-SHRINK = Pool("max", 2, "valid")
-STEM = (
-    Conv(32, 3, 2, "valid"),
-    Conv(32, 3, 1, "valid"),
-    Conv(64, 3),
-    SHRINK,
-    Conv(80),
-    Conv(192, 3, 1, "valid"),
-    SHRINK,
-)
-OPENING: Module = (
-    (Conv(96),),
-    (Conv(48), Conv(64, 5)),
-    (Conv(64), Conv(96, 3), Conv(96, 3)),
-    (Pool("avg"), Conv(64)),
-)
 REDUCTION_1: Module = (
     (Conv(384, 3, 2, "valid"),),
     (Conv(256), Conv(256, 3), Conv(384, 3, 2, "valid")),
@@ -45,7 +28,7 @@ BLOCK_8: Module = ((Conv(192),), (Conv(192), Conv(224, (1, 3)), Conv(256, (3, 1)
 
 # Each stage: the module that opens it, its residual blocks, and what their branch is scaled by.
 STAGES: tuple[tuple[Module, Module, int, float], ...] = (
-    (OPENING, BLOCK_35, 10, 0.17),
+    (first_module(96, 64), BLOCK_35, 10, 0.17),
     (REDUCTION_1, BLOCK_17, 20, 0.1),
     (REDUCTION_2, BLOCK_8, 10, 0.2),
 )
@@ -90,7 +73,7 @@ def SEInceptionResNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[
         [Inception-v4, Inception-ResNet](https://arxiv.org/abs/1602.07261), Szegedy et al.; as released with TensorFlow.
     """
     alpha = positive_number("alpha", alpha)
-    x = chain(image, STEM, lambda i: f"stem_{i}", alpha, **NORM)
+    x = stem(image, alpha)
     for stage, (opening, branches, depth, scale) in enumerate(STAGES, start=1):
         x = module(x, opening, f"stage{stage}_block1", alpha, **NORM)
         for block in range(2, depth + 2):

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import conv_bn, depthwise_bn, scaled
-from keras_se.models.builder import builder
+from keras_se.models.builder import AFTER_WIDTH, builder
 from keras_se.models.excite import Excite
 from keras_se.models.network import Head, convolutional_head, one_of, positive_number, rate
 
@@ -15,19 +15,7 @@ STEM_FILTERS = 32
 # The stride of the stem, and the smallest image that the stages leave a pixel of.
 STEMS = {"imagenet": (2, 32), "small": (1, 16)}
 BN_RELU6: dict[str, Any] = {"activation": "relu6", "epsilon": 1e-3}
-POSITIONAL = (
-    "input_shape",
-    "alpha",
-    "depth_multiplier",
-    "dropout",
-    "include_top",
-    "weights",
-    "input_tensor",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "name",
-)
+POSITIONAL = ("input_shape", "alpha", "depth_multiplier", "dropout", *AFTER_WIDTH)
 
 
 def _smallest(stem: str, **options: Any) -> int:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from keras_se.models.blocks import channels, conv_bn, divisible
-from keras_se.models.builder import builder
+from keras_se.models.builder import AFTER_WIDTH, builder
 from keras_se.models.excite import Excite
 from keras_se.models.inverted_residual import EPSILON, PLACEMENTS, inverted_residual
 from keras_se.models.network import Head, dense_head, positive_number
@@ -19,17 +19,7 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-POSITIONAL = (
-    "input_shape",
-    "alpha",
-    "include_top",
-    "weights",
-    "input_tensor",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "name",
-)
+POSITIONAL = ("input_shape", "alpha", *AFTER_WIDTH)
 
 
 @builder("se_mobilenet_v2", positional=POSITIONAL, placements=PLACEMENTS)

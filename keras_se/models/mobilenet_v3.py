@@ -114,7 +114,8 @@ def SEMobileNetV3(
             `"standard"` and `"3x3"` are after the depthwise convolution, as published; `"pre"` before the expansion;
             and, in blocks with a shortcut, `"post"` after the addition and `"identity"` on the shortcut.
         alpha: A number (> 0) that every width but the stem's is multiplied with; widths are multiples of 8.
-        minimalistic: Whether to take the form without 5x5 convolutions, hard swish and SE. (`se` still works there.)
+        minimalistic: Whether to take the form without 5x5 convolutions, hard swish and SE, unless `everywhere` puts it
+            back.
         dropout_rate: Before the classifier.
         include_preprocessing: Whether images have values from 0 to 255, which the network scales to -1 … 1 itself.
         everywhere: Whether every block has SE, not only those that were published with it.

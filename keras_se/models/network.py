@@ -148,10 +148,10 @@ def rate(name: str, value: Any) -> float:
 
 def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int, int, int]]:
     """(stage, depth, filters) of each stage, from 1 on; or a `ValueError`."""
-    if not depths or len(depths) != len(filters):
+    sequences = isinstance(depths, Sequence) and isinstance(filters, Sequence)
+    if not sequences or not depths or len(depths) != len(filters):
         raise ValueError(
-            "depths and filters must have a number for every stage. "
-            f"Received: depths={tuple(depths)}, filters={tuple(filters)}"
+            f"depths and filters must have a number for every stage. Received: depths={depths}, filters={filters}"
         )
     counted = [
         (positive_integer("depths", d), positive_integer("filters", f)) for d, f in zip(depths, filters, strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 from keras_se.models.blocks import bn_act, conv
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, dense_head, one_of
+from keras_se.models.network import Head, dense_head, one_of, stage_table
 from keras_se.models.residual import BASIC, BOTTLENECK, preactivated_unit, stages
 
 BRANCHES = {"bottleneck": BOTTLENECK, "basic": BASIC}
@@ -48,8 +48,9 @@ def SEPreActResNet(
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al.
     """
     branch = BRANCHES[one_of("block", block, BRANCHES)]
+    table = stage_table(depths, filters)
     x = conv(image, STEM_FILTERS, 3, name="stem_conv")
-    x = stages(x, depths, filters, se, partial(preactivated_unit, branch=branch))
+    x = stages(x, table, se, partial(preactivated_unit, branch=branch))
     return bn_act(x, name="final"), dense_head
 
 

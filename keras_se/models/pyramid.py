@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_se.graph import calls
+from keras_se.graph import Shape, calls
 from keras_se.models.blocks import channel_axis
 
 # A block's layers begin with its name, and its last one is the map that it returns. In a stem every layer counts.
 BLOCK = re.compile(r"stem_\w+(?<!_pad)$|stage\d+(_block\d+)?(?=_)|final(?=_)")
-PROBE_SIZE = 256
+# Large, so that what convolutions without padding take off the border does not show in a stride.
+PROBE_SIZE = 1024
 
 
 def feature_pyramid(
@@ -41,9 +42,9 @@ def feature_pyramid(
         ValueError: if the model has no map of one of the strides.
     """
     levels = _levels(model)
-    if not strides or any(stride not in levels for stride in strides):
+    if not isinstance(strides, Sequence) or not strides or any(stride not in levels for stride in strides):
         raise ValueError(
-            f"strides must be some of {sorted(levels)}, which {model.name!r} has. Received: strides={tuple(strides)}"
+            f"strides must be some of {sorted(levels)}, which {model.name!r} has. Received: strides={strides}"
         )
     outputs = [model.get_layer(levels[stride]).output for stride in strides]
     return keras.Model(model.inputs, outputs, name=name or f"{model.name}_pyramid")
@@ -51,14 +52,18 @@ def feature_pyramid(
 
 def _levels(model: keras.Model) -> dict[int, str]:
     """The name of the last layer of each stride."""
-    image = model.inputs[0].shape
-    axes = (2, 3) if channel_axis() == 1 else (1, 2)
-    # Strides are the same for every size, but must be seen at a known one.
-    known = tuple(PROBE_SIZE if i in axes and size is None else size for i, size in enumerate(image))
+    axis = 2 if channel_axis() == 1 else 1
+    # Strides are the same for every size, but seen at a large one: maps of a few pixels are rounded too much.
+    probes = [_resized(x.shape, axis) for x in model.inputs]
     ends: dict[str, tuple[int, str]] = {}
-    for call in calls(model, [known]):
+    size = None
+    for call in calls(model, probes):
         if block := BLOCK.match(call.path):
+            size = size or call.inputs[0][axis]  # what the first layer of the network itself gets
             ends.pop(block.group(), None)  # so that blocks are in the order of their last layers
-            stride = 2 ** round(math.log2(known[axes[0]] / call.outputs[0][axes[0]]))
-            ends[block.group()] = (stride, call.layer.name)
+            ends[block.group()] = (2 ** round(math.log2(size / call.outputs[0][axis])), call.layer.name)
     return dict(ends.values())
+
+
+def _resized(shape: Shape, axis: int) -> Shape:
+    return (*shape[:axis], PROBE_SIZE, PROBE_SIZE, *shape[axis + 2 :]) if len(shape) == 4 else shape

@@ -16,7 +16,7 @@ from keras_se.models.blocks import (
     max_pool_ceil,
     max_pool_padded,
 )
-from keras_se.models.network import one_of, stage_table
+from keras_se.models.network import one_of
 
 POOLS: dict[str, Callable[..., Any]] = {"ceil": max_pool_ceil, "padded": max_pool_padded}
 FILTERS = (64, 128, 256, 512)
@@ -100,9 +100,14 @@ def project_averaged(x: Any, filters: int, stride: int, name: str) -> Any:
 
 def pad_with_zeros(x: Any, filters: int, stride: int, name: str) -> Any:
     """The shortcut without weights (option A of He et al. 2015): every second value, and channels of zeros."""
+    missing = filters - channels(x)
+    if missing < 0:
+        raise ValueError(
+            f'With shortcut="zeros", no stage must have fewer channels than the one before. '
+            f"Received: {filters} after {channels(x)}"
+        )
     if stride > 1:
         x = layers.AveragePooling2D(1, strides=stride, name=f"{name}_stride")(x)
-    missing = filters - channels(x)
     # Keras pads the two axes that `data_format` calls space: told the other format, one of them is the channels.
     first = channel_axis() == 1
     ends = (missing // 2, missing - missing // 2)
@@ -156,9 +161,12 @@ def preactivated_unit(
     return se("post", layers.Add(name=f"{name}_add")([y, se("identity", x)]))
 
 
-def stages(x: Any, depths: Sequence[int], filters: Sequence[int], se: Any, unit: Callable[..., Any]) -> Any:
-    """Stages of units (x, filters, stride, se, name) → x; the first of each stage but the first halves the image."""
-    for stage, depth, width in stage_table(depths, filters):
+def stages(x: Any, table: Sequence[tuple[int, int, int]], se: Any, unit: Callable[..., Any]) -> Any:
+    """Stages of units (x, filters, stride, se, name) → x; the first of each stage but the first halves the image.
+
+    `table` is what `stage_table` returned.
+    """
+    for stage, depth, width in table:
         for block in range(1, depth + 1):
             name = f"stage{stage}_block{block}"
             x = unit(x, width, 2 if block == 1 and stage > 1 else 1, se=partial(se, stage=stage, name=name), name=name)

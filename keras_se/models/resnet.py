@@ -8,7 +8,7 @@ from typing import Any
 from keras_se.layers.gated import positive_integer
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, dense_head, one_of
+from keras_se.models.network import Head, dense_head, one_of, stage_table
 from keras_se.models.residual import (
     BASIC,
     BOTTLENECK,
@@ -101,8 +101,9 @@ def SEResNet(
     """
     branch = _branch(block, width, groups, stride_in, branch_relu)
     shortcut_of = SHORTCUTS[one_of("shortcut", shortcut, SHORTCUTS)]
-    x = stem_of(image, stem, filters[0] if filters else 1, pool)
-    return stages(x, depths, filters, se, partial(unit, branch=branch, shortcut=shortcut_of)), dense_head
+    table = stage_table(depths, filters)
+    x = stem_of(image, stem, filters[0], pool)
+    return stages(x, table, se, partial(unit, branch=branch, shortcut=shortcut_of)), dense_head
 
 
 def _imagenet(depth: int, depths: tuple[int, ...], block: str) -> Any:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from keras_se.layers.gated import positive_integer
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, dense_head, rate
+from keras_se.models.network import Head, dense_head, rate, stage_table
 from keras_se.models.residual import BOTTLENECK, FILTERS, project, smallest, stages, stem_of, unit
 
 
@@ -53,9 +54,10 @@ def SENet(
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., section 6.1 and appendix.
     """
-    branch = replace(BOTTLENECK, widths=(2, 4, 4), strided=1, groups=groups)
-    x = stem_of(image, stem, 2 * filters[0] if filters else 1, pool)
-    x = stages(x, depths, filters, se, partial(unit, branch=branch, shortcut=partial(project, kernel=3)))
+    branch = replace(BOTTLENECK, widths=(2, 4, 4), strided=1, groups=positive_integer("groups", groups))
+    table = stage_table(depths, filters)
+    x = stem_of(image, stem, 2 * filters[0], pool)
+    x = stages(x, table, se, partial(unit, branch=branch, shortcut=partial(project, kernel=3)))
     return x, partial(dense_head, dropout=rate("dropout", dropout))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from keras import layers
 
 from keras_se.layers import ChannelShuffle
+from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import channels, concat, conv_bn, depthwise_bn, max_pool_ceil, scaled
 from keras_se.models.builder import builder
 from keras_se.models.excite import Excite
@@ -64,7 +65,7 @@ def SEShuffleNet(image: Any, se: Excite, *, groups: int = 3, alpha: float = 1.0)
         [ShuffleNet](https://arxiv.org/abs/1707.01083), Zhang et al., table 1; with SE in table 3 of
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al.
     """
-    one_of("groups", groups, FILTERS)
+    groups = one_of("groups", positive_integer("groups", groups), FILTERS)
     # Channels must fall into groups before and after a quarter of them is taken.
     step = 4 * groups
     width = max(STEM_FILTERS // step + 1, scaled(FILTERS[groups], positive_number("alpha", alpha)) // step) * step
