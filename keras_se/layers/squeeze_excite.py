@@ -36,7 +36,7 @@ class SqueezeExcite(GatedLayer):
         r: Positive integer, the reduction ratio. The excitation's hidden width is `max(1, channels // r)`, rounded
             up to a multiple of `divisor`.
         bottleneck: Positive integer or `None`. The hidden width outright: wins over `r` and `divisor`.
-        divisor: Positive integer. 1 keeps the width as it is; timm and MobileNetV3 round it up to a multiple of 8.
+        divisor: Positive integer. 1 keeps the width as it is; the SE-ResNets of timm have multiples of 8.
         squeeze: `"avg"`, `"max"`, or a callable. A callable with arguments named `axis` and `keepdims`, as
             `keras.ops.mean` has them, is asked to reduce the spatial axes; any other, such as a pooling layer, gets
             the inputs alone (and `mask`, if it names it). It returns (batch, channels), with or without spatial
