@@ -98,7 +98,7 @@ class Artifact:
             self.format,
             self.quantize,
             parity,
-            (*self.notes, *_weak_points(expected, runner.steps)),
+            (*self.notes, *_weak_points(parity, expected)),
             model.pack_outputs,
             tuple(wanted),
             tuple(tensor.name for tensor in model.outputs),
@@ -122,20 +122,15 @@ class Artifact:
         return FORMATS[self.format].open(self.path)
 
 
-def _weak_points(expected: Mapping[str, np.ndarray], steps: Mapping[str, float]) -> list[str]:
+def _weak_points(parity: Parity, expected: Mapping[str, np.ndarray]) -> list[str]:
     """Notes on outputs that say little about the file."""
-    coarse = [
-        f"The output {name} is quantized in steps of {step:.2g}, and no value of the model reached one: nothing of it "
-        "is left, and nothing could be verified."
-        for name, step in steps.items()
-        if np.abs(expected[name]).max() < step
-    ]
-    same = [
+    if parity.passed and not parity.conclusive:
+        return [parity.reason]
+    return [
         f"The output {name} was the same for all samples, to a millionth."
         for name, values in expected.items()
         if len(values) > 1 and np.ptp(values, axis=0).max() <= 1e-6 * max(np.abs(values).max(), 1e-30)
     ]
-    return coarse + same
 
 
 def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES) -> Artifact:
@@ -158,7 +153,9 @@ def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int =
 
     inference = InferenceModel(model)
     artifact = Artifact.open(path)
-    runs_on = artifact._runner.inputs  # of the file, whose sizes may be fixed where the model's are not
+    # The sizes are of the file, which may be fixed where the model's are not.
+    shapes = {tensor.name: tensor.shape for tensor in artifact._runner.inputs}
+    runs_on = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]
     feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data, "data")
     verified = artifact.verified(inference, feeds)
     if data is None and artifact.quantize in CALIBRATED:

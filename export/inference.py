@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -20,11 +20,15 @@ COPY_TOLERANCE = 0.2
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype."""
+    """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
+
+    `scaling` is of an input that the model scales itself, before all else: scale and offset.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    scaling: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 
 class InferenceModel:
@@ -46,7 +50,7 @@ class InferenceModel:
         self._input = self.model.inputs[0] if sequential else self.model.input
         self._output = self.model.outputs[0] if sequential else self.model.output
         names = _output_names(self.model, self._output)
-        self.inputs = _tensors(_input_names(self.model, self._input), self.model.inputs)
+        self.inputs = _inputs(_input_names(self.model, self._input), self.model.inputs)
         taken = {tensor.name for tensor in self.inputs}  # ONNX has one name for one tensor
         names = [f"{name}_output" if name in taken else name for name in _unique(names)]
         self.outputs = _tensors(_unique(names), self.model.outputs)
@@ -104,14 +108,26 @@ class InferenceModel:
 
 
 def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Standard normal values, or zeros and ones for inputs of whole numbers; unknown sizes are 32."""
+    """Normal values, with a level and a contrast for each sample; or zeros and ones for inputs of whole numbers.
+
+    White noise alone has the same mean everywhere: a network that ends in a pooling would hardly tell samples apart.
+    A scaling at the input is undone: a model that scales pixels itself gets some. Unknown sizes are 32.
+    """
     rng = np.random.default_rng(seed)
     feeds = {}
     for tensor in inputs:
         shape = (samples, *(UNKNOWN_SIZE if size is None else size for size in tensor.shape))
-        whole = not np.issubdtype(np.dtype(tensor.dtype), np.floating)
-        values = rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)
-        feeds[tensor.name] = values.astype(tensor.dtype)
+        dtype = np.dtype(tensor.dtype)
+        if np.issubdtype(dtype, np.floating) or tensor.scaling is not None:
+            each = (samples, *(1 for _ in tensor.shape))
+            values: np.ndarray = rng.uniform(0.5, 1.5, each) * rng.standard_normal(shape) + rng.normal(0, 0.5, each)
+            scale, offset = tensor.scaling or (1.0, 0.0)
+            values = (values - offset) / scale
+            if dtype.kind in "iu":
+                values = np.clip(np.round(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
+        else:
+            values = rng.integers(0, 2, shape)
+        feeds[tensor.name] = values.astype(dtype)
     return feeds
 
 
@@ -304,6 +320,32 @@ def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     return tuple(
         Tensor(name, tuple(tensor.shape[1:]), str(tensor.dtype)) for name, tensor in zip(names, tensors, strict=True)
     )
+
+
+def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(
+        replace(tensor, scaling=_scaling(own)) for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
+    )
+
+
+def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Scale and offset of the layer that an input goes into, if it goes into one only, and that scales it."""
+    # Keras has no public way to ask what reads a tensor.
+    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    layer: Any = readers.pop() if len(readers) == 1 else None
+    if isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1:
+        return _scaling(layer.inputs[0])
+    if type(layer) is keras.layers.Rescaling:
+        scale, offset = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")
+    elif type(layer) is keras.layers.Normalization and not layer.invert:
+        mean, variance = (keras.ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
+        scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+        offset = -mean * scale
+    else:
+        return None
+    # One number, or one for each channel at the end; channels first are left alone.
+    fits = all(value.size in (1, tensor.shape[-1]) for value in (scale, offset))
+    return (scale.reshape(-1), offset.reshape(-1)) if fits and scale.all() else None
 
 
 def _input_names(model: keras.Model, structure: Any) -> list[str]:

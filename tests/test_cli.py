@@ -110,7 +110,7 @@ def write_mistakes() -> None:
 
 
 MISTAKES = [
-    (["export", "SEResnet5"], r"The nearest are SEResNet50"),
+    (["export", "SEResnet5"], r"The nearest are .*SEResNet50"),
     (["export", "nothing_like_it_at_all"], r"MODEL must be a .keras file or one of the builders"),
     (["export", "missing.keras"], r"MODEL must be a file that exists"),
     (["export", "text.keras"], r"MODEL must be a .keras file as Model.save writes it"),

@@ -228,7 +228,7 @@ def test_an_export_that_is_killed_leaves_no_file(tmp_path, format, written):
     assert not target.exists()
     left = [path.name for path in tmp_path.iterdir()]
     assert len(left) == 1
-    assert left[0].startswith(".model."), "what is left is hidden"
+    assert left[0].startswith(".keras_se."), "what is left is hidden"
 
 
 def moment_has_come(folder: Path, written: bool) -> bool:

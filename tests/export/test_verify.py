@@ -2,16 +2,19 @@
 
 import json
 
+import keras
 import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from keras_se.export import TOLERANCES, ExportError, to_onnx, to_saved_model, to_tflite, verify
 from keras_se.export import onnx as onnx_format
 from keras_se.export import saved_model as saved_model_format
 from keras_se.export import tflite as tflite_format
-from keras_se.export.verify import MARGIN, compare, rounded_kernel
+from keras_se.export.inference import InferenceModel, random_feeds
+from keras_se.export.verify import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
 
 from .networks import sample
 from .runtimes import constants
@@ -155,7 +158,7 @@ def test_figures_computed_by_hand():
     assert parity.samples == 2
     # Root mean square of (1, -1, 0, 0), over the standard deviation of (3, 4, 1, 0).
     assert parity.error == pytest.approx(np.sqrt(0.5) / np.sqrt(2.5))
-    assert parity.tolerance == 1e-3
+    assert parity.tolerance == TOLERANCES[None]
     assert not parity.passed
 
 
@@ -172,19 +175,73 @@ def test_a_network_that_amplifies_rounding_is_allowed_more():
     reference = np.array([[-1.0, 1.0]])
     rounded = {"y": reference + 0.06}  # what rounded kernels alone do to the network
     parity = compared(reference, reference + 0.2, "int8", rounded=rounded)
-    assert parity.tolerance == pytest.approx(MARGIN * 0.06)
+    assert parity.tolerance == pytest.approx(MARGINS["int8"] * 0.06)
     assert parity.passed
     assert not compared(reference, reference + 0.25, "int8", rounded=rounded).passed
     tame = compared(reference, reference, "int8", rounded={"y": reference + 1e-3})
     assert tame.tolerance == TOLERANCES["int8"]
 
 
-def test_no_network_is_allowed_what_a_constant_output_has():
-    """However much a network amplifies rounding: a file whose outputs are the same for every input is broken."""
+def test_a_constant_output_is_refused():
     reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
-    parity = compared(reference, np.zeros_like(reference), "int8", rounded={"y": reference * 0.5})
+    parity = compared(reference, np.zeros_like(reference), "int8", rounded={"y": reference * 0.9})
     assert parity.error == pytest.approx(1)
+    assert parity.tolerance == pytest.approx(MARGINS["int8"] * 0.1)
+    assert parity.conclusive
     assert not parity.passed
+
+
+@pytest.mark.parametrize("quantize", TOLERANCES)
+def test_where_rounding_changes_all_nothing_is_refused_for_it_and_nothing_told(quantize):
+    reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
+    noise = 1.01 * CONCLUSIVE_TOLERANCES[quantize] / MARGINS[quantize]
+    rounded = {"y": reference * (1 + noise)}
+    tolerance = MARGINS[quantize] * noise
+    parity = compared(reference, reference * (1 + 0.99 * tolerance), quantize, rounded=rounded)
+    assert (parity.passed, parity.conclusive) == (True, False)
+    assert "amplifies rounding" in parity.reason
+    assert f"Inconclusive: {parity.reason}" in str(parity)
+    assert not compared(reference, reference * (1 + 1.01 * tolerance), quantize, rounded=rounded).passed
+    tame = compared(reference, reference, quantize, rounded={"y": reference * (1 + 0.9 * noise)})
+    assert (tame.passed, tame.conclusive, tame.reason) == (True, True, "")
+
+
+def test_rounded_kernels_that_overflow_tell_nothing():
+    reference = np.array([[-1.0, 1.0]])
+    assert (
+        compared(reference, reference, "float16", rounded={"y": reference * np.inf}).tolerance == TOLERANCES["float16"]
+    )
+
+
+@pytest.mark.parametrize(("quantize", "conclusive"), [(None, True), ("int8", False)])
+def test_outputs_that_hardly_depend_on_the_inputs_are_inconclusive(quantize, conclusive):
+    """A file that ignores its inputs is off by 0.004: a float file may not be, an int8 file may."""
+    reference = np.array([[-1.0, 1.0], [-1.004, 1.004]])
+    parity = compared(reference, reference, quantize)
+    assert (parity.passed, parity.conclusive) == (True, conclusive)
+    assert conclusive or "ignores its inputs" in parity.reason
+    constant = np.broadcast_to(reference.mean(axis=0), reference.shape)
+    ignoring = compared(reference, constant, quantize)
+    assert ignoring.error == pytest.approx(0.002 / (0.5 * 1.002), rel=1e-3)  # half of the spread is what counts
+    assert ignoring.passed is not conclusive
+
+
+def test_one_output_that_depends_on_the_inputs_is_enough():
+    expected = {"anchors": np.array([[1.0, 2.0], [1.0, 2.0]]), "scores": np.array([[1.0, 2.0], [2.0, 1.0]])}
+    assert compare(expected, expected, quantize=None).conclusive
+
+
+def test_one_sample_is_inconclusive():
+    parity = compared([[1.0, 2.0]], [[1.0, 2.0]])
+    assert (parity.passed, parity.conclusive) == (True, False)
+    assert "one sample" in parity.reason
+
+
+def test_steps_that_no_value_reaches_are_inconclusive():
+    reference = np.array([[0.01, 0.02], [0.02, 0.01]])
+    parity = compared(reference, np.zeros((2, 2)), "int8", steps={"y": 0.03})
+    assert (parity.passed, parity.conclusive) == (True, False)
+    assert "The output y is quantized in steps of 0.03" in parity.reason
 
 
 @pytest.mark.parametrize(("quantize", "error"), [(None, 2.0**-19), ("float16", 2.0**-11)])
@@ -255,11 +312,30 @@ def test_a_saturated_softmax_does_not_hide_a_broken_network():
 
 
 def test_one_step_of_a_quantized_output_is_forgiven():
-    reference, step = np.array([[0.1, 0.2, 0.7]]), 1 / 256
+    reference, step = np.array([[1.0, 2.0, 7.0]]), 0.05
     assert compared(reference, reference + 0.99 * step, "int8", steps={"y": step}).error == 0
     parity = compared(reference, reference + 3 * step, "int8", steps={"y": step})
     assert parity.error == pytest.approx(2 * step / np.std(reference))
     assert parity.max_abs == pytest.approx(3 * step)
+
+
+def test_a_softmax_in_steps_is_judged_by_logarithms():
+    parity = compared([[0.25, 0.75]], [[0.45, 0.55]], "int8", steps={"y": 0.1})
+    # A step nearer, 0.35 and 0.65; the logarithms of the reference are ln(3) apart.
+    differences = np.log([0.35 / 0.25, 0.65 / 0.75])
+    assert parity.error == pytest.approx(np.sqrt(np.mean(differences**2)) / (np.log(3) / 2))
+    # What is below a step is the same; a step above it, too.
+    assert compared([[1 - 1e-9, 1e-9]], [[1.0, 0.0]], "int8", steps={"y": 1 / 256}).error == pytest.approx(0, abs=1e-9)
+    assert compared([[1 - 1e-9, 1e-9]], [[1 - 1 / 256, 1 / 256]], "int8", steps={"y": 1 / 256}).error < 1e-9
+
+
+def test_a_softmax_in_steps_does_not_hide_a_broken_network():
+    reference, broken, step = np.array([[0.94, 0.05, 0.01]]), np.array([[0.94, 0.01, 0.05]]), 1 / 256
+    plain = np.maximum(np.abs(reference - broken) - step, 0)
+    assert np.sqrt(np.mean(plain**2)) / np.std(reference) < TOLERANCES["int8"], "probabilities cannot tell"
+    assert not compared(reference, broken, "int8", steps={"y": step}).passed
+    sound = np.round(reference / step) * step
+    assert compared(reference, sound, "int8", steps={"y": step}).passed
 
 
 def test_channels_that_the_file_cannot_tell_apart_agree():
@@ -268,16 +344,125 @@ def test_channels_that_the_file_cannot_tell_apart_agree():
 
 
 def test_parity_prints_and_serialises():
-    parity = compared([[3.0, 4.0]], [[3.0, 4.0]])
+    parity = compared([[3.0, 4.0], [4.0, 3.0]], [[3.0, 4.0], [4.0, 3.0]])
     assert json.loads(json.dumps(parity.to_dict())) == {
         "max_abs": 0.0,
         "mean_abs": 0.0,
         "cosine": 1.0,
         "top1_agreement": 1.0,
-        "samples": 1,
+        "samples": 2,
         "error": 0.0,
-        "tolerance": 1e-3,
+        "tolerance": TOLERANCES[None],
         "passed": True,
         "conclusive": True,
+        "reason": "",
     }
-    assert str(parity).startswith("error 0.00e+00 (at most 0.001), largest difference 0.00e+00, cosine 1.0000000")
+    assert str(parity).startswith("error 0.00e+00 (at most 0.0002), largest difference 0.00e+00, cosine 1.0000000")
+    assert str(parity).endswith("over 2 samples")
+    broken = compared([[3.0, 4.0], [4.0, 3.0]], [[3.0, np.nan], [4.0, 3.0]]).to_dict()
+    assert (broken["error"], broken["max_abs"], broken["passed"]) == (None, None, False)
+
+
+# The inputs that files are verified on by default
+
+
+def feeds_of(model):
+    ((name, values),) = random_feeds(InferenceModel(model).inputs, 64).items()
+    return name, values
+
+
+def test_random_samples_differ_in_level_and_contrast():
+    image = keras.Input((16, 16, 3), name="image")
+    model = keras.Model(image, layers.ReLU()(image))
+    name, values = feeds_of(model)
+    assert (name, values.shape, values.dtype) == ("image", (64, 16, 16, 3), "float32")
+    levels, contrasts = values.mean(axis=(1, 2, 3)), values.std(axis=(1, 2, 3))
+    assert 0.4 < levels.std() < 0.6  # 64 draws of a standard deviation of 0.5
+    assert 0.45 < contrasts.min() < 0.6
+    assert 1.4 < contrasts.max() < 1.6
+    np.testing.assert_array_equal(values, feeds_of(model)[1])
+
+
+def scaled(*scalings, nested=False):
+    """An input that goes into each of the layers."""
+    image = keras.Input((4, 4, 3), name="image")
+    outputs = [layer(image) for layer in scalings]
+    model = keras.Model(image, outputs if len(outputs) > 1 else layers.ReLU()(outputs[0]))
+    if not nested:
+        return model
+    outer = keras.Input((4, 4, 3), name="image")
+    return keras.Model(outer, model(outer))
+
+
+def grown():
+    model = keras.Sequential([keras.Input((4, 4, 3), name="image"), layers.Rescaling(1 / 127.5, -1)])
+    model.add(layers.ReLU())
+    return model
+
+
+def normalization(**options):
+    return layers.Normalization(mean=[1, 2, 3], variance=[1, 4, 16], **options)
+
+
+UNDONE = {
+    "scale": (lambda: scaled(layers.Rescaling(1 / 255)), 1 / 255, 0),
+    "offset": (lambda: scaled(layers.Rescaling(1 / 127.5, offset=-1)), 1 / 127.5, -1),
+    "per channel": (lambda: scaled(layers.Rescaling([0.1, 0.2, 0.3], [1, 2, 3])), [0.1, 0.2, 0.3], [1, 2, 3]),
+    "normalization": (lambda: scaled(layers.Normalization(axis=None, mean=3, variance=4)), 1 / 2, -3 / 2),
+    "normalization per channel": (lambda: scaled(normalization()), [1, 1 / 2, 1 / 4], [-1, -1, -3 / 4]),
+    "sequential": (grown, 1 / 127.5, -1),
+    "nested": (lambda: scaled(layers.Rescaling(1 / 255), nested=True), 1 / 255, 0),
+}
+LEFT = {
+    "zero": lambda: scaled(layers.Rescaling(0.0)),
+    "per row": lambda: scaled(layers.Rescaling(np.ones((4, 1, 1)).tolist())),
+    "read by two": lambda: scaled(layers.Rescaling(0.1), layers.ReLU()),
+    "inverted": lambda: scaled(normalization(invert=True)),
+    "another layer": lambda: scaled(layers.ReLU()),
+}
+
+
+@pytest.mark.parametrize("case", UNDONE)
+def test_a_scaling_at_the_input_is_undone(case):
+    build, scale, offset = UNDONE[case]
+    plain = feeds_of(scaled(layers.ReLU()))[1]
+    np.testing.assert_allclose(feeds_of(build())[1] * np.array(scale) + np.array(offset), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_any_other_input_is_left(case):
+    np.testing.assert_array_equal(feeds_of(LEFT[case]())[1], feeds_of(scaled(layers.ReLU()))[1])
+
+
+def test_pixels_are_pixels():
+    image = keras.Input((4, 4, 3), dtype="uint8", name="image")
+    model = keras.Model(image, layers.Rescaling([1 / 64] * 3, [-2.0] * 3)(image))
+    values = feeds_of(model)[1]
+    plain = feeds_of(scaled(layers.ReLU()))[1]
+    assert values.dtype == "uint8"
+    np.testing.assert_array_equal(values, np.clip(np.round((plain.astype("float64") + 2) * 64), 0, 255))
+
+
+def test_whole_numbers_are_zeros_and_ones():
+    words = keras.Input((5,), dtype="int32", name="words")
+    values = feeds_of(keras.Model(words, layers.Embedding(2, 3)(words)))[1]
+    assert values.dtype == "int32"
+    assert set(np.unique(values)) == {0, 1}
+
+
+def test_a_file_is_verified_on_the_inputs_that_its_export_was(tmp_path, monkeypatch):
+    seen = []
+
+    def recorded(expected, actual, **options):
+        seen.append(expected["features"])
+        return compare(expected, actual, **options)
+
+    monkeypatch.setattr("keras_se.export.artifact.compare", recorded)
+    image = keras.Input((None, None, 3), name="image")
+    x = layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, layers.GlobalAveragePooling2D(name="features")(x), name="pixels")
+    artifact = to_tflite(model, tmp_path / "pixels.tflite", input_shape=(12, 12, 3))
+    assert artifact.parity.conclusive
+    verify(artifact.path, model)
+    np.testing.assert_array_equal(*seen)
+    assert np.std(seen[0]) > 0.05, "as of inputs of 0 to 255"
