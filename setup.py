@@ -13,9 +13,11 @@ tensorflow = ["tensorflow>=2.20"]
 tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
+weights = ["safetensors>=0.5", "huggingface_hub>=0.30", "pillow>=11.0"]
 demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
 test = [
     *demo,
+    *weights,
     "hypothesis>=6.120",
     "jax>=0.10",
     "mypy>=2.4",
@@ -23,6 +25,7 @@ test = [
     "pytest-xdist>=3.6.1",
     "ruff>=0.17",
     "setuptools>=70",
+    "torch==2.13.0",  # the one that tests/reference has, too
 ]
 
 setup(
@@ -33,15 +36,17 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=["keras_se", "keras_se.layers", "keras_se.models", "keras_se.export"],
+    packages=["keras_se", "keras_se.layers", "keras_se.models", "keras_se.weights", "keras_se.export"],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
-    package_data={"keras_se": ["py.typed"]},
+    package_data={"keras_se": ["py.typed"], "keras_se.weights": ["imagenet_classes.txt"]},
     install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "rich>=14.0"],
     extras_require={
         "tensorflow": tensorflow,
         "tflite": tflite,
         "onnx": onnx,
         "export": export,
+        "weights": weights,
+        "torch": ["torch>=2.6"],
         "demo": demo,
         "test": test,
     },

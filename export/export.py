@@ -13,6 +13,7 @@ from keras_se.export.formats import CALIBRATED, FORMATS, Format
 from keras_se.export.inference import InferenceModel
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
 from keras_se.export.tflite import IO_DTYPES
 from keras_se.layers.gated import positive_integer
 
@@ -31,6 +32,7 @@ def export(
     layout: str = "nhwc",
     optimize: bool = True,
     verification_data: Any = None,
+    preprocessing: Any = False,
     overwrite: bool = False,
     on_start: Callable[[Path], None] | None = None,
 ) -> list[Artifact]:
@@ -52,6 +54,9 @@ def export(
         calibration_data, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data, overwrite:
             As in `to_saved_model`, `to_tflite` and `to_onnx`; each format gets those that it has. `io_dtype` applies
             to the modes that have it, and some mode must.
+        preprocessing: Whether files take images as they are, pixels from 0 to 255: `True` for a model of
+            `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
+            (float32); of int8 files the outputs are, too. Calibration and verification data are pixels.
         on_start: Called with each path before it is written, to show progress.
 
     Returns:
@@ -80,6 +85,7 @@ def export(
             f"formats={list(formats)}"
         )
     _check_io_dtype(io_dtype, modes, formats)
+    prepared = preprocessing_of(model, preprocessing)
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
     # What a format would refuse is refused before any file is written.
@@ -87,7 +93,12 @@ def export(
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
-    inference = InferenceModel(model)
+    source = quantized = model
+    if prepared is not None:
+        source = with_preprocessing(model, prepared)
+        # A quantizer wants floats; the file's own input is made uint8 by `io_dtype`.
+        quantized = with_preprocessing(model, prepared, "float32")
+    inference = InferenceModel(source)
     if verification_data is not None:  # which may be a generator
         verification_data = verification_feeds(inference.inputs, verification_data)
     if "tflite" in formats or input_shape is not None:
@@ -101,7 +112,7 @@ def export(
         "tflite": lambda mode: {
             "quantize": mode,
             "calibration_data": calibration_data if mode in CALIBRATED else None,
-            "io_dtype": io_dtype if io_dtype in IO_DTYPES[mode] else "float32",
+            "io_dtype": _io_dtype(io_dtype, mode, prepared is not None),
             "batch_size": batch_size or 1,
             "input_shape": input_shape,
         },
@@ -114,7 +125,9 @@ def export(
     for row, mode, path in jobs:
         if on_start is not None:
             on_start(path)
-        artifacts.append(row.convert(model, path, **shared, **own[row.name](mode)))
+        artifacts.append(
+            row.convert(quantized if mode in CALIBRATED else source, path, **shared, **own[row.name](mode))
+        )
     return artifacts
 
 
@@ -137,6 +150,12 @@ def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequenc
             f'with int8, "int16" with int16x8. Received: io_dtype={io_dtype!r}, quantize={list(modes)}, '
             f"formats={list(formats)}"
         )
+
+
+def _io_dtype(io_dtype: str, mode: str | None, pixels: bool) -> str:
+    if pixels and mode == "int8":
+        return "uint8"
+    return io_dtype if io_dtype in IO_DTYPES[mode] else "float32"
 
 
 def _file_name(name: str, mode: str | None, row: Format) -> str:

@@ -12,6 +12,7 @@ from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
 # The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+POOLINGS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.
@@ -29,7 +30,7 @@ def optimized(
     notes: list[str] = []
     source = model.model
     try:
-        source = fold_batch_norm(source)
+        source = fold_batch_norm(stride_by_convolution(source))
         if calibration is not None:
             source, frozen = freeze_constant_gates(source, list(calibration.values()))
             notes += [f"The gates of {name} are constant over the calibration data." for name in frozen]
@@ -55,6 +56,28 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     for name, (conv, norm) in pairs.items():
         replacements[name].set_weights(_folded_weights(conv, norm))
     return result
+
+
+def stride_by_convolution(model: keras.Model) -> keras.Model:
+    """Replaces each pooling of single values, which takes every second one or so, by a depthwise convolution with ones.
+
+    Exact. LiteRT's delegate refuses the pooling, which would cut the network in two. Returns the model itself if there
+    is nothing to replace.
+    """
+    nested = [(layer, stride_by_convolution(layer)) for layer in model.layers if _has_graph(layer)]
+    replacements: dict[str, keras.layers.Layer] = {layer.name: new for layer, new in nested if new is not layer}
+    for layer in _called_once(model):
+        single = type(layer) in POOLINGS and layer.pool_size == (1, 1) and len(set(layer.strides)) == 1
+        if single and layer.data_format == "channels_last":
+            replacements[layer.name] = keras.layers.DepthwiseConv2D(
+                1,
+                strides=layer.strides,
+                use_bias=False,
+                depthwise_initializer="ones",
+                dtype=layer.dtype_policy,
+                name=layer.name,
+            )
+    return _substituted(model, replacements, dropped=set()) if replacements else model
 
 
 def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> tuple[keras.Model, list[str]]:

@@ -38,8 +38,9 @@ WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 def cli(context: click.Context) -> None:
     """Squeeze-and-excitation networks for Keras, and their way onto devices.
 
-    MODEL is a .keras file, or the name of a builder (`keras-se models` lists them). A builder's network has random
-    weights unless --weights gives others; they are the same each time, by --seed.
+    MODEL is a .keras file; published weights, as an address like hf://timm/legacy_seresnet50.in1k or a folder in that
+    format; or the name of a builder (`keras-se models` lists them). A builder's network has random weights unless
+    --weights gives others; they are the same each time, by --seed.
     """
 
 
@@ -49,7 +50,7 @@ def model_options(command: Any) -> Any:
         click.option("-r", "r", metavar="INT|none", help="Reduction ratio of a builder's network, or none."),
         click.option("--classes", type=int, help="Classes of a builder's network."),
         click.option("--input-shape", metavar="H,W,C", help="Input shape of a builder's network, or where unknown."),
-        click.option("--weights", type=click.Path(), help="A .weights.h5 file for a builder's network."),
+        click.option("--weights", help="Weights for a builder's network: a file, a folder or an hf:// address."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of a builder's random weights."),
         json_option,
     )
@@ -122,6 +123,7 @@ def complexity(output: Output, model: str, layers: bool, **build: Any) -> None:
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
 @click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
 @click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
+@click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, of published weights' networks.")
 @click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @model_options
@@ -138,6 +140,7 @@ def export(
     opset: int | None,
     layout: str,
     verification: str | None,
+    preprocessing: bool,
     no_optimize: bool,
     force: bool,
     **build: Any,
@@ -178,6 +181,7 @@ def export(
                 layout=layout,
                 optimize=not no_optimize,
                 verification_data=verification,
+                preprocessing=preprocessing,
                 overwrite=force,
                 on_start=on_start,
             )
@@ -230,6 +234,8 @@ def load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, .
             arguments["r"] = None if options["r"] == "none" else _integer("-r", options["r"])
         keras.utils.set_random_seed(options["seed"])
         return getattr(keras_se.models, name)(input_shape=shape, **arguments), shape
+    if name.startswith("hf://") or os.path.isdir(name):
+        return _published(name, options, shape), shape
     if not name.endswith(".keras") and not os.path.exists(name):
         lowered = {builder.lower(): builder for builder in builders}
         near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
@@ -239,6 +245,16 @@ def load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, .
     if given:
         raise ValueError(f"{', '.join(given)} goes with a builder's name, not with a file. Received: MODEL={name!r}")
     return _read_keras_file(name), shape
+
+
+def _published(address: str, options: dict[str, Any], shape: tuple[int, ...] | None) -> "keras.Model":
+    from keras_se import weights
+
+    given = [f"--{key}" if key != "r" else "-r" for key in ("r", "weights") if options[key] is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} goes with a builder's name, not with an address. Received: {address!r}")
+    chosen = {"classes": options["classes"], "input_shape": shape}
+    return weights.load(address, **{key: value for key, value in chosen.items() if value is not None})
 
 
 def _read_keras_file(path: str) -> "keras.Model":

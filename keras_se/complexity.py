@@ -194,7 +194,7 @@ def _input_shapes(model: keras.Model, input_shape: Sequence[Any] | None) -> list
         given = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or []]
     else:
         several = isinstance(input_shape, Sequence) and bool(input_shape) and isinstance(input_shape[0], Sequence)
-        given = list(input_shape) if several else [input_shape]
+        given = list(input_shape) if several else [input_shape]  # type: ignore[list-item]
     for shape in given:
         if not isinstance(shape, Sequence) or any(not isinstance(size, Integral) or size < 1 for size in shape):
             raise ValueError(f"input_shape must have a known size everywhere. Received: {shape}")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# `import helpers` and `import numpy_network` in the tests: pytest's importlib mode puts no test folder on the path.
+# For `import helpers` and the like in tests: pytest's importlib mode puts no test folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "models"))
+sys.path.insert(0, str(Path(__file__).parent / "weights"))
 
 import keras
 import pytest

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import checkpoints
+import numpy as np
 import pytest
+from PIL import Image
 
 from keras_se.catalog import NETWORKS
 from keras_se.export import FORMATS
+from keras_se.models import SEResNet50
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,11 +27,30 @@ def test_every_snippet_is_of_a_kind_that_is_tested() -> None:
     assert all(line.split()[0] in ("pip", "make", "keras-se") for line in COMMANDS)
 
 
-def test_python_snippets_run(tmp_path: Path) -> None:
+@pytest.fixture
+def hub(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine without a network, where huggingface_hub's cache has the weights of the README.
+
+    They are random: the trained ones are not in this repository.
+    """
+    folder = tmp_path / "hub" / "models--timm--legacy_seresnet50.in1k"
+    snapshot = folder / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(snapshot.name)
+    variables = checkpoints.values(SEResNet50())
+    rows = checkpoints.residual((3, 4, 6, 3), 3, checkpoints.LEGACY_STEM, projected=1, **checkpoints.LEGACY)
+    tensors = {row.source: checkpoints.IN_PYTORCH[row.kind](variables[row.ours]) for row in rows}
+    checkpoints.write_folder(snapshot, tensors, {"architecture": "legacy_seresnet50", "num_classes": 1000})
+    return {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+
+
+def test_python_snippets_run(tmp_path: Path, hub: dict[str, str]) -> None:
     """One after the other in one process, as a reader who types them in would have it."""
     program = "\n".join(text for language, text in SNIPPETS if language == "python")
     assert program.count("import") >= 3
-    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", program], cwd=tmp_path, check=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), "uint8")).save(tmp_path / "cat.jpg")
+    command = [sys.executable, "-W", "error::UserWarning", "-c", program]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, **hub}, check=True)
     assert (tmp_path / "model_int8.tflite").is_file()
 
 

@@ -2,7 +2,8 @@
 
 from keras_se.layers.channel_shuffle import ChannelShuffle
 from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
+from keras_se.layers.gates import twice_sigmoid
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
-__all__ = ["ChannelShuffle", "ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite"]
+__all__ = ["ChannelShuffle", "ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "twice_sigmoid"]

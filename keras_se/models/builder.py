@@ -29,7 +29,9 @@ EXCITATION: dict[str, Any] = {"r": 16, "se": None, "placement": "standard"}
 
 ARGUMENTS = """\
 include_top: Whether the network ends in its classifier.
-weights: `None` (random) or the path of a `.weights.h5` file of this network.
+weights: `None` (random); a `.weights.h5` file of this network; published ones, as a `.safetensors` or `.pth` file, a
+    folder in the hub's format, or an address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
+    `"imagenet"`, or a network of `keras.applications`, where it has this one: SE then changes nothing at first.
 input_tensor: What `keras.Input` or a layer returned, to build on; or `None`.
 input_shape: (height, width, channels), of {smallest} pixels or more, {size}x{size}x3 by default; without the
     classifier, of unknown size by default. One or more channels.
@@ -112,12 +114,18 @@ def _make(
         bound.apply_defaults()
         arguments = bound.arguments
         options = fixed | {name: arguments[name] for name in own}
-        placed = excite(
-            **{name: arguments[name] for name in EXCITATION}, placements=settings.placements, layer=settings.layer
-        )
+        weights = arguments["weights"]
+        fill, layer = None, settings.layer
+        if weights is not None:
+            from keras_se.weights.fill import excitation_for, filler  # which know of all networks
+
+            fill = filler(weights, title, options, arguments["include_top"])
+            layer = excitation_for(weights, layer)
+        placed = excite(**{name: arguments[name] for name in EXCITATION}, placements=settings.placements, layer=layer)
         return network(
             lambda image: function(image, placed, **options),
-            **{name: arguments[name] for name in APPLICATIONS},
+            **{name: arguments[name] for name in APPLICATIONS if name != "weights"},
+            fill=fill,
             size=settings.size,
             min_size=_smallest(settings, options),
         )

@@ -21,6 +21,7 @@ def inverted_residual(
     se: Any,
     name: str,
     padding: str = "same",
+    epsilon: float = EPSILON,
 ) -> Any:
     """Expansion, depthwise convolution and projection, added to `x` where the shapes are equal.
 
@@ -33,17 +34,18 @@ def inverted_residual(
         filters: Channels of the output.
         kernel, stride, padding: Of the depthwise convolution.
         activation: After the expansion and the depthwise convolution.
+        epsilon: Of the batch norms.
         se: Puts SE at a place of this block.
         name: Of the block.
     """
     y = se("pre", x)
     if expanded is not None:
-        y = conv_bn(y, expanded, activation=activation, epsilon=EPSILON, name=f"{name}_expand")
+        y = conv_bn(y, expanded, activation=activation, epsilon=epsilon, name=f"{name}_expand")
     y = depthwise_bn(
-        y, kernel, stride, activation=activation, epsilon=EPSILON, padding=padding, name=f"{name}_depthwise"
+        y, kernel, stride, activation=activation, epsilon=epsilon, padding=padding, name=f"{name}_depthwise"
     )
     y = se("3x3", se("standard", y))
-    y = conv_bn(y, filters, activation=None, epsilon=EPSILON, name=f"{name}_project")
+    y = conv_bn(y, filters, activation=None, epsilon=epsilon, name=f"{name}_project")
     if stride > 1 or channels(x) != filters:
         return y
     return se("post", layers.Add(name=f"{name}_add")([se("identity", x), y]))

@@ -96,6 +96,8 @@ def SEMobileNetV3(
     dropout_rate: float = 0.2,
     include_preprocessing: bool = True,
     everywhere: bool = False,
+    padding: str = "same",
+    epsilon: float = EPSILON,
 ) -> tuple[Any, Head]:
     """MobileNetV3, small or large, with its own SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8.
 
@@ -119,6 +121,8 @@ def SEMobileNetV3(
         dropout_rate: Before the classifier.
         include_preprocessing: Whether images have values from 0 to 255, which the network scales to -1 … 1 itself.
         everywhere: Whether every block has SE, not only those that were published with it.
+        padding: `"same"`, as in `keras.applications`, or `"symmetric"`, as in PyTorch's form of the network.
+        epsilon: Of the batch norms; 1e-5 in PyTorch's form.
 
     Returns:
         A functional `keras.Model`.
@@ -132,8 +136,10 @@ def SEMobileNetV3(
     stages, hidden = NETWORKS[one_of("variant", variant, NETWORKS)]
     alpha = positive_number("alpha", alpha)
     swish = RE if minimalistic else HS
+    one_of("padding", padding, ("same", "symmetric"))
+    epsilon = positive_number("epsilon", epsilon)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(image) if include_preprocessing else image
-    x = conv_bn(x, 16, 3, 2, padding="same", activation=swish, epsilon=EPSILON, name="stem_conv")
+    x = conv_bn(x, 16, 3, 2, padding=padding, activation=swish, epsilon=epsilon, name="stem_conv")
     for stage, blocks in enumerate(stages, start=1):
         for number, block in enumerate(blocks, start=1):
             name = f"stage{stage}_block{number}"
@@ -147,8 +153,10 @@ def SEMobileNetV3(
                 activation=RE if minimalistic else block.activation,
                 se=partial(se, stage=stage, name=name) if excited else _nowhere,
                 name=name,
+                padding=padding,
+                epsilon=epsilon,
             )
-    x = conv_bn(x, divisible(6 * channels(x)), activation=swish, epsilon=EPSILON, name="final_conv")
+    x = conv_bn(x, divisible(6 * channels(x)), activation=swish, epsilon=epsilon, name="final_conv")
     width = divisible(hidden * alpha) if alpha > 1 else hidden
     return x, partial(
         convolutional_head,

@@ -1,7 +1,6 @@
 """What `keras.applications` builders have in common: inputs, head, weights."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -19,7 +18,7 @@ def network(
     body: Callable[[Any], tuple[Any, Head]],
     *,
     include_top: bool,
-    weights: str | os.PathLike | None,
+    fill: Callable[[keras.Model], None] | None,
     input_tensor: Any,
     input_shape: tuple | None,
     pooling: str | None,
@@ -33,8 +32,9 @@ def network(
 
     Args:
         body: Image tensor → feature map, and the head that fits it: (feature map, classes, activation) → output.
-        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
-            `keras.applications`; `weights` is `None` (random) or the path of a Keras `.weights.h5` file.
+        include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
+            `keras.applications`.
+        fill: Gives the network its weights; `None` leaves them random.
         size: Height and width of the image by default.
         min_size: The smallest that the network takes.
 
@@ -44,7 +44,6 @@ def network(
     if pooling not in (None, "avg", "max"):
         raise ValueError(f'pooling must be None, "avg" or "max". Received: pooling={pooling!r}')
     classes = positive_integer("classes", classes)
-    weights = _weights_file(weights)
     image = _image(input_tensor, input_shape, size if include_top else None, min_size)
     x, head = body(image)
     if include_top:
@@ -55,8 +54,8 @@ def network(
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
     sources = keras.utils.get_source_inputs(image)
     model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
-    if weights is not None:
-        model.load_weights(weights)
+    if fill is not None:
+        fill(model)
     return model
 
 
@@ -88,16 +87,6 @@ def convolutional_head(
 def head_dtype() -> str:
     """Classifiers compute in at least float32, so that mixed precision does not cost the softmax its digits."""
     return accumulation_dtype(keras.config.dtype_policy().compute_dtype)
-
-
-def _weights_file(weights: Any) -> str | None:
-    if weights is None:
-        return None
-    if not isinstance(weights, str | os.PathLike) or not os.fspath(weights).endswith(".weights.h5"):
-        raise ValueError(f"weights must be None or the path of a .weights.h5 file. Received: weights={weights!r}")
-    if not os.path.isfile(weights):
-        raise ValueError(f"weights must be a file that exists. Received: weights={os.fspath(weights)!r}")
-    return os.fspath(weights)
 
 
 def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_size: int) -> Any:

@@ -47,14 +47,15 @@ def feature_pyramid(
             f"strides must be some of {sorted(levels)}, which {model.name!r} has. Received: strides={strides}"
         )
     outputs = [model.get_layer(levels[stride]).output for stride in strides]
-    return keras.Model(model.inputs, outputs, name=name or f"{model.name}_pyramid")
+    # Of the same structure: Keras warns of an array where a list of one was declared.
+    return keras.Model(model.input, outputs, name=name or f"{model.name}_pyramid")
 
 
 def _levels(model: keras.Model) -> dict[int, str]:
     """The name of the last layer of each stride."""
     axis = 2 if channel_axis() == 1 else 1
     # Strides are the same for every size, but seen at a large one: maps of a few pixels are rounded too much.
-    probes = [_resized(x.shape, axis) for x in model.inputs]
+    probes = [_resized(x.shape, axis) for x in getattr(model, "inputs", None) or []]
     ends: dict[str, tuple[int, str]] = {}
     size = None
     for call in calls(model, probes):

@@ -11,7 +11,7 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
-from keras_se.export.optimize import fold_batch_norm, freeze_constant_gates
+from keras_se.export.optimize import fold_batch_norm, freeze_constant_gates, stride_by_convolution
 
 from .networks import NETWORKS, enliven, every_layer, images, sample, se_resnet
 
@@ -214,6 +214,34 @@ def test_the_model_is_left_as_it_was(name):
     assert nodes_after == nodes
     for before, after in zip(weights, weights_after, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+POOLINGS = pytest.mark.parametrize("pooling", [layers.AveragePooling2D, layers.MaxPooling2D])
+
+
+def pooled(pooling, **options):
+    image = keras.Input((7, 6, 3), dtype="float64")
+    return keras.Model(image, pooling(dtype="float64", name="pool", **options)(image))
+
+
+@POOLINGS
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_pooling_of_single_values_becomes_a_convolution(pooling, strides, padding):
+    model = pooled(pooling, pool_size=1, strides=strides, padding=padding)
+    x, expected = in_float64(model, (7, 6, 3))
+    rewritten = stride_by_convolution(model)
+    assert isinstance(rewritten.get_layer("pool"), layers.DepthwiseConv2D)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
+
+
+@POOLINGS
+@pytest.mark.parametrize(
+    "options", [{"pool_size": 2}, {"pool_size": (1, 2)}, {"pool_size": 1, "strides": (1, 2)}], ids=str
+)
+def test_other_poolings_are_left(pooling, options):
+    model = pooled(pooling, **options)
+    assert stride_by_convolution(model) is model
 
 
 def with_dead_gates(*names):

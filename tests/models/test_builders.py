@@ -1,63 +1,57 @@
-"""Every builder of keras_se.models, as small as it comes: builds, trains, saves, loads, and runs in mixed precision."""
+"""Every builder, its images shrunk: builds, trains, saves, loads, and runs in mixed precision."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from builders import CLASSES, DEEP, FULL, NARROW, TABLE
 from helpers import array
 
 from keras_se import models
 
-IMAGE = (32, 32, 3)
-# A builder with whatever makes it small. All tell three classes apart.
-BUILDERS: dict[str, Callable[..., keras.Model]] = {
-    name: getattr(models, name) for name in models.__all__ if name != "feature_pyramid"
-} | {
-    "SEResNet": partial(models.SEResNet, (1, 1), filters=(4, 8)),
-    "SENet": partial(models.SENet, (1, 1), filters=(4, 8), groups=2),
-    "SEPreActResNet": partial(models.SEPreActResNet, (1, 1), filters=(4, 8)),
-    "SEVGG": partial(models.SEVGG, (1, 1), filters=(4, 8), hidden=8),
-    "SEDenseNet": partial(models.SEDenseNet, (2, 2), growth=4),
-    "SEMobileNetV3": partial(models.SEMobileNetV3, "small", alpha=0.25),
-    "SEMobileNet": partial(models.SEMobileNet, alpha=0.25),
-}
-SLOW = set(BUILDERS) - set(models.FAMILIES) - {"SEMobileNet", "SEResNet18"}
-every_builder = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BUILDERS]
-)
+BUILDERS = {name for name in models.__all__ if name != "feature_pyramid"}
+# JAX compiles every operation once for each shape that it meets.
+SLOW = {*FULL, *(DEEP if keras.backend.backend() == "jax" else ())}
 
 
-def build(name: str, **options: Any) -> keras.Model:
-    return BUILDERS[name](input_shape=(32, 32, 3), classes=3, **options)
+def slow_if(slow: bool, *values: str) -> Any:
+    return pytest.param(*values, marks=[pytest.mark.slow] if slow else [])
 
 
-def images() -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype("float32")
+every_network = pytest.mark.parametrize("name", [slow_if(name in SLOW, name) for name in TABLE])
 
 
 def test_the_table_has_every_builder() -> None:
-    assert set(BUILDERS) == set(models.__all__)
+    assert {row.builder for row in TABLE.values()} == BUILDERS
+    assert set(FULL) == BUILDERS - set(models.FAMILIES)
+    assert not any(row.options for row in FULL.values())
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+def test_the_table_has_a_narrow_network_of_every_family() -> None:
+    assert {row.family for row in NARROW.values()} == {row.family for row in TABLE.values()}
+    assert {row.builder for row in NARROW.values()} >= set(models.FAMILIES)
+
+
+@every_network
 def test_builds(name: str) -> None:
-    model = build(name)
-    assert model.input_shape == (None, 32, 32, 3)
-    assert model.output_shape == (None, 3)
+    row = TABLE[name]
+    model = row.build()
+    assert model.input_shape == (None, row.size, row.size, 3)
+    assert model.output_shape == (None, CLASSES)
     assert any(layer.name.endswith("_se") for layer in model.layers)
-    assert BUILDERS[name].__doc__
+    assert getattr(models, row.builder).__doc__
 
 
-@every_builder
+@every_network
 def test_trains_saves_and_loads(name: str, tmp_path: Path) -> None:
-    model = build(name)
+    row = TABLE[name]
+    model, images = row.build(), row.images(CLASSES)
     before = {weight.path: array(weight) for weight in model.trainable_weights}
-    model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy", run_eagerly=True)
-    loss = model.train_on_batch(images(), np.arange(3))
+    # So fast a rate that no step is lost in rounding, be the gradient ever so small.
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
+    loss = model.train_on_batch(images, np.arange(CLASSES))
     assert np.isfinite(loss)
     still = [weight.path for weight in model.trainable_weights if np.array_equal(array(weight), before[weight.path])]
     # In a block whose SE has one or two hidden units, these may all be off: their weights have no gradient then.
@@ -65,15 +59,23 @@ def test_trains_saves_and_loads(name: str, tmp_path: Path) -> None:
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")  # in safe mode, which is the default
-    np.testing.assert_array_equal(array(loaded(images())), array(model(images())))
+    outputs = array(model(images))
+    assert np.isfinite(outputs).all()
+    np.testing.assert_array_equal(array(loaded(images)), outputs)
 
 
-@every_builder
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        *(slow_if(name in SLOW, name, "mixed_float16") for name in TABLE),
+        *(slow_if(name in SLOW, name, "mixed_bfloat16") for name in TABLE),
+    ],
+)
 def test_runs_in_mixed_precision(name: str, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
-    model = build(name)
-    y = model(images())
+    row = TABLE[name]
+    model = row.build()
+    y = model(row.images(2))
     assert keras.backend.standardize_dtype(y.dtype) == "float32"
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     assert {layer.compute_dtype for layer in model.layers if layer.name.endswith("_se")} == {policy[6:]}

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import array, error
+from safetensors.numpy import save_file
 
 from keras_se import SqueezeExcite
 from keras_se.models import (
@@ -29,6 +30,7 @@ from keras_se.models import (
     SEResNeXt50,
     SEResNeXt101,
 )
+from keras_se.weights import ARCHITECTURES, load
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "timm"
@@ -189,13 +191,40 @@ def no_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def compare(timm: Callable[..., Any], name: str, size: tuple[int, int], folder: Path) -> None:
+def compare(timm: Callable[..., Any], name: str, size: tuple[int, int], folder: Path, published: bool = False) -> None:
     network, path = NETWORKS[name], folder / "reference.npz"
+    options = {"input_shape": (*size, 3), "classifier_activation": None}
     with timm(path, name=name, size=size, seed=0) as reference:
         x, expected, logits = (reference[key] for key in ("x", "features", "logits"))
-        model = network.build(input_shape=(*size, 3), classifier_activation=None)
-        assign(model, {key: reference[key] for key in reference.files if "." in key}, network.rules)
+        model = network.build(**options)
+        weights = {key: reference[key] for key in reference.files if "." in key}
+        assign(model, weights, network.rules)
+        if published:
+            publish(folder, weights, str(reference["config"]))
     path.unlink()  # up to half a gigabyte
+    if published:
+        assert_same(load(folder, **options), model)
+    check(model, x, expected, logits)
+
+
+def publish(folder: Path, weights: dict[str, np.ndarray], config: str) -> None:
+    """Writes what the model hub would serve."""
+    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(config)
+
+
+def assert_same(loaded: keras.Model, model: keras.Model) -> None:
+    """Two networks of the same layers, with the same weights: so they compute the same."""
+    architectures = [{**network.get_config(), "name": ""} for network in (loaded, model)]
+    for one, other in zip(*(config["layers"] for config in architectures), strict=True):
+        assert one == other
+    for one, other in zip(loaded.weights, model.weights, strict=True):
+        assert one.path.split("/")[-2:] == other.path.split("/")[-2:]
+        if "seed" not in one.path:
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other))
+
+
+def check(model: keras.Model, x: np.ndarray, expected: np.ndarray, logits: np.ndarray) -> None:
     # The images, and not the biases alone, make the outputs: a hundred times more than is tolerated.
     assert error(logits[:1], logits[1:]) > 1e-2
     features, actual = outputs(model, np.moveaxis(x, 1, -1))
@@ -205,7 +234,20 @@ def compare(timm: Callable[..., Any], name: str, size: tuple[int, int], folder: 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_computes_what_timm_computes(name: str, timm: Callable[..., Any], tmp_path: Path) -> None:
-    compare(timm, name, (64, 64), tmp_path)
+    compare(timm, name, (64, 64), tmp_path, published=name in ARCHITECTURES)
+
+
+def test_every_architecture_with_published_weights_is_compared() -> None:
+    assert set(ARCHITECTURES) - {"mobilenetv3_small_100", "mobilenetv3_large_100"} <= set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_100", "mobilenetv3_large_100"])
+@pytest.mark.parametrize("size", [(64, 64), (75, 90)])
+def test_published_mobilenet_v3(name: str, size: tuple[int, int], timm: Callable[..., Any], tmp_path: Path) -> None:
+    with timm(tmp_path / "reference.npz", name=name, size=size, seed=0) as reference:
+        publish(tmp_path, {key: reference[key] for key in reference.files if "." in key}, str(reference["config"]))
+        x, features, logits = (reference[key] for key in ("x", "features", "logits"))
+    check(load(tmp_path, input_shape=(*size, 3), classifier_activation=None), x, features, logits)
 
 
 @pytest.mark.parametrize("size", [(73, 73), (75, 90)])

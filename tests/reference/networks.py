@@ -4,8 +4,9 @@ Reads a case from each line of standard input, a JSON object with `name` (of a t
 `seed` and `path`; writes the file, and answers with the path on a line of standard output. One process for many cases,
 because starting it takes longer than most of them.
 
-The file is an `.npz` with the tensors of the state dict by their names, the input `x`, and computed from it in float64
-`features`, the last feature map, and `logits`. Images are (batch, channels, height, width).
+The file is an `.npz` with the tensors of the state dict by their names, the input `x`, computed from it in float64
+`features`, the last feature map, and `logits`, and `config`, the JSON that the model hub would serve with the tensors.
+Images are (batch, channels, height, width).
 """
 
 import json
@@ -35,6 +36,8 @@ def randomise(model: torch.nn.Module) -> None:
         if hasattr(module, "downsample"):
             last = module.bn3 if hasattr(module, "bn3") else module.bn2
             last.weight.mul_(0.25)
+        elif hasattr(module, "conv_pwl"):
+            module.bn3.weight.mul_(0.5)
 
 
 def images(height: int, width: int) -> torch.Tensor:
@@ -42,6 +45,11 @@ def images(height: int, width: int) -> torch.Tensor:
     x = torch.randn(2, 3, height, width)
     x[1] = x[1].cumsum(-1) / 4
     return x
+
+
+def config(model: torch.nn.Module, name: str) -> str:
+    pretrained = {key: value for key, value in model.pretrained_cfg.items() if value is not None}
+    return json.dumps({"architecture": name, "num_classes": model.num_classes, "pretrained_cfg": pretrained})
 
 
 @torch.no_grad()
@@ -55,7 +63,7 @@ def write(name: str, size: tuple[int, int], seed: int, path: str) -> None:
     model.double()  # makes new tensors: the arrays stay as they are
     features = model.forward_features(x.double())
     logits = model.forward_head(features)
-    np.savez(path, x=x.numpy(), features=features.numpy(), logits=logits.numpy(), **arrays)
+    np.savez(path, x=x.numpy(), features=features.numpy(), logits=logits.numpy(), config=config(model, name), **arrays)
 
 
 torch.set_num_threads(1)  # the tests run in parallel already

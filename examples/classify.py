@@ -1,0 +1,51 @@
+"""What a network with published weights sees in images: the likeliest classes, with a bar for each.
+
+    python examples/classify.py cat.jpg dog.png --weights hf://timm/legacy_seresnet50.in1k
+
+Images are resized and cropped as the weights' publisher did it.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from keras_se import weights as published
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--weights", default="hf://timm/legacy_seresnet50.in1k", show_default=True, help="An address or a folder."
+)
+@click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many classes.")
+def main(images: tuple[Path, ...], weights: str, top: int) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    try:
+        model = published.load(weights)
+        pixels = np.stack([model.preprocessing.load_image(path) for path in images])
+        probabilities = model.predict(model.preprocessing.preprocess_input(pixels), batch_size=8, verbose=0)
+        answers = model.preprocessing.decode_predictions(probabilities, top)
+    except (ValueError, OSError, ImportError) as error:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    for path, answer in zip(images, answers, strict=True):
+        console.print(bars(path.name, answer))
+
+
+def bars(name: str, answer: list[tuple[str, str, float]]) -> Table:
+    table = Table(title=name, box=SIMPLE_HEAD, title_justify="left")
+    for header in ("class", "probability", ""):
+        table.add_column(header, justify="right" if header == "probability" else "left")
+    for _, label, probability in answer:
+        table.add_row(label, f"{probability:.1%}", ProgressBar(total=1.0, completed=probability, width=40))
+    return table
+
+
+if __name__ == "__main__":
+    main()

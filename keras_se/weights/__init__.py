@@ -1,0 +1,7 @@
+"""Published weights, in networks of `keras_se.models`."""
+
+from keras_se.weights.load import load, preprocessing
+from keras_se.weights.preprocessing import Preprocessing
+from keras_se.weights.timm import ARCHITECTURES
+
+__all__ = ["ARCHITECTURES", "Preprocessing", "load", "preprocessing"]

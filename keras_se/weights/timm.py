@@ -1,0 +1,210 @@
+"""The SE networks of timm: what they are called, what builds them here, and how their tensors are named.
+
+`legacy_*` are the authors' own weights, converted from Caffe. The others put a bottleneck's stride into the 3x3, pad
+the stem's pooling, and round the excitation's width up to a multiple of 8.
+"""
+
+from typing import Any
+
+import keras
+
+from keras_se.layers import SqueezeExcite
+from keras_se.weights.names import Family, Rule
+
+# Blocks of all ResNets.
+BLOCKS = (
+    Rule("layer{stage}.{block}.conv{i}", "stage{stage}_block{block}_conv{i}", "conv"),
+    Rule("layer{stage}.{block}.bn{i}", "stage{stage}_block{block}_conv{i}_bn", "norm"),
+)
+SHORTCUT = (
+    Rule("layer{stage}.{block}.downsample.0", "stage{stage}_block{block}_shortcut", "conv"),
+    Rule("layer{stage}.{block}.downsample.1", "stage{stage}_block{block}_shortcut_bn", "norm"),
+)
+AVERAGED_SHORTCUT = (
+    Rule("layer{stage}.{block}.downsample.1", "stage{stage}_block{block}_shortcut", "conv"),
+    Rule("layer{stage}.{block}.downsample.2", "stage{stage}_block{block}_shortcut_bn", "norm"),
+)
+SE_MODULE = (
+    Rule("layer{stage}.{block}.se_module.fc1", "stage{stage}_block{block}_se", "reduce"),
+    Rule("layer{stage}.{block}.se_module.fc2", "stage{stage}_block{block}_se", "expand"),
+)
+SE = (
+    Rule("layer{stage}.{block}.se.fc1", "stage{stage}_block{block}_se", "reduce"),
+    Rule("layer{stage}.{block}.se.fc2", "stage{stage}_block{block}_se", "expand"),
+)
+LEGACY_STEM = (
+    Rule("layer0.conv{i}", "stem_conv{i}", "conv"),
+    Rule("layer0.bn{i}", "stem_conv{i}_bn", "norm"),
+    Rule("layer0.conv1", "stem_conv", "conv"),
+    Rule("layer0.bn1", "stem_conv_bn", "norm"),
+)
+STEM = (
+    Rule("conv1", "stem_conv", "conv"),
+    Rule("bn1", "stem_conv_bn", "norm"),
+    Rule("conv1.0", "stem_conv1", "conv"),
+    Rule("conv1.1", "stem_conv1_bn", "norm"),
+    Rule("conv1.3", "stem_conv2", "conv"),
+    Rule("conv1.4", "stem_conv2_bn", "norm"),
+    Rule("conv1.6", "stem_conv3", "conv"),
+    Rule("bn1", "stem_conv3_bn", "norm"),
+)
+MOBILENET_V3_RULES = (
+    Rule("conv_stem", "stem_conv", "conv"),
+    Rule("bn1", "stem_conv_bn", "norm"),
+    # The first block does not expand: its second convolution is the projection.
+    Rule("blocks.0.0.conv_dw", "stage1_block1_depthwise", "depthwise"),
+    Rule("blocks.0.0.bn1", "stage1_block1_depthwise_bn", "norm"),
+    Rule("blocks.0.0.conv_pw", "stage1_block1_project", "conv"),
+    Rule("blocks.0.0.bn2", "stage1_block1_project_bn", "norm"),
+    Rule("blocks.{stage}.{block}.conv_pw", "stage{stage}_block{block}_expand", "conv"),
+    Rule("blocks.{stage}.{block}.bn1", "stage{stage}_block{block}_expand_bn", "norm"),
+    Rule("blocks.{stage}.{block}.conv_dw", "stage{stage}_block{block}_depthwise", "depthwise"),
+    Rule("blocks.{stage}.{block}.bn2", "stage{stage}_block{block}_depthwise_bn", "norm"),
+    Rule("blocks.{stage}.{block}.conv_pwl", "stage{stage}_block{block}_project", "conv"),
+    Rule("blocks.{stage}.{block}.bn3", "stage{stage}_block{block}_project_bn", "norm"),
+    Rule("blocks.{stage}.{block}.se.conv_reduce", "stage{stage}_block{block}_se", "reduce"),
+    Rule("blocks.{stage}.{block}.se.conv_expand", "stage{stage}_block{block}_se", "expand"),
+    Rule("blocks.{i}.0.conv", "final_conv", "conv"),
+    Rule("blocks.{i}.0.bn1", "final_conv_bn", "norm"),
+    Rule("conv_head", "hidden", "conv"),
+    Rule("classifier", "logits", "pointwise"),
+)
+
+
+def _layer(model: keras.Model, name: str) -> Any:
+    return next((layer for layer in model.layers if layer.name == name), None)
+
+
+def _strides(model: keras.Model) -> tuple[int, int] | None:
+    """Those of the first 1x1 of a bottleneck that halves the image, if the network has one."""
+    bottleneck = _layer(model, "stage2_block1_conv3")
+    return None if bottleneck is None else _layer(model, "stage2_block1_conv1").strides
+
+
+def _lacking(*options: tuple[bool, str]) -> list[str]:
+    return [option for has, option in options if not has]
+
+
+def _ends_in_relu(model: keras.Model) -> bool:
+    """Whether the branches of basic blocks do."""
+    return _layer(model, "stage1_block1_conv2_relu") is not None
+
+
+def _needs_of_legacy(model: keras.Model) -> list[str]:
+    strides = _strides(model)
+    grouped = strides is not None and _layer(model, "stage2_block1_conv2").groups > 1
+    return _lacking(
+        (not _is_padded(model), 'pool="ceil"'),
+        (strides in (None, (2, 2)) or grouped, 'stride_in="1x1"'),
+        (strides is not None or _ends_in_relu(model), "branch_relu=True"),
+    )
+
+
+def _needs_of_resnet(model: keras.Model) -> list[str]:
+    strides = _strides(model)
+    return _lacking(
+        (_is_padded(model), 'pool="padded"'),
+        (strides in (None, (1, 1)), 'stride_in="3x3"'),
+        (strides is not None or not _ends_in_relu(model), "branch_relu=False"),
+    )
+
+
+def _needs_of_resnet_d(model: keras.Model) -> list[str]:
+    averaged = _layer(model, "stage2_block1_shortcut_pool") is not None
+    return _needs_of_resnet(model) + _lacking((averaged, 'shortcut="average"'))
+
+
+def _needs_of_mobilenet_v3(model: keras.Model) -> list[str]:
+    return _lacking(
+        (_layer(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
+        (_layer(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
+    )
+
+
+def _is_padded(model: keras.Model) -> bool:
+    # In ceil mode, sizes that need it have a padding of one side.
+    pad = _layer(model, "stem_pool_pad")
+    return pad is not None and pad.padding == ((1, 1), (1, 1))
+
+
+BLOCK = {"block": 1}
+FAMILIES = (
+    Family(
+        "timm's legacy SE networks",
+        "layer0.conv1.weight",
+        (*LEGACY_STEM, *BLOCKS, *SHORTCUT, *SE_MODULE, Rule("last_linear", "predictions", "dense")),
+        "predictions",
+        ("predictions",),
+        BLOCK,
+        _needs_of_legacy,
+    ),
+    Family(
+        "timm's ResNet-D",
+        "layer2.0.downsample.2.weight",
+        (*STEM, *BLOCKS, *AVERAGED_SHORTCUT, *SE, Rule("fc", "predictions", "dense")),
+        "predictions",
+        ("predictions",),
+        BLOCK,
+        _needs_of_resnet_d,
+    ),
+    Family(
+        "timm's ResNets",
+        "layer1.0.conv1.weight",
+        (*STEM, *BLOCKS, *SHORTCUT, *SE, Rule("fc", "predictions", "dense")),
+        "predictions",
+        ("predictions",),
+        BLOCK,
+        _needs_of_resnet,
+    ),
+    Family(
+        "timm's MobileNetV3",
+        "conv_stem.weight",
+        MOBILENET_V3_RULES,
+        "logits",
+        ("hidden", "logits"),
+        {"stage": 1, "block": 1},
+        _needs_of_mobilenet_v3,
+    ),
+)
+
+
+def _rounded(stage: int) -> SqueezeExcite:
+    return SqueezeExcite(16, divisor=8)
+
+
+LEGACY_BASIC: dict[str, Any] = {"branch_relu": True}
+RESNEXT_26: dict[str, Any] = {
+    "depths": (2, 2, 2, 2),
+    "width": 2,
+    "groups": 32,
+    "stride_in": "3x3",
+    "name": "se_resnext26",
+}
+V15: dict[str, Any] = {"stride_in": "3x3", "pool": "padded", "se": _rounded}
+RESNEXT: dict[str, Any] = {"pool": "padded", "se": _rounded}
+V15_D: dict[str, Any] = {**V15, "stem": "deep", "shortcut": "average"}
+V3: dict[str, Any] = {"include_preprocessing": False, "padding": "symmetric", "epsilon": 1e-5}
+
+# timm's name → the builder and its options.
+ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "legacy_seresnet18": ("SEResNet18", LEGACY_BASIC),
+    "legacy_seresnet34": ("SEResNet34", LEGACY_BASIC),
+    "legacy_seresnet50": ("SEResNet50", {}),
+    "legacy_seresnet101": ("SEResNet101", {}),
+    "legacy_seresnet152": ("SEResNet152", {}),
+    "legacy_seresnext26_32x4d": ("SEResNet", RESNEXT_26),
+    "legacy_seresnext50_32x4d": ("SEResNeXt50", {}),
+    "legacy_seresnext101_32x4d": ("SEResNeXt101", {}),
+    "legacy_senet154": ("SENet154", {}),
+    "seresnet18": ("SEResNet18", V15),
+    "seresnet34": ("SEResNet34", V15),
+    "seresnet50": ("SEResNet50", V15),
+    "seresnet101": ("SEResNet101", V15),
+    "seresnet152": ("SEResNet152", V15),
+    "seresnet152d": ("SEResNet152", V15_D),
+    "seresnext50_32x4d": ("SEResNeXt50", RESNEXT),
+    "seresnext101_32x4d": ("SEResNeXt101", RESNEXT),
+    "senet154": ("SENet154", {"pool": "padded"}),
+    "mobilenetv3_small_100": ("SEMobileNetV3Small", V3),
+    "mobilenetv3_large_100": ("SEMobileNetV3Large", V3),
+}

@@ -1,0 +1,85 @@
+"""Every builder, its images shrunk, in every format: right in the file's own runtime, and in one piece."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from builders import FULL, NARROW, TABLE, enliven
+
+from keras_se.export import FORMATS, Artifact
+
+from .networks import relative_error
+from .test_tflite import operations, outside_the_delegate
+
+SAMPLES = 24
+# Of the largest output.
+FLOAT_ERROR = 1e-4
+# Of what the images differ in: a file that takes no notice of its image is off by 1.
+INT8_ERROR = 0.5
+MOBILE = ("SEMobileNet", "SEMobileNetV2", "SEMobileNetV3Small", "SEMobileNetV3Large", "SEShuffleNet")
+# Of the other families, the narrow ones and one at its full width.
+FULL_IN_INT8 = (
+    *("SEResNet50", "SEResNeXt50", "SEResNet20", "SEResNet164", "SEVGG16", "SEDenseNet121"),
+    *("SENet154", "SEBNInception", "SEInceptionV3", "SEInceptionResNetV2"),
+)
+
+
+class Network(NamedTuple):
+    """A network with its images: those that it is calibrated on, and others with the logits of them."""
+
+    model: keras.Model
+    known: np.ndarray
+    new: np.ndarray
+    expected: np.ndarray
+
+
+@lru_cache(maxsize=1)  # the tests of a network follow one another, and some networks are large
+def network(name: str) -> Network:
+    row = TABLE[name]
+    model = row.build(classifier_activation=None)
+    known, new = row.images(SAMPLES, seed=1), row.images(8, seed=2)
+    enliven(model, known)
+    expected = model(new, training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.1 * np.abs(expected).max(), "the image must make a difference"
+    return Network(model, known, new, expected)
+
+
+def slow(name: str) -> list:
+    return [pytest.mark.slow] if name in FULL else []
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=slow(name)) for name in TABLE])
+def test_float(name: str, format: str, tmp_path: Path) -> None:
+    model, _, new, expected = network(name)
+    artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}")
+    assert artifact.parity.passed
+    assert np.abs(artifact.predict(new) - expected).max() < FLOAT_ERROR * np.abs(expected).max()
+    if format == "onnx":
+        onnx.checker.check_model(artifact.path, full_check=True)
+    if format == "tflite":
+        assert_one_partition(artifact)
+
+
+def assert_one_partition(artifact: Artifact) -> None:
+    assert operations(artifact)["DELEGATE"] == 1
+    assert outside_the_delegate(artifact.path) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *NARROW,
+        *(pytest.param(name, marks=slow(name)) for name in (*MOBILE, *FULL_IN_INT8)),
+    ],
+)
+def test_int8(name: str, tmp_path: Path) -> None:
+    model, known, new, expected = network(name)
+    artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", quantize="int8", calibration_data=known)
+    assert artifact.parity.passed
+    outputs = artifact.predict(new)
+    assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < INT8_ERROR

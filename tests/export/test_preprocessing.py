@@ -1,0 +1,76 @@
+"""Files that take pixels: what was done to images before the network is in them."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_se.export import export, to_tflite
+from keras_se.models import SEResNet
+from keras_se.weights import Preprocessing
+
+PREPARED = Preprocessing(size=(16, 16), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25), classes=4)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return SEResNet(
+        (1, 1), block="basic", filters=(8, 16), stem="small", input_shape=(16, 16, 3), classes=4, name="small"
+    )
+
+
+def pixels(samples: int = 24) -> np.ndarray:
+    """Images that differ in level and contrast."""
+    rng = np.random.default_rng(0)
+    level, contrast = rng.uniform(60, 190, (samples, 1, 1, 3)), rng.uniform(5, 60, (samples, 1, 1, 1))
+    return np.clip(level + contrast * rng.normal(size=(samples, 16, 16, 3)), 0, 255).astype("uint8")
+
+
+def test_every_format_takes_pixels(model: keras.Model, tmp_path: Path) -> None:
+    x = pixels()
+    artifacts = export(
+        model,
+        tmp_path,
+        quantize=(None, "dynamic", "int8", "int16x8"),
+        calibration_data=x,
+        verification_data=x,
+        preprocessing=PREPARED,
+    )
+    prepared = (x / 255.0 - np.array(PREPARED.mean)) / np.array(PREPARED.std)
+    expected = keras.ops.convert_to_numpy(model(prepared.astype("float32")))
+    bounds = {None: 1e-5, "dynamic": 0.03, "int8": 0.06, "int16x8": 0.03}
+    assert len(artifacts) == 6
+    for artifact in artifacts:
+        assert artifact.parity.passed
+        assert np.abs(artifact.predict(x) - expected).max() < bounds[artifact.quantize], artifact.path.name
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [(None, "uint8"), ("int8", "uint8"), ("int16x8", "float32")])
+def test_the_type_of_the_input(model: keras.Model, mode: str | None, dtype: str, tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    (artifact,) = export(model, tmp_path, ("tflite",), quantize=mode, calibration_data=pixels(), preprocessing=PREPARED)
+    (details,) = Interpreter(str(artifact.path)).get_input_details()
+    assert np.dtype(details["dtype"]).name == dtype
+
+
+def test_true_means_what_the_weights_say(model: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^preprocessing must be .* Received: preprocessing=True for 'small'$"):
+        export(model, tmp_path, ("tflite",), preprocessing=True)
+    model.preprocessing = PREPARED
+    try:
+        (artifact,) = export(model, tmp_path, ("tflite",), preprocessing=True)
+    finally:
+        del model.preprocessing
+    plain = to_tflite(model, tmp_path / "plain.tflite")
+    prepared = PREPARED.preprocess_input(pixels(4))
+    np.testing.assert_allclose(artifact.predict(pixels(4)), plain.predict(prepared), atol=1e-5)
+
+
+def test_refuses_what_is_no_image(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="dense")
+    with pytest.raises(ValueError, match=r"^preprocessing goes with .* Received: 'dense' with inputs \[\(5,\)\]$"):
+        export(model, tmp_path, ("tflite",), preprocessing=PREPARED)
+    assert not list(tmp_path.iterdir())

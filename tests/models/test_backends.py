@@ -1,0 +1,59 @@
+"""Every family computes the same on TensorFlow and on JAX."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from builders import NARROW, enliven
+from helpers import array, error
+
+OTHER = "jax"
+pytestmark = pytest.mark.skipif(keras.backend.backend() == OTHER, reason="one run starts the other backend")
+
+# Builds each network, gives it the weights of a file, and writes what it computes. Weights that are replaced at once
+# need not be drawn: JAX would compile a generator for each shape.
+PROGRAM = """
+import sys
+import keras
+import numpy as np
+
+for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
+    initializer.__call__ = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
+from builders import NARROW
+
+assert keras.backend.backend() == sys.argv[1]
+for name, row in NARROW.items():
+    with np.load(f"{sys.argv[2]}/{name}.npz") as given:
+        model = row.build(classifier_activation=None)
+        assert [weight.path for weight in model.weights] == list(given)[1:]
+        model.set_weights(list(given.values())[1:])
+        np.save(f"{sys.argv[2]}/{name}.npy", model.predict(given["images"], verbose=0))
+"""
+
+
+def outputs_of_the_other(folder: Path) -> dict[str, np.ndarray]:
+    """What the networks compute on the other backend, in a process of its own, of the folder's weights and images."""
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "KERAS_BACKEND": OTHER, "PYTHONPATH": os.pathsep.join([f"{tests}", f"{tests}/models"])}
+    command = [sys.executable, "-c", PROGRAM, OTHER, str(folder)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return {name: np.load(folder / f"{name}.npy") for name in NARROW}
+
+
+def test_every_family_computes_the_same_on_the_other_backend(tmp_path: Path) -> None:
+    expected = {}
+    for name, row in NARROW.items():
+        model, images = row.build(classifier_activation=None), row.images(4)
+        enliven(model, row.images(16, seed=1))
+        weights = {weight.path: array(weight).astype("float32") for weight in model.weights}
+        np.savez(tmp_path / f"{name}.npz", images=images, **weights)
+        expected[name] = array(model(images))
+        assert error(expected[name][:-1], expected[name][1:]) > 0.1, f"{name} makes no difference between images"
+    actual = outputs_of_the_other(tmp_path)
+    errors = {name: error(actual[name], expected[name]) for name in NARROW}
+    assert {name: value for name, value in errors.items() if value > 1e-4} == {}

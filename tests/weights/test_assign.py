@@ -1,0 +1,539 @@
+"""Tensors of a checkpoint in the variables of a network: each of them once, with exactly its values, or none."""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from helpers import array
+
+import keras_se.models
+from keras_se.weights import ARCHITECTURES, load
+from keras_se.weights.assign import assign
+from keras_se.weights.load import fill
+from keras_se.weights.source import find
+from keras_se.weights.tensors import open_tensors
+
+from .checkpoints import (
+    CLASSES,
+    CONFIG,
+    NARROW,
+    NETWORKS,
+    SERESNET18,
+    SHAPE,
+    Checkpoint,
+    assert_values,
+    checkpoint,
+    refusal,
+    unchanged,
+    values,
+    write,
+    write_folder,
+)
+
+Tensors = dict[str, np.ndarray]
+BASIC, BOTTLENECK = NETWORKS["legacy basic"], NETWORKS["legacy bottleneck"]
+
+
+@pytest.fixture(scope="module")
+def models() -> Callable[[str], keras.Model]:
+    """The network of each family, made when a test asks for it. No test may change its values."""
+    made: dict[str, keras.Model] = {}
+
+    def model(name: str) -> keras.Model:
+        if name not in made:
+            made[name] = NETWORKS[name].build()
+        return made[name]
+
+    return model
+
+
+@pytest.fixture(scope="module")
+def files(models: Callable[[str], keras.Model], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint of each family. No test may change it."""
+    folder = tmp_path_factory.mktemp("files")
+    return {
+        name: write(folder / f"{name}.safetensors", checkpoint(network, models(name)).tensors)
+        for name, network in NETWORKS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def good(models: Callable[[str], keras.Model]) -> Checkpoint:
+    return checkpoint(BASIC, models("legacy basic"))
+
+
+@pytest.fixture(scope="module")
+def seresnet18() -> Checkpoint:
+    return checkpoint(SERESNET18)
+
+
+# What fits
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+def test_every_variable_gets_its_tensor(family: str, models: Callable[[str], keras.Model], tmp_path: Path) -> None:
+    network = NETWORKS[family]
+    tensors, expected = checkpoint(network, models(family))
+    # In another order than the network's, with the counters that PyTorch writes.
+    shuffled = {name: tensors[name] for name in np.random.default_rng(1).permutation(sorted(tensors))}
+    counters = {
+        name.replace("running_mean", "num_batches_tracked"): np.array(3, "int64")
+        for name in tensors
+        if name.endswith("running_mean")
+    }
+    path = write(tmp_path / "model.safetensors", {**shuffled, **counters})
+    model = network.build(weights=path)
+    assert_values(model, expected)
+    outputs = array(model(np.ones((1, *SHAPE), "float32")))
+    assert outputs.shape == (1, CLASSES)
+    assert np.isfinite(outputs).all()
+
+
+def test_the_address_is_text_or_a_path(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", good.tensors)
+    for weights in (path, str(path), tmp_path, str(tmp_path)):
+        assert_values(BASIC.build(weights=weights), good.expected)
+
+
+def test_a_folder_makes_its_network(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    tensors, expected = seresnet18
+    for address in (write_folder(tmp_path, tensors), str(tmp_path)):
+        model = load(address, **NARROW)
+        assert_values(model, expected)
+    assert model.input_shape == (None, *SHAPE)
+    assert model.output_shape == (None, CLASSES)
+    assert (model.preprocessing.size, model.preprocessing.mean) == (SHAPE[:2], (0.5, 0.4, 0.3))
+
+
+def test_options_win_over_the_folder(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    tensors, expected = seresnet18
+    folder = write_folder(tmp_path, tensors)
+    model = load(folder, **NARROW, input_shape=(48, 64, 3), name="mine", classifier_activation=None)
+    assert_values(model, expected)
+    assert (model.name, model.input_shape) == ("mine", (None, 48, 64, 3))
+    assert model.get_layer("predictions").activation is keras.activations.linear
+    image = keras.Input((40, 40, 3))
+    assert_values(load(folder, **NARROW, input_tensor=image), expected)
+
+
+def test_a_folder_of_another_architecture(models: Callable[[str], keras.Model], tmp_path: Path) -> None:
+    network = NETWORKS["mobilenetv3"]
+    tensors, expected = checkpoint(network, models("mobilenetv3"))
+    folder = write_folder(tmp_path, tensors, {**CONFIG, "architecture": "mobilenetv3_small_100"})
+    assert_values(load(folder, alpha=0.25), expected)
+
+
+def test_every_architecture_names_a_builder() -> None:
+    for builder, options in ARCHITECTURES.values():
+        assert callable(getattr(keras_se.models, builder))
+        assert "weights" not in options
+
+
+def test_channels_first(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    tensors, expected = seresnet18
+    folder = write_folder(tmp_path, tensors)
+    keras.config.set_image_data_format("channels_first")
+    model = load(folder, **NARROW)
+    assert model.input_shape == (None, 3, *SHAPE[:2])
+    assert_values(model, expected)
+    other = load(folder, **NARROW, input_shape=(3, 40, 48))
+    assert other.input_shape == (None, 3, 40, 48)
+    assert_values(other, expected)
+
+
+def test_mixed_precision(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", good.tensors)
+    keras.config.set_dtype_policy("mixed_float16")
+    assert_values(BASIC.build(weights=path), good.expected)
+
+
+def test_the_network_outlives_the_file(good: Checkpoint, tmp_path: Path) -> None:
+    """No value is left in the file, to be read later."""
+    path = write(tmp_path / "model.safetensors", good.tensors)
+    model = BASIC.build(weights=path)
+    path.write_bytes(bytes(path.stat().st_size))
+    path.unlink()
+    assert_values(model, good.expected)
+
+
+def test_loading_leaves_the_file_as_it_is(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", good.tensors)
+    content = path.read_bytes()
+    model = BASIC.build(weights=path)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_second_checkpoint_replaces_the_first(good: Checkpoint, tmp_path: Path) -> None:
+    model = BASIC.build(weights=write(tmp_path / "a.safetensors", good.tensors))
+    other = checkpoint(BASIC, model, seed=1)
+    fill(model, find(write(tmp_path / "b.safetensors", other.tensors)))
+    assert_values(model, other.expected)
+
+
+# What does not
+
+KERNEL, GAMMA, SQUEEZE, CLASSIFIER = (
+    "layer1.0.conv1.weight",
+    "layer2.0.bn2.weight",
+    "layer2.0.se_module.fc1.weight",
+    "last_linear.weight",
+)
+
+
+def without(*names: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: value for name, value in tensors.items() if name not in names}
+
+
+def besides(others: dict[str, tuple[int, ...]]) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {**tensors, **{name: np.ones(shape, "float32") for name, shape in others.items()}}
+
+
+def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {**tensors, name: np.array(change(tensors[name]), order="C")}
+
+
+def resized(name: str, shape: tuple[int, ...]) -> Callable[[Tensors], Tensors]:
+    return changed(name, lambda value: np.resize(value, shape))
+
+
+def renamed(old: str, new: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {new if name == old else name: value for name, value in tensors.items()}
+
+
+# The change to a checkpoint of the basic network → what the message has.
+FAULTS: dict[str, tuple[Callable[[Tensors], Tensors], list[str]]] = {
+    "no kernel": (without(KERNEL), ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4)"]),
+    "no scale": (without(GAMMA), ["nothing for stage2_block1_conv2_bn/gamma (8,)"]),
+    "no mean": (without("layer0.bn1.running_mean"), ["nothing for stem_conv_bn/moving_mean (4,)"]),
+    "no bias of SE": (without("layer1.0.se_module.fc2.bias"), ["nothing for stage1_block1_se/expand_bias (4,)"]),
+    "no classifier": (
+        without(CLASSIFIER, "last_linear.bias"),
+        ["nothing for predictions/kernel (8, 5), predictions/bias (5,)"],
+    ),
+    "no bias of the classifier": (without("last_linear.bias"), ["nothing for predictions/bias (5,)"]),
+    "two missing": (
+        without(KERNEL, GAMMA),
+        ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4), stage2_block1_conv2_bn/gamma (8,)"],
+    ),
+    "only one": (
+        lambda tensors: {"layer0.conv1.weight": tensors["layer0.conv1.weight"]},
+        ["nothing for stem_conv_bn/gamma (4,), ", " and 34 more"],
+    ),
+    "an unknown tensor": (besides({"extra": (3,)}), ["no place for extra (3,)"]),
+    "an unknown layer": (besides({"layer1.0.conv9.weight": (3,)}), ["no place for layer1.0.conv9.weight (3,)"]),
+    "an unknown part": (besides({"layer1.0.conv1.scale": (3,)}), ["no place for layer1.0.conv1.scale (3,)"]),
+    "a bias that the network lacks": (
+        besides({"layer1.0.conv1.bias": (4,)}),
+        ["no place for layer1.0.conv1.bias (4,)"],
+    ),
+    "a block more": (
+        besides({"layer1.1.conv1.weight": (4, 4, 3, 3), "layer1.1.bn1.weight": (4,)}),
+        ["no place for layer1.1.bn1.weight (4,), layer1.1.conv1.weight (4, 4, 3, 3)"],
+    ),
+    "a stage more": (besides({"layer3.0.conv1.weight": (9,)}), ["no place for layer3.0.conv1.weight (9,)"]),
+    "seven more": (
+        besides({f"extra{i}": (1,) for i in range(7)}),
+        ["no place for extra0 (1,), ", "extra4 (1,) and 2"],
+    ),
+    "a second of one place": (
+        besides({"layer01.0.conv1.weight": (4, 4, 3, 3)}),
+        ["a second tensor for the place of layer"],
+    ),
+    "a second in other digits": (
+        besides({"layer1.\N{ARABIC-INDIC DIGIT ZERO}.conv1.weight": (4, 4, 3, 3)}),
+        ["a second tensor for the place of layer"],
+    ),
+    "another name": (
+        renamed(GAMMA, "layer2.0.bn2.gamma"),
+        ["nothing for stage2_block1_conv2_bn/gamma (8,)", "no place for layer2.0.bn2.gamma (8,)"],
+    ),
+    "a prefix": (
+        lambda tensors: {**without(KERNEL)(tensors), f"backbone.{KERNEL}": tensors[KERNEL]},
+        ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4)", f"no place for backbone.{KERNEL} (4, 4, 3, 3)"],
+    ),
+    "more channels": (
+        resized(KERNEL, (6, 4, 3, 3)),
+        [f"another shape: {KERNEL} (6, 4, 3, 3) for stage1_block1_conv1/kernel (3, 3, 4, 4)"],
+    ),
+    "a smaller window": (
+        resized(KERNEL, (4, 4, 1, 1)),
+        [f"another shape: {KERNEL} (4, 4, 1, 1) for stage1_block1_conv1/kernel (3, 3, 4, 4)"],
+    ),
+    "axes as in Keras": (
+        changed("layer0.conv1.weight", lambda value: value.transpose(2, 3, 1, 0)),
+        ["another shape: layer0.conv1.weight (7, 7, 3, 4) for stem_conv/kernel (7, 7, 3, 4)"],
+    ),
+    "SE the other way round": (
+        changed(SQUEEZE, lambda value: value.transpose(1, 0, 2, 3)),
+        [f"another shape: {SQUEEZE} (8, 4, 1, 1) for stage2_block1_se/reduce_kernel (8, 4)"],
+    ),
+    "SE of 3x3": (
+        resized(SQUEEZE, (4, 8, 3, 3)),
+        [f"another shape: {SQUEEZE} (4, 8, 3, 3) for stage2_block1_se/reduce_kernel (8, 4)"],
+    ),
+    "SE of 1x1x1": (resized(SQUEEZE, (4, 8, 1, 1, 1)), [f"another shape: {SQUEEZE} (4, 8, 1, 1, 1) for stage2_"]),
+    "SE of 1": (resized(SQUEEZE, (4, 8, 1)), [f"another shape: {SQUEEZE} (4, 8, 1) for stage2_"]),
+    "SE of one axis": (resized(SQUEEZE, (32,)), [f"another shape: {SQUEEZE} (32,) for stage2_block1_se/reduce_kernel"]),
+    "an axis more": (resized(KERNEL, (4, 4, 3, 3, 1)), [f"another shape: {KERNEL} (4, 4, 3, 3, 1) for stage1_"]),
+    "an axis less": (resized(KERNEL, (4, 4, 9)), [f"another shape: {KERNEL} (4, 4, 9) for stage1_block1_conv1/kernel"]),
+    "a number for a vector": (changed(GAMMA, lambda value: value[0].reshape(())), [f"another shape: {GAMMA} () for "]),
+    "a matrix for a vector": (changed(GAMMA, lambda value: value[:, None]), [f"another shape: {GAMMA} (8, 1) for "]),
+    "nothing in it": (
+        changed(GAMMA, lambda value: value[:0]),
+        [f"another shape: {GAMMA} (0,) for stage2_block1_conv2_bn"],
+    ),
+    "a classifier the other way round": (
+        changed(CLASSIFIER, np.transpose),
+        [f"another shape: {CLASSIFIER} (8, 5) for predictions/kernel (8, 5)"],
+    ),
+    "a classifier of other features": (
+        resized(CLASSIFIER, (7, 16)),
+        [f"another shape: {CLASSIFIER} (7, 16) for predictions/kernel (8, 5)"],
+    ),
+    "a classifier of two minds": (
+        resized(CLASSIFIER, (7, 8)),
+        [f"another shape: {CLASSIFIER} (7, 8) for predictions/kernel (8, 5)"],
+    ),
+    "a classifier of another bias": (
+        resized("last_linear.bias", (7,)),
+        ["another shape: last_linear.bias (7,) for predictions/bias (5,)"],
+    ),
+    "a classifier without axes": (
+        lambda tensors: resized(CLASSIFIER, ())(resized("last_linear.bias", ())(tensors)),
+        [
+            "another shape: last_linear.bias () for predictions/bias (5,)",
+            f", {CLASSIFIER} () for predictions/kernel (8, 5)",
+        ],
+    ),
+    "all kinds at once": (
+        lambda tensors: besides({"extra": (3,)})(resized(GAMMA, (3,))(without(KERNEL)(tensors))),
+        [
+            "nothing for stage1_block1_conv1/kernel (3, 3, 4, 4); ",
+            "; no place for extra (3,); ",
+            f"; another shape: {GAMMA} (3,) for stage2_block1_conv2_bn/gamma (8,)",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_fit_is_listed(
+    fault: str, good: Checkpoint, models: Callable[[str], keras.Model], tmp_path: Path
+) -> None:
+    change, expected = FAULTS[fault]
+    path = write(tmp_path / "model.safetensors", change(dict(good.tensors)))
+    model = models("legacy basic")
+    with unchanged(model):
+        message = refusal(lambda: assign(model, open_tensors(path)))
+    assert message.startswith("weights must have a tensor for each variable of 'se_resnet'. Received: ")
+    for part in (repr(str(path)), "timm's legacy SE networks", *expected):
+        assert part in message
+
+
+@pytest.mark.parametrize("fault", ["no kernel", "an unknown tensor", "SE of 3x3", "a classifier the other way round"])
+def test_no_builder_returns_half_a_network(fault: str, good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", FAULTS[fault][0](dict(good.tensors)))
+    refusal(lambda: BASIC.build(weights=path))
+
+
+@pytest.mark.parametrize("fault", ["no kernel", "SE of 3x3"])
+def test_no_folder_makes_half_a_network(fault: str, seresnet18: Checkpoint, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, FAULTS[fault][0](dict(seresnet18.tensors)))
+    refusal(lambda: load(folder, **NARROW))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), list(itertools.permutations(NETWORKS, 2)))
+def test_checkpoints_of_other_networks(
+    ours: str, theirs: str, models: Callable[[str], keras.Model], files: dict[str, Path]
+) -> None:
+    model = models(ours)
+    with unchanged(model):
+        message = refusal(lambda: fill(model, find(files[theirs])))
+    assert repr(str(files[theirs])) in message
+
+
+@pytest.mark.parametrize(
+    "names", [["features.0.weight", "classifier.6.bias"], ["x"], [f"layer{i}" for i in range(9)], ["a" * 300]]
+)
+def test_checkpoints_of_no_family(names: list[str], models: Callable[[str], keras.Model], tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", {name: np.ones(1, "float32") for name in names})
+    with unchanged(models("basic")):
+        message = refusal(lambda: fill(models("basic"), find(path)))
+    assert message.startswith("weights must be those of one of these: timm's legacy SE networks, timm's ")
+    assert message.endswith(f"Received: {str(path)!r} with tensors {', '.join(sorted(names)[:5])}")
+
+
+# The family, an option in which a network of the same shapes differs → what it lacks.
+OPTIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("legacy basic", {"branch_relu": False}, "branch_relu=True"),
+    ("legacy basic", {"pool": "padded"}, 'pool="ceil"'),
+    ("legacy bottleneck", {"pool": "padded"}, 'pool="ceil"'),
+    ("legacy bottleneck", {"stride_in": "3x3"}, 'stride_in="1x1"'),
+    ("legacy bottleneck", {"stride_in": "3x3", "pool": "padded"}, 'pool="ceil", stride_in="1x1"'),
+    ("legacy deep", {"pool": "padded"}, 'pool="ceil"'),
+    ("basic", {"branch_relu": True}, "branch_relu=False"),
+    ("basic", {"pool": "ceil"}, 'pool="padded"'),
+    ("bottleneck", {"pool": "ceil"}, 'pool="padded"'),
+    ("bottleneck", {"stride_in": "1x1"}, 'stride_in="3x3"'),
+    ("resnet-d", {"pool": "ceil"}, 'pool="padded"'),
+    ("resnet-d", {"stride_in": "1x1"}, 'stride_in="3x3"'),
+    ("resnet-d", {"shortcut": "projection"}, 'shortcut="average"'),
+    ("mobilenetv3", {"padding": "same"}, 'padding="symmetric"'),
+    ("mobilenetv3", {"epsilon": 1e-3}, "epsilon=1e-5"),
+]
+
+
+@pytest.mark.parametrize(("family", "options", "lacking"), OPTIONS, ids=[f"{row[0]}-{row[2]}" for row in OPTIONS])
+def test_a_network_that_computes_something_else(
+    family: str, options: dict[str, Any], lacking: str, files: dict[str, Path]
+) -> None:
+    message = refusal(lambda: NETWORKS[family].build(weights=files[family], **options))
+    assert f" need a network that is built with {lacking}, as keras_se.weights.load does. Received: " in message
+
+
+# Classes and heads
+
+
+@pytest.mark.parametrize(
+    ("family", "layer", "shapes"),
+    [
+        ("legacy basic", "predictions", "last_linear.bias (5,), last_linear.weight (5, 8)"),
+        ("bottleneck", "predictions", "fc.bias (5,), fc.weight (5, 32)"),
+        ("mobilenetv3", "logits", "classifier.bias (5,), classifier.weight (5, 1024)"),
+    ],
+)
+def test_other_classes_keep_the_backbone(
+    family: str, layer: str, shapes: str, models: Callable[[str], keras.Model], tmp_path: Path
+) -> None:
+    network = NETWORKS[family]
+    tensors, expected = checkpoint(network, models(family))
+    path = write(tmp_path / "model.safetensors", tensors)
+    keras.utils.set_random_seed(1)
+    new = network.build(classes=9)
+    keras.utils.set_random_seed(1)
+    with pytest.warns(UserWarning, match="other classes") as caught:
+        model = network.build(classes=9, weights=path)
+    message = f"{model.name} has other classes than {path}: not taken {shapes}."
+    assert [str(warning.message) for warning in caught] == [message]
+    assert caught[0].filename == __file__
+    head = {path: value for path, value in values(new).items() if path.split("/")[0] == layer}
+    assert len(head) == 2
+    backbone = {path: value for path, value in expected.items() if path not in head}
+    assert_values(model, {**backbone, **head})
+
+
+def test_other_classes_of_a_folder(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    tensors, expected = seresnet18
+    folder = write_folder(tmp_path, tensors)
+    with pytest.warns(
+        UserWarning, match=r"^mine has other classes than .*: not taken last_linear\.bias \(5,\), last_"
+    ) as caught:
+        model = load(folder, **NARROW, classes=10, name="mine")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert model.output_shape == (None, 10)
+    for path, value in values(model).items():
+        if not path.startswith("predictions"):
+            np.testing.assert_array_equal(value, expected[path])
+
+
+def test_other_classes_do_not_excuse_another_fault(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", FAULTS["no kernel"][0](dict(good.tensors)))
+    with warnings.catch_warnings(record=True) as caught:
+        message = refusal(lambda: BASIC.build(classes=9, weights=path))
+    assert "nothing for stage1_block1_conv1/kernel" in message
+    assert "predictions" not in message
+    assert not caught
+
+
+def test_a_classifier_that_is_left_out_is_not_read(good: Checkpoint, tmp_path: Path) -> None:
+    tensors = {**good.tensors, CLASSIFIER: np.full_like(good.tensors[CLASSIFIER], np.nan)}
+    path = write(tmp_path / "model.safetensors", tensors)
+    with pytest.warns(UserWarning, match="not taken"):
+        BASIC.build(classes=9, weights=path)
+    assert CLASSIFIER in refusal(lambda: BASIC.build(weights=path))
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "pooling"),
+    [
+        ("legacy basic", ["predictions"], None),
+        ("legacy basic", ["predictions"], "avg"),
+        ("mobilenetv3", ["hidden", "logits"], None),
+    ],
+)
+def test_without_its_top(
+    family: str, head: list[str], pooling: str | None, models: Callable[[str], keras.Model], tmp_path: Path
+) -> None:
+    network = NETWORKS[family]
+    tensors, expected = checkpoint(network, models(family))
+    backbone = {path: value for path, value in expected.items() if path.split("/")[0] not in head}
+    # With the head in the file, of these classes or others; and without it.
+    rows = {row.source: row.ours for row in network.rows}
+    headless = {name: value for name, value in tensors.items() if rows[name] in backbone}
+    for content, classes in ((tensors, CLASSES), (tensors, 9), (headless, CLASSES)):
+        path = write(tmp_path / "model.safetensors", content)
+        model = network.build(weights=path, include_top=False, pooling=pooling, classes=classes)
+        assert_values(model, backbone)
+
+
+def test_a_folder_without_its_top(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    tensors, expected = seresnet18
+    model = load(write_folder(tmp_path, tensors), **NARROW, include_top=False, input_shape=(None, None, 3))
+    assert_values(model, {path: value for path, value in expected.items() if not path.startswith("predictions")})
+    assert model.output_shape == (None, None, None, 8)
+
+
+def test_without_its_top_faults_are_found(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", FAULTS["no scale"][0](dict(good.tensors)))
+    message = refusal(lambda: BASIC.build(weights=path, include_top=False))
+    assert "nothing for stage2_block1_conv2_bn/gamma (8,)" in message
+
+
+# Keras' own files
+
+
+def test_a_file_of_keras(good: Checkpoint, tmp_path: Path) -> None:
+    model = BASIC.build(weights=write(tmp_path / "model.safetensors", good.tensors))
+    path = tmp_path / "own.weights.h5"
+    model.save_weights(path)
+    for weights in (path, str(path)):
+        assert_values(BASIC.build(weights=weights), good.expected)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # Keras, on its way to the error
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"hello",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[512:],
+        lambda content: bytes(len(content)),
+    ],
+    ids=["empty", "text", "half", "end", "zeros"],
+)
+def test_a_damaged_file_of_keras(
+    damage: Callable[[bytes], bytes], models: Callable[[str], keras.Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "own.weights.h5"
+    models("legacy basic").save_weights(path)
+    write(path, damage(path.read_bytes()))
+    with unchanged(models("legacy basic")):
+        message = refusal(lambda: fill(models("legacy basic"), find(path)))
+    assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # Keras, on its way to the error
+def test_a_file_of_keras_of_another_network(models: Callable[[str], keras.Model], tmp_path: Path) -> None:
+    path = tmp_path / "own.weights.h5"
+    models("legacy bottleneck").save_weights(path)
+    message = refusal(lambda: BASIC.build(weights=path))
+    assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
