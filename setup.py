@@ -13,7 +13,7 @@ tensorflow = ["tensorflow>=2.20"]
 tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
-weights = ["safetensors>=0.5", "huggingface_hub>=0.30", "pillow>=11.0"]
+weights = ["huggingface_hub>=2.4", "pillow>=13.0", "safetensors>=0.8"]
 demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
 test = [
     *demo,
@@ -46,7 +46,7 @@ setup(
         "onnx": onnx,
         "export": export,
         "weights": weights,
-        "torch": ["torch>=2.6"],
+        "torch": ["torch>=2.13"],
         "demo": demo,
         "test": test,
     },
