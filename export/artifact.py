@@ -133,7 +133,9 @@ def _weak_points(parity: Parity, expected: Mapping[str, np.ndarray]) -> list[str
     ]
 
 
-def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES) -> Artifact:
+def verify(
+    path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES, *, preprocessing: Any = False
+) -> Artifact:
     """Compares a file with a Keras model, in the file's own runtime.
 
     Args:
@@ -142,6 +144,7 @@ def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int =
         data: Inputs to compare on, in the forms that calibration data has; random ones by default. A quantized
             file is only right on data like what it was calibrated with.
         samples: How many random samples.
+        preprocessing: As it was in `export`, of a file that takes pixels.
 
     Returns:
         An `Artifact` whose `parity.passed` tells.
@@ -150,9 +153,14 @@ def verify(path: str | os.PathLike, model: Any, data: Any = None, samples: int =
         ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
     """
     from keras_se.export.calibration import calibration_feeds
+    from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
 
-    inference = InferenceModel(model)
     artifact = Artifact.open(path)
+    prepared = preprocessing_of(model, preprocessing)
+    if prepared is not None:
+        dtype = "float32" if artifact.quantize in CALIBRATED else "uint8"
+        model = with_preprocessing(model, prepared, dtype)
+    inference = InferenceModel(model)
     # The sizes are of the file, which may be fixed where the model's are not.
     shapes = {tensor.name: tensor.shape for tensor in artifact._runner.inputs}
     runs_on = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]

@@ -56,7 +56,8 @@ def export(
             to the modes that have it, and some mode must.
         preprocessing: Whether files take images as they are, pixels from 0 to 255: `True` for a model of
             `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
-            (float32); of int8 files the outputs are, too. Calibration and verification data are pixels.
+            (float32); of int8 files the outputs are, too, if `io_dtype` does not say otherwise. Calibration and
+            verification data are pixels.
         on_start: Called with each path before it is written, to show progress.
 
     Returns:
@@ -153,7 +154,7 @@ def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequenc
 
 
 def _io_dtype(io_dtype: str, mode: str | None, pixels: bool) -> str:
-    if pixels and mode == "int8":
+    if pixels and mode == "int8" and io_dtype == "float32":
         return "uint8"
     return io_dtype if io_dtype in IO_DTYPES[mode] else "float32"
 

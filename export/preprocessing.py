@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_se.export.inference import InferenceModel
 from keras_se.weights import Preprocessing
 
 
@@ -42,4 +43,8 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: 
     scale, offset = (x.reshape(-1, 1, 1) if first else x for x in preprocessing.scale_and_offset())
     image = keras.Input(shape, dtype=dtype, name=model.inputs[0].name)
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="preprocessing")(image)
-    return keras.Model(image, model(x), name=model.name)
+    names = [output.name for output in InferenceModel(model).outputs]
+    outputs = keras.tree.flatten(model(x))
+    # Clients read outputs by name: they keep those that they have without preprocessing.
+    named = [keras.layers.Identity(name=name)(output) for name, output in zip(names, outputs, strict=True)]
+    return keras.Model(image, keras.tree.pack_sequence_as(model.output, named), name=model.name)

@@ -193,6 +193,7 @@ def export(
 @click.argument("file")
 @click.argument("model")
 @click.option("--data", type=click.Path(), help="An .npy or .npz file of inputs to compare on. Default: random.")
+@click.option("--preprocessing", is_flag=True, help="FILE was exported with --preprocessing.")
 @click.option("--samples", type=click.IntRange(1), default=8, show_default=True, help="How many random inputs.")
 @model_options
 @click.pass_obj
@@ -204,6 +205,7 @@ def verify(
     model: str,
     data: str | None,
     samples: int,
+    preprocessing: bool,
     **build: Any,
 ) -> None:
     """Compare FILE, in its own runtime, with MODEL. Exit status 1 if it computes something else."""
@@ -213,7 +215,7 @@ def verify(
         with progress(output) as bar:
             bar.add_task(f"verifying {Path(file).name}", total=None)
             network, _ = load(model, build)
-            artifact = verify_file(file, network, data, samples)
+            artifact = verify_file(file, network, data, samples, preprocessing=preprocessing)
     output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
     if artifact.parity is None or not artifact.parity.passed:
         _print_error(output, f"{file} does not compute what {model} computes.")
@@ -227,12 +229,12 @@ def load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, .
     import keras_se.models
 
     shape = _shape(options["input_shape"])
+    keras.utils.set_random_seed(options["seed"])
     builders = [network.builder for network in NETWORKS]
     if name in builders:
         arguments = {key: options[key] for key in ("classes", "weights") if options[key] is not None}
         if options["r"] is not None:
             arguments["r"] = None if options["r"] == "none" else _integer("-r", options["r"])
-        keras.utils.set_random_seed(options["seed"])
         return getattr(keras_se.models, name)(input_shape=shape, **arguments), shape
     if name.startswith("hf://") or os.path.isdir(name):
         return _published(name, options, shape), shape

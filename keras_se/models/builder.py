@@ -31,7 +31,8 @@ ARGUMENTS = """\
 include_top: Whether the network ends in its classifier.
 weights: `None` (random); a `.weights.h5` file of this network; published ones, as a `.safetensors` or `.pth` file, a
     folder in the hub's format, or an address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
-    `"imagenet"`, or a network of `keras.applications`, where it has this one: SE then changes nothing at first.
+    `"imagenet"`, or a network of `keras.applications`, where it has this one. SE whose gate is
+    `keras_se.layers.twice_sigmoid` then changes nothing at first; for another, `r` must be `None`.
 input_tensor: What `keras.Input` or a layer returned, to build on; or `None`.
 input_shape: (height, width, channels), of {smallest} pixels or more, {size}x{size}x3 by default; without the
     classifier, of unknown size by default. One or more channels.
@@ -114,14 +115,14 @@ def _make(
         bound.apply_defaults()
         arguments = bound.arguments
         options = fixed | {name: arguments[name] for name in own}
-        weights = arguments["weights"]
-        fill, layer = None, settings.layer
-        if weights is not None:
-            from keras_se.weights.fill import excitation_for, filler  # which know of all networks
+        fill = None
+        if arguments["weights"] is not None:
+            from keras_se.weights.fill import filler  # which knows of all networks
 
-            fill = filler(weights, title, options, arguments["include_top"])
-            layer = excitation_for(weights, layer)
-        placed = excite(**{name: arguments[name] for name in EXCITATION}, placements=settings.placements, layer=layer)
+            fill = filler(arguments["weights"], title, options, arguments["include_top"])
+        placed = excite(
+            **{name: arguments[name] for name in EXCITATION}, placements=settings.placements, layer=settings.layer
+        )
         return network(
             lambda image: function(image, placed, **options),
             **{name: arguments[name] for name in APPLICATIONS if name != "weights"},

@@ -30,7 +30,11 @@ def _transition(x: Any, name: str) -> Any:
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
 
 
-@builder("se_densenet", positional=("depths", *APPLICATIONS), placements=("standard", "3x3"))
+def _smallest(depths: Sequence[int], **options: Any) -> int:
+    return max(32, 2 ** (len(depths) + 1))
+
+
+@builder("se_densenet", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "3x3"))
 def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 32) -> tuple[Any, Head]:
     """An SE-DenseNet of any depth and growth.
 

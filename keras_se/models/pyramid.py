@@ -42,6 +42,8 @@ def feature_pyramid(
         ValueError: if the model has no map of one of the strides.
     """
     levels = _levels(model)
+    if not levels:
+        raise ValueError(f"model must be one that a builder of keras_se.models returned. Received: {model.name!r}")
     if not isinstance(strides, Sequence) or not strides or any(stride not in levels for stride in strides):
         raise ValueError(
             f"strides must be some of {sorted(levels)}, which {model.name!r} has. Received: strides={strides}"

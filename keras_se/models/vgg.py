@@ -28,7 +28,11 @@ def _head(x: Any, classes: int, activation: Any, hidden: int, dropout: float) ->
     return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
 
 
-@builder("se_vgg", positional=("depths", *APPLICATIONS), placements=("standard", "pre"))
+def _smallest(depths: Sequence[int], **options: Any) -> int:
+    return max(32, 2 ** len(depths))
+
+
+@builder("se_vgg", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "pre"))
 def SEVGG(
     image: Any,
     se: Excite,

@@ -7,9 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_se.models.excite import of_ratio
 from keras_se.weights.assign import assign
-from keras_se.weights.keras_applications import copy, pretrained, starting_at_one
+from keras_se.weights.keras_applications import check_counterpart, copy, pretrained
 from keras_se.weights.messages import reason
 from keras_se.weights.source import Source, find
 from keras_se.weights.tensors import open_tensors
@@ -28,9 +27,12 @@ def filler(
     if weights is None:
         return None
     if is_of_keras(weights):
-        reference = pretrained(builder, options, include_top) if isinstance(weights, str) else weights
+        if isinstance(weights, str):
+            check_counterpart(builder)
 
         def fill_from_keras(model: keras.Model) -> None:
+            # Downloaded only when all other arguments are right.
+            reference = pretrained(builder, options, include_top) if isinstance(weights, str) else weights
             if left_out := copy(reference, model):
                 message = f"{model.name} has other classes than {reference.name}: {', '.join(left_out)} is new."
                 warnings.warn(message, stacklevel=outside())
@@ -43,13 +45,6 @@ def filler(
 def is_of_keras(weights: Any) -> bool:
     """Whether weights are those of `keras.applications`."""
     return isinstance(weights, keras.Model) or weights == "imagenet"
-
-
-def excitation_for(
-    weights: Any, layer: Callable[[int, int], keras.layers.Layer]
-) -> Callable[[int, int], keras.layers.Layer]:
-    """The excitation of a network with such weights: one that can begin by changing nothing, if they have none."""
-    return starting_at_one if is_of_keras(weights) and layer is of_ratio else layer
 
 
 def fill(model: keras.Model, source: Source, *, head: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -36,7 +37,7 @@ def load(address: str | os.PathLike, **options: Any) -> keras.Model:
             classifier is new, and a warning says which tensors were not taken.
 
     Returns:
-        A functional `keras.Model`, with a `preprocessing` attribute.
+        A functional `keras.Model`, with a `preprocessing` attribute, which `model.save` does not keep.
 
     Raises:
         ValueError: for a source that names no known architecture, or whose tensors do not fit it.
@@ -58,7 +59,7 @@ def load(address: str | os.PathLike, **options: Any) -> keras.Model:
         raise ValueError(f"weights are those of the address. Received: weights={shown(options['weights'])}")
     model = getattr(keras_se.models, builder)(**settings)
     fill(model, source, head=settings.get("include_top", True))
-    model.preprocessing = prepared
+    model.preprocessing = replace(prepared, **_as_built(model, settings))
     return model
 
 
@@ -69,6 +70,14 @@ def preprocessing(address: str | os.PathLike) -> Preprocessing:
         address: As in `load`.
     """
     return from_config(_described(find(address)))
+
+
+def _as_built(model: keras.Model, settings: dict[str, Any]) -> dict[str, Any]:
+    """The image's size and the classes of the network, which options may have changed."""
+    shape = model.inputs[0].shape
+    size = shape[2:] if keras.config.image_data_format() == "channels_first" else shape[1:3]
+    known = {} if None in size else {"size": tuple(size)}
+    return {**known, "classes": settings["classes"]}
 
 
 def _described(source: Source) -> dict[str, Any]:

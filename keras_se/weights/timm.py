@@ -4,6 +4,7 @@
 the stem's pooling, and round the excitation's width up to a multiple of 8.
 """
 
+import re
 from typing import Any
 
 import keras
@@ -90,6 +91,30 @@ def _ends_in_relu(model: keras.Model) -> bool:
     return _layer(model, "stage1_block1_conv2_relu") is not None
 
 
+def _se_needs(model: keras.Model, follower: str, gate: Any) -> list[str]:
+    """What SE lacks: its place, before `follower` in a block, and its gate."""
+    blocks = [layer for layer in model.layers if isinstance(layer, SqueezeExcite)]
+    # Keras has no public way to ask what reads a layer's output.
+    readers = [{node.operation.name for node in layer._outbound_nodes} for layer in blocks]
+    placed = all(
+        f"{layer.name.removesuffix('_se')}_{follower}" in names for layer, names in zip(blocks, readers, strict=True)
+    )
+    usual = all(
+        (layer.gate, layer.activation, layer.squeeze) == (gate, keras.activations.relu, "avg") for layer in blocks
+    )
+    return _lacking((placed, 'placement="standard"'), (usual, f'gates of "{gate.__name__}"'))
+
+
+def _se_in_branch(model: keras.Model) -> list[str]:
+    """What the end of a residual network's branches lacks, where SE is."""
+    ends_in_relu = _layer(model, "stage1_block1_conv3_relu") is not None
+    # On the shortcut or before the branch, SE reads something else.
+    read = [layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, SqueezeExcite)]
+    after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in read)
+    faults = _lacking((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
+    return list(dict.fromkeys(faults + _se_needs(model, "add", keras.activations.sigmoid)))
+
+
 def _needs_of_legacy(model: keras.Model) -> list[str]:
     strides = _strides(model)
     grouped = strides is not None and _layer(model, "stage2_block1_conv2").groups > 1
@@ -97,7 +122,7 @@ def _needs_of_legacy(model: keras.Model) -> list[str]:
         (not _is_padded(model), 'pool="ceil"'),
         (strides in (None, (2, 2)) or grouped, 'stride_in="1x1"'),
         (strides is not None or _ends_in_relu(model), "branch_relu=True"),
-    )
+    ) + _se_in_branch(model)
 
 
 def _needs_of_resnet(model: keras.Model) -> list[str]:
@@ -106,7 +131,7 @@ def _needs_of_resnet(model: keras.Model) -> list[str]:
         (_is_padded(model), 'pool="padded"'),
         (strides in (None, (1, 1)), 'stride_in="3x3"'),
         (strides is not None or not _ends_in_relu(model), "branch_relu=False"),
-    )
+    ) + _se_in_branch(model)
 
 
 def _needs_of_resnet_d(model: keras.Model) -> list[str]:
@@ -118,7 +143,8 @@ def _needs_of_mobilenet_v3(model: keras.Model) -> list[str]:
     return _lacking(
         (_layer(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
         (_layer(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
-    )
+        (_layer(model, "preprocessing") is None, "include_preprocessing=False"),
+    ) + _se_needs(model, "project", keras.activations.hard_sigmoid)
 
 
 def _is_padded(model: keras.Model) -> bool:

@@ -14,7 +14,7 @@ from helpers import array
 import keras_se.models
 from keras_se.weights import ARCHITECTURES, load
 from keras_se.weights.assign import assign
-from keras_se.weights.load import fill
+from keras_se.weights.fill import fill
 from keras_se.weights.source import find
 from keras_se.weights.tensors import open_tensors
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from keras_se.weights.load import fill
+from keras_se.weights.fill import fill
 from keras_se.weights.source import find
 from keras_se.weights.tensors import open_tensors
 
