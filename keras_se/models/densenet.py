@@ -30,8 +30,14 @@ def _transition(x: Any, name: str) -> Any:
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
 
 
+def _depths(depths: Sequence[int]) -> list[int]:
+    if not isinstance(depths, Sequence) or not depths:
+        raise ValueError(f"depths must have a number for every dense block. Received: depths={depths}")
+    return [positive_integer("depths", depth) for depth in depths]
+
+
 def _smallest(depths: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** (len(depths) + 1))
+    return max(32, 2 ** (len(_depths(depths)) + 1))
 
 
 @builder("se_densenet", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "3x3"))
@@ -65,9 +71,7 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.
     """
     growth = positive_integer("growth", growth)
-    if not isinstance(depths, Sequence) or not depths:
-        raise ValueError(f"depths must have a number for every dense block. Received: depths={depths}")
-    depths = [positive_integer("depths", depth) for depth in depths]
+    depths = _depths(depths)
     x = conv_bn(image, 2 * growth, 7, 2, epsilon=EPSILON, name="stem_conv")
     x = max_pool_padded(x, name="stem_pool")
     for stage, depth in enumerate(depths, start=1):

@@ -28,8 +28,8 @@ def _head(x: Any, classes: int, activation: Any, hidden: int, dropout: float) ->
     return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
 
 
-def _smallest(depths: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** len(depths))
+def _smallest(depths: Sequence[int], filters: Sequence[int], **options: Any) -> int:
+    return max(32, 2 ** len(stage_table(depths, filters)))
 
 
 @builder("se_vgg", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "pre"))

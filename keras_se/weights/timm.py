@@ -230,7 +230,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "seresnet152d": ("SEResNet152", V15_D),
     "seresnext50_32x4d": ("SEResNeXt50", RESNEXT),
     "seresnext101_32x4d": ("SEResNeXt101", RESNEXT),
-    "senet154": ("SENet154", {"pool": "padded"}),
+    "senet154": ("SENet154", RESNEXT),
     "mobilenetv3_small_100": ("SEMobileNetV3Small", V3),
     "mobilenetv3_large_100": ("SEMobileNetV3Large", V3),
 }

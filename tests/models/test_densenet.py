@@ -129,6 +129,10 @@ def test_channels_first() -> None:
             ({"placement": p}, rf"^placement must be one of .* Received: placement='{p}'$")
             for p in ("pre", "post", "identity")
         ],
+        (
+            {"depths": (1,) * 5, "input_shape": (63, 64, 3)},
+            r"^input_shape must be .* 64x64 pixels .* shape \(63, 64, 3\)$",
+        ),
         ({"input_shape": (32, 31, 3)}, r"^input_shape must be .* 32x32 pixels .* shape \(32, 31, 3\)$"),
     ],
 )

@@ -102,6 +102,7 @@ def test_channels_first() -> None:
     ("options", "message"),
     [
         ({"filters": (4,)}, r"^depths and filters must have .* Received: depths=\(1, 2\), filters=\(4,\)$"),
+        ({"depths": 2}, r"^depths and filters must have .* Received: depths=2, filters=\(4, 8\)$"),
         ({"depths": (1, 0)}, r"^depths must be a positive integer\. Received: depths=0$"),
         ({"hidden": 0}, r"^hidden must be a positive integer\. Received: hidden=0$"),
         ({"dropout": 1}, r"^dropout must be a number from 0 to below 1\. Received: dropout=1$"),
@@ -109,6 +110,10 @@ def test_channels_first() -> None:
             ({"placement": p}, rf"^placement must be one of .* Received: placement='{p}'$")
             for p in ("post", "identity", "3x3")
         ],
+        (
+            {"depths": (1,) * 6, "filters": (1,) * 6, "input_shape": (64, 63, 3)},
+            r"^input_shape must be .* 64x64 pixels .* shape \(64, 63, 3\)$",
+        ),
         ({"input_shape": (31, 32, 3)}, r"^input_shape must be .* 32x32 pixels .* shape \(31, 32, 3\)$"),
     ],
 )
