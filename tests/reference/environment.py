@@ -3,8 +3,8 @@
     python tests/reference/environment.py FOLDER
 
 It does so once, about two minutes and 1.5 GB; a second call finds it ready, and one at the same time waits. It is apart
-from the environment of the tests, so that keras_se is tested where there is no PyTorch. pip takes the packages from
-where its own settings say; an index with CPU builds of PyTorch is all that this needs.
+from the environment of the tests, which has no timm and no torchvision. pip takes the packages from where its own
+settings say; an index with CPU builds of PyTorch is all that this needs.
 """
 
 import fcntl
