@@ -120,7 +120,7 @@ def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[
         dtype = np.dtype(tensor.dtype)
         if np.issubdtype(dtype, np.floating) or tensor.scaling is not None:
             each = (samples, *(1 for _ in tensor.shape))
-            values: np.ndarray = rng.uniform(0.5, 1.5, each) * rng.standard_normal(shape) + rng.normal(0, 0.5, each)
+            values: np.ndarray = rng.uniform(0.5, 1.0, each) * rng.standard_normal(shape) + rng.normal(0, 0.25, each)
             scale, offset = tensor.scaling or (1.0, 0.0)
             values = (values - offset) / scale
             if dtype.kind in "iu":
