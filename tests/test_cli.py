@@ -186,7 +186,7 @@ def test_help_does_not_start_tensorflow() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
-def test_an_interrupt_leaves_no_file(model_file: str, seconds: float) -> None:
+def test_an_interrupt_leaves_whole_files_or_none(model_file: str, seconds: float) -> None:
     """Also while TensorFlow is being imported, which does not take interrupts well."""
     script = Path(sys.executable).with_name("keras-se")
     process = subprocess.Popen(
@@ -195,8 +195,13 @@ def test_an_interrupt_leaves_no_file(model_file: str, seconds: float) -> None:
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     process.communicate()
-    assert process.returncode == 128 + signal.SIGINT
-    assert files() <= {model_file, "images.npy", "small_saved_model"}  # that one can be finished, and whole
+    written = files() - {model_file, "images.npy"}
+    exported = {"small_saved_model", "small.tflite", "small.onnx"}
+    # How far it came in the time is the machine's affair.
+    assert written <= exported
+    assert process.returncode == 128 + signal.SIGINT or (process.returncode == 0 and written == exported)
+    for path in written:
+        assert cli.run(["verify", path, model_file]) == 0
 
 
 # complexity
