@@ -199,7 +199,10 @@ def test_an_interrupt_leaves_whole_files_or_none(model_file: str, seconds: float
     exported = {"small_saved_model", "small.tflite", "small.onnx"}
     # How far it came in the time is the machine's affair.
     assert written <= exported
-    assert process.returncode == 128 + signal.SIGINT or (process.returncode == 0 and written == exported)
+    if written == exported:  # the signal may have met it on its way out, or too late
+        assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT, 0)
+    else:
+        assert process.returncode == 128 + signal.SIGINT
     for path in written:
         assert cli.run(["verify", path, model_file]) == 0
 
