@@ -36,7 +36,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=["keras_se", "keras_se.layers", "keras_se.models", "keras_se.weights", "keras_se.export"],
+    packages=[
+        *("keras_se", "keras_se.commands", "keras_se.layers", "keras_se.models", "keras_se.weights"),
+        "keras_se.export",
+    ],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={"keras_se": ["py.typed"], "keras_se.weights": ["imagenet_classes.txt"]},
     install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "rich>=14.0"],

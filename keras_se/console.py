@@ -12,12 +12,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+# Exit status, besides 0.
+FAILED = 1
+WRONG_INPUT = 2
+
 
 class Output:
     """Where a command prints: tables on stdout, progress on stderr; with `--json` one document, and nothing else."""
 
     def __init__(self) -> None:
         self.as_json = False
+        self.notes: list[str] = []  # of steps before the result
         self.stdout = Console(width=None if sys.stdout.isatty() else 120)
         self.stderr = Console(stderr=True)
 
@@ -27,8 +32,12 @@ class Output:
             self.stdout.file.flush()
             return
         self.stdout.print(table)
-        for note in notes:
+        for note in (*self.notes, *notes):
             self.stdout.print(note, markup=False, highlight=False)
+
+
+def print_error(output: Output, sentence: str) -> None:
+    output.stderr.print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""`keras-se export`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_se.commands.model import load, model_options
+from keras_se.commands.parity import parity_table
+from keras_se.console import Output, progress, quiet
+
+# `keras_se.export` is imported inside the commands that need it: it needs TensorFlow, which takes seconds to start.
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--output", "directory", default=".", show_default=True, help="An existing folder for the files.")
+@click.option("-f", "--format", "formats", multiple=True, help="saved_model, tflite or onnx; repeatable. Default: all.")
+@click.option(
+    "-q",
+    "--quantize",
+    multiple=True,
+    help="none, float16, dynamic, int8 or int16x8, of TFLite files; repeatable. Default: none.",
+)
+@click.option("--calibration", type=click.Path(), help="An .npy or .npz file of inputs, for int8 and int16x8.")
+@click.option("--io-dtype", default="float32", show_default=True, help="Type of a TFLite file's inputs and outputs.")
+@click.option("--batch-size", type=int, help="A fixed batch. Default: 1 for TFLite, any for the others.")
+@click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
+@click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
+@click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
+@click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, of published weights' networks.")
+@click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@model_options
+@click.pass_obj
+def export(
+    output: Output,
+    model: str,
+    directory: str,
+    formats: tuple[str, ...],
+    quantize: tuple[str, ...],
+    calibration: str | None,
+    io_dtype: str,
+    batch_size: int | None,
+    opset: int | None,
+    layout: str,
+    verification: str | None,
+    preprocessing: bool,
+    no_optimize: bool,
+    force: bool,
+    **build: Any,
+) -> None:
+    """Export MODEL, and verify each file in its own runtime.
+
+    Files are named after the model: NAME_saved_model, NAME.tflite, NAME_int8.tflite, NAME.onnx. `error` is how far a
+    file's outputs are from Keras', relative to their spread, and `allowed` what it may be: several times what
+    rounding the weights alone does to this network.
+    """
+    with quiet(output):
+        from keras_se.export import FORMATS
+        from keras_se.export import export as export_all
+        from keras_se.export.export import planned
+        from keras_se.export.onnx import DEFAULT_OPSET
+
+        chosen = formats or tuple(FORMATS)
+        modes = [None if mode == "none" else mode for mode in quantize] or [None]
+        with progress(output) as bar:
+            task = bar.add_task(f"loading {model}", total=None)
+            network, shape = load(output, model, build)
+
+            def on_start(path: Path) -> None:
+                bar.update(task, description=f"exporting {path.name}", total=total)
+                bar.advance(task, 0 if bar.tasks[0].total is None else 1)
+
+            total = len(planned(network.name, directory, [name for name in chosen if name in FORMATS], modes))
+            artifacts = export_all(
+                network,
+                directory,
+                chosen,
+                quantize=modes,
+                calibration_data=calibration,
+                io_dtype=io_dtype,
+                batch_size=batch_size,
+                input_shape=shape,
+                opset=DEFAULT_OPSET if opset is None else opset,
+                layout=layout,
+                optimize=not no_optimize,
+                verification_data=verification,
+                preprocessing=preprocessing,
+                overwrite=force,
+                on_start=on_start,
+            )
+    notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
+    output.show([artifact.to_dict() for artifact in artifacts], parity_table(artifacts), notes)

@@ -1,0 +1,43 @@
+"""`keras-se verify`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_se.commands.model import load, model_options
+from keras_se.commands.parity import parity_table
+from keras_se.console import FAILED, Output, print_error, progress, quiet
+
+
+@click.command()
+@click.argument("file")
+@click.argument("model")
+@click.option("--data", type=click.Path(), help="An .npy or .npz file of inputs to compare on. Default: random.")
+@click.option("--preprocessing", is_flag=True, help="FILE was exported with --preprocessing.")
+@click.option("--samples", type=click.IntRange(1), default=8, show_default=True, help="How many random inputs.")
+@model_options
+@click.pass_obj
+@click.pass_context
+def verify(
+    context: click.Context,
+    output: Output,
+    file: str,
+    model: str,
+    data: str | None,
+    samples: int,
+    preprocessing: bool,
+    **build: Any,
+) -> None:
+    """Compare FILE, in its own runtime, with MODEL. Exit status 1 if it computes something else."""
+    with quiet(output):
+        from keras_se.export import verify as verify_file
+
+        with progress(output) as bar:
+            bar.add_task(f"verifying {Path(file).name}", total=None)
+            network, _ = load(output, model, build)
+            artifact = verify_file(file, network, data, samples, preprocessing=preprocessing)
+    output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
+    if artifact.parity is None or not artifact.parity.passed:
+        print_error(output, f"{file} does not compute what {model} computes.")
+        context.exit(FAILED)
