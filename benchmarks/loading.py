@@ -1,6 +1,12 @@
 """What it takes to load SE-ResNet-152: time and memory beside reading the file and building the network.
 
-The weights are random, in the format that the published ones have. Each figure is of processes of its own, in turn.
+The weights are random, in the format that the published ones have. Each figure is of processes of its own, in turn, on
+the backend that KERAS_BACKEND names, as everywhere in Keras:
+
+    KERAS_BACKEND=jax python benchmarks/loading.py
+
+On JAX, glibc keeps what the random values were in for the threads that made them, so that the loaded ones come on top;
+with MALLOC_MMAP_THRESHOLD_=131072 it gives that back at once.
 """
 
 import itertools
@@ -10,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +32,15 @@ def main() -> None:
         runs = [{job: _measured(job, folder) for job in ("read", "build", "load")} for _ in range(ROUNDS)]
     seconds = {job: np.median([run[job]["seconds"] for run in runs]) for job in runs[0]}
     extra = {job: np.median([run[job]["bytes"] for run in runs]) / size for job in runs[0]}
-    print(f"{ARCHITECTURE}: {size / 1e6:.0f} MB of float32, medians of {ROUNDS} processes each")
+    backend = runs[0]["load"]["backend"]
+    print(f"{ARCHITECTURE} on {backend}: {size / 1e6:.0f} MB of float32, medians of {ROUNDS} processes each")
     for job in seconds:
         print(f"{job:6s} {seconds[job]:6.2f} s   {extra[job]:.2f} times the file's size at the peak")
     print(f"load over read and build: {seconds['load'] / (seconds['read'] + seconds['build']):.2f} of the time,")
     print(f"{extra['load'] - extra['build']:+.2f} times the file's size of memory above building alone")
 
 
-def _measured(job: str, folder: Path) -> dict[str, float]:
+def _measured(job: str, folder: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, job, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -58,7 +66,8 @@ def run(job: str, folder: Path) -> None:
     before, start = _memory("VmRSS"), time.perf_counter()
     kept = jobs[job]()
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "bytes": _memory("VmHWM") - before}))
+    grown = _memory("VmHWM") - before
+    print(json.dumps({"seconds": seconds, "bytes": grown, "backend": keras.backend.backend()}))
     del kept
 
 

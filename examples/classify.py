@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from keras_se import weights as published
 
@@ -27,8 +28,10 @@ from keras_se import weights as published
 def main(images: tuple[Path, ...], weights: str, top: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     try:
+        # Images first: what is wrong with them is known before a network is downloaded.
+        prepared = published.preprocessing(weights)
+        pixels = np.stack([prepared.load_image(path) for path in images])
         model = published.load(weights)
-        pixels = np.stack([model.preprocessing.load_image(path) for path in images])
         probabilities = model.predict(model.preprocessing.preprocess_input(pixels), batch_size=8, verbose=0)
         answers = model.preprocessing.decode_predictions(probabilities, top)
     except (ValueError, OSError, ImportError) as error:
@@ -39,11 +42,11 @@ def main(images: tuple[Path, ...], weights: str, top: int) -> None:
 
 
 def bars(name: str, answer: list[tuple[str, str, float]]) -> Table:
-    table = Table(title=name, box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=Text(name), box=SIMPLE_HEAD, title_justify="left")
     for header in ("class", "probability", ""):
         table.add_column(header, justify="right" if header == "probability" else "left")
     for _, label, probability in answer:
-        table.add_row(label, f"{probability:.1%}", ProgressBar(total=1.0, completed=probability, width=40))
+        table.add_row(Text(label), f"{probability:.1%}", ProgressBar(total=1.0, completed=probability, width=40))
     return table
 
 

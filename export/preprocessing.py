@@ -1,25 +1,37 @@
 """What is done to an image before the network, put into the file."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_se.export.inference import InferenceModel
 from keras_se.weights import Preprocessing
 
 
 def preprocessing_of(model: Any, preprocessing: Any) -> Preprocessing | None:
-    """The preprocessing that an argument means: `True` is the model's own, as `keras_se.weights.load` sets it."""
+    """The preprocessing that an argument means: `True` is the model's own, as loading weights sets it."""
     if preprocessing in (False, None):
         return None
     own = getattr(model, "preprocessing", None) if preprocessing is True else preprocessing
     if not isinstance(own, Preprocessing):
         raise ValueError(
-            "preprocessing must be False, a keras_se.weights.Preprocessing, or True for a model that "
-            f"keras_se.weights.load returned. Received: preprocessing={preprocessing!r} for "
-            f"{getattr(model, 'name', model)!r}"
+            "preprocessing must be False, a keras_se.weights.Preprocessing, or True for a model with published "
+            "weights; a .keras file does not keep theirs, which keras_se.weights.preprocessing(address) returns. "
+            f"Received: preprocessing={preprocessing!r} for {getattr(model, 'name', model)!r}"
         )
     return own
+
+
+def check_pixels(feeds: Mapping[str, np.ndarray] | None, argument: str) -> None:
+    """Raises a `ValueError` for data that was prepared already: a file with preprocessing takes pixels."""
+    for values in (feeds or {}).values():
+        if values.min() < 0 or values.max() > 255 or values.max() <= 1:
+            raise ValueError(
+                f"{argument} must be pixels from 0 to 255, as preprocessing is part of the file. "
+                f"Received: values from {values.min():.3g} to {values.max():.3g}"
+            )
 
 
 def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: str = "uint8") -> keras.Model:
@@ -42,9 +54,19 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: 
         )
     scale, offset = (x.reshape(-1, 1, 1) if first else x for x in preprocessing.scale_and_offset())
     image = keras.Input(shape, dtype=dtype, name=model.inputs[0].name)
-    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="preprocessing")(image)
     names = [output.name for output in InferenceModel(model).outputs]
-    outputs = keras.tree.flatten(model(x))
+    kept = {image.name, *names}  # by which clients know inputs and outputs
+    x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=_free("preprocessing", kept))(image)
+    inner = model
+    if (free := _free(model.name, {*kept, x._keras_history.operation.name})) != model.name:
+        inner = keras.Model(model.inputs[0], model.outputs, name=free)
+    outputs = keras.tree.flatten(inner(x))
     # Clients read outputs by name: they keep those that they have without preprocessing.
     named = [keras.layers.Identity(name=name)(output) for name, output in zip(names, outputs, strict=True)]
     return keras.Model(image, keras.tree.pack_sequence_as(model.output, named), name=model.name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

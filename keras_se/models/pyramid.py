@@ -50,7 +50,10 @@ def feature_pyramid(
         )
     outputs = [model.get_layer(levels[stride]).output for stride in strides]
     # Of the same structure: Keras warns of an array where a list of one was declared.
-    return keras.Model(model.input, outputs, name=name or f"{model.name}_pyramid")
+    pyramid = keras.Model(model.input, outputs, name=name or f"{model.name}_pyramid")
+    if (preprocessing := getattr(model, "preprocessing", None)) is not None:  # of published weights
+        pyramid.preprocessing = preprocessing
+    return pyramid
 
 
 def _levels(model: keras.Model) -> dict[int, str]:

@@ -59,12 +59,18 @@ def family_of(tensors: Tensors) -> Family:
 
 def _variables(model: keras.Model) -> dict[str, Any]:
     """By layer and name. The states of random generators are no weights."""
-    return {
-        f"{layer.name}/{variable.name}": variable
-        for layer in model.layers
-        for variable in layer.variables
-        if "seed" not in variable.name
-    }
+    found: dict[str, Any] = {}
+    for layer in model.layers:
+        for variable in layer.variables:
+            path = f"{layer.name}/{variable.name}"
+            if path in found:
+                raise ValueError(
+                    "Published weights must be for layers whose variables have names of their own. "
+                    f"Received: {model.name!r} with two {path}"
+                )
+            if "seed" not in variable.name:
+                found[path] = variable
+    return found
 
 
 def _without(
@@ -138,7 +144,8 @@ def _check(
         )
     if needs := family.needs(model):
         raise ValueError(
-            f"{family.name} need a network that is built with {', '.join(needs)}, as keras_se.weights.load does. "
+            f"Weights of {family.name} need a network that is built with {', '.join(needs)}, as "
+            "keras_se.weights.load does. "
             f"Received: {model.name!r} for {str(tensors.path)!r}"
         )
 

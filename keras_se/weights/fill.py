@@ -3,15 +3,23 @@
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_se.weights.assign import assign
-from keras_se.weights.keras_applications import check_counterpart, copy, pretrained
+from keras_se.weights.keras_applications import check_counterpart, copy, prepared_for, pretrained
 from keras_se.weights.messages import reason
+from keras_se.weights.preprocessing import Preprocessing, from_config
 from keras_se.weights.source import Source, find
 from keras_se.weights.tensors import open_tensors
+
+
+class NewClassifierWarning(UserWarning):
+    """The network keeps a classifier of its own, with random weights."""
 
 
 def filler(
@@ -26,29 +34,30 @@ def filler(
     """
     if weights is None:
         return None
+    # In both cases, weights are downloaded only when all other arguments are right.
     if is_of_keras(weights):
         if isinstance(weights, str):
             check_counterpart(builder)
-
-        def fill_from_keras(model: keras.Model) -> None:
-            # Downloaded only when all other arguments are right.
-            reference = pretrained(builder, options, include_top) if isinstance(weights, str) else weights
-            if left_out := copy(reference, model):
-                message = f"{model.name} has other classes than {reference.name}: {', '.join(left_out)} is new."
-                warnings.warn(message, stacklevel=outside())
-
-        return fill_from_keras
+        return lambda model: _fill_from_keras(model, weights, builder, options, include_top)
     source = find(weights)
     return lambda model: fill(model, source, head=include_top)
 
 
 def is_of_keras(weights: Any) -> bool:
     """Whether weights are those of `keras.applications`."""
-    return isinstance(weights, keras.Model) or weights == "imagenet"
+    return isinstance(weights, keras.Model) or (isinstance(weights, str) and weights == "imagenet")
+
+
+def _fill_from_keras(model: keras.Model, weights: Any, builder: str, options: dict[str, Any], head: bool) -> None:
+    reference = pretrained(builder, options, head) if isinstance(weights, str) else weights
+    copied = copy(reference, model)
+    if copied.left_out:
+        _warn(f"{model.name} has {copied.why} {reference.name}: new weights in {', '.join(copied.left_out)}.")
+    _describe(model, prepared_for(builder, model), head)
 
 
 def fill(model: keras.Model, source: Source, *, head: bool = True) -> None:
-    """Puts a source's weights into a network that was built for them.
+    """Puts a source's weights into a network that was built for them, and how images are prepared on it.
 
     Args:
         model: The network.
@@ -58,24 +67,60 @@ def fill(model: keras.Model, source: Source, *, head: bool = True) -> None:
     Raises:
         ValueError: if they do not fit. The network is left as it was.
     """
+    prepared = None if source.config is None else from_config(source.config)
     if source.tensors.name.endswith(".weights.h5"):
-        try:
-            model.load_weights(source.tensors)
-        except Exception as error:  # of HDF5 and of Keras, which says much, in many lines
-            raise ValueError(
-                f"weights must be a .weights.h5 file of {model.name!r}. Received: {source.address!r} ({reason(error)})"
-            ) from error
+        _fill_from_own(model, source.tensors)
+    elif left_out := assign(model, open_tensors(source.tensors), head=head):
+        _warn(f"{model.name} has other classes than {source.address}: not taken {', '.join(left_out)}.")
+    _describe(model, prepared, head)
+
+
+def _fill_from_own(model: keras.Model, path: Path) -> None:
+    """From a file that Keras wrote of such a network."""
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]  # copies on every backend
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about what the error says, too
+            model.load_weights(path)
+        _check_finite(model)
+    except Exception as error:  # of HDF5 and of Keras, which says much, in many lines
+        for variable, value in zip(model.variables, before, strict=True):
+            variable.assign(value)
+        raise ValueError(
+            f"weights must be a .weights.h5 file of {model.name!r}. Received: {str(path)!r} ({reason(error)})"
+        ) from error
+
+
+def _check_finite(model: keras.Model) -> None:
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable).astype("float32", copy=False)).all():
+            raise ValueError(f"it has NaN or infinity in {variable.path}")
+
+
+def _describe(model: keras.Model, prepared: Preprocessing | None, head: bool) -> None:
+    """Sets `model.preprocessing`, where it is known, with the network's own size and classes."""
+    if prepared is None:
         return
-    left_out = assign(model, open_tensors(source.tensors), head=head)
-    if left_out:
-        message = f"{model.name} has other classes than {source.address}: not taken {', '.join(left_out)}."
-        warnings.warn(message, stacklevel=outside())
+    shape = _image(model).shape
+    size = tuple(shape[2:] if keras.config.image_data_format() == "channels_first" else shape[1:3])
+    if len(shape) == 4 and None not in size:
+        prepared = replace(prepared, size=size)
+    model.preprocessing = replace(prepared, classes=model.output_shape[-1]) if head else prepared
 
 
-def outside() -> int:
+def _image(model: keras.Model) -> Any:
+    """What the network's first layers read: not the model's input, if something of the user's is before them."""
+    first = next((layer for layer in model.layers if layer.name.startswith("stem_")), None)
+    return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, NewClassifierWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
     """How many calls up the user's code is."""
-    depth = 1
+    depth = 0
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "keras_se":
         frame, depth = frame.f_back, depth + 1
-    return depth - 1
+    return depth

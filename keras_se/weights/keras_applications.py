@@ -1,25 +1,45 @@
 """Weights of `keras.applications`, in the same networks here: plain, or with SE that changes nothing at first."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from keras_se.weights.needs import layer_of, se_needs
+from keras_se.weights.preprocessing import Preprocessing
+from keras_se.weights.same import differences
 
 EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # The builder here → the one there, and the options that both have.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "SEMobileNet": ("MobileNet", ("alpha", "depth_multiplier")),
     "SEMobileNetV2": ("MobileNetV2", ("alpha",)),
-    "SEMobileNetV3Small": ("MobileNetV3Small", ("alpha", "minimalistic")),
-    "SEMobileNetV3Large": ("MobileNetV3Large", ("alpha", "minimalistic")),
+    "SEMobileNetV3Small": ("MobileNetV3Small", ("alpha", "minimalistic", "include_preprocessing")),
+    "SEMobileNetV3Large": ("MobileNetV3Large", ("alpha", "minimalistic", "include_preprocessing")),
     "SEDenseNet121": ("DenseNet121", ()),
     "SEDenseNet169": ("DenseNet169", ()),
     "SEDenseNet201": ("DenseNet201", ()),
     "SEInceptionV3": ("InceptionV3", ()),
     "SEInceptionResNetV2": ("InceptionResNetV2", ()),
+}
+# How images are prepared: from -1 to 1; as they are, for a network that does that itself; or as ImageNet's are.
+SIGNED = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear")
+RAW = Preprocessing(mean=(0,) * 3, std=(1 / 255,) * 3, interpolation="bilinear")
+STANDARDISED = Preprocessing(interpolation="bilinear")
+INCEPTION = replace(SIGNED, size=(299, 299))
+PREPARED = {
+    "SEMobileNet": SIGNED,
+    "SEMobileNetV2": SIGNED,
+    "SEMobileNetV3Small": SIGNED,
+    "SEMobileNetV3Large": SIGNED,
+    "SEDenseNet121": STANDARDISED,
+    "SEDenseNet169": STANDARDISED,
+    "SEDenseNet201": STANDARDISED,
+    "SEInceptionV3": INCEPTION,
+    "SEInceptionResNetV2": INCEPTION,
 }
 # The layers of heads, here and there.
 HEAD = ("predictions", "hidden", "logits")
@@ -27,11 +47,19 @@ THEIR_HEAD = ("predictions", "conv_preds", "conv_2", "logits")
 
 
 class Pair(NamedTuple):
-    """A variable here, and the value that it gets."""
+    """A variable here, the value that it gets, and the layers of both."""
 
-    layer: str
+    layer: Any
     variable: Any
+    theirs: Any
     value: Any
+
+
+class Copied(NamedTuple):
+    """The names of layers that keep their own weights, and why: what the network has, and the reference has not."""
+
+    left_out: list[str]
+    why: str
 
 
 def check_counterpart(builder: str) -> None:
@@ -54,38 +82,58 @@ def pretrained(builder: str, options: dict[str, Any], include_top: bool) -> kera
     )
 
 
-def copy(reference: keras.Model, model: keras.Model) -> list[str]:
+def prepared_for(builder: str, model: keras.Model) -> Preprocessing | None:
+    """How images are prepared for a builder's network with weights of `keras.applications`, if that is known."""
+    return RAW if layer_of(model, "preprocessing") is not None else PREPARED.get(builder)
+
+
+def copy(reference: keras.Model, model: keras.Model) -> Copied:
     """Gives `model` the weights of a network of `keras.applications` that is the same but for SE.
 
     Layers are taken in their order, which is the same in both. An SE layer that the reference lacks gets a last
     projection of zeros: with the gate `twice_sigmoid`, which is 1 there, the network computes what the reference does.
     A classifier of other classes keeps its own weights.
 
-    Returns:
-        The names of layers that keep their own weights.
-
     Raises:
-        ValueError: if the networks are not the same. The model is left as it was.
+        ValueError: if the networks are not the same, in their weights or in what they compute of them. The model is
+            left as it was.
     """
     theirs = [(layer, value) for layer in reference.layers for value in _saved(layer)]
     own_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
     added = [] if own_se else _added(model)
     ours = [(layer, variable) for layer in model.layers if layer not in added for variable in _saved(layer)]
-    pairs = [Pair(layer.name, variable, value) for (layer, variable), (_, value) in zip(ours, theirs, strict=False)]
-    missing = {layer.name for layer, _ in ours[len(pairs) :]} | {pair.layer for pair in pairs if not _fits(pair)}
+    pairs = [Pair(*one, *other) for one, other in zip(ours, theirs, strict=False)]
+    missing = {layer.name for layer, _ in ours[len(pairs) :]} | {pair.layer.name for pair in pairs if not _fits(pair)}
     left_over = {layer.name for layer, _ in theirs[len(pairs) :]}
-    if not (missing <= set(HEAD) and left_over <= set(THEIR_HEAD)):
+    fitting = [pair for pair in pairs if pair.layer.name not in missing]
+    if missing <= set(HEAD) and left_over <= set(THEIR_HEAD):
+        faults = _faults(reference, model, fitting) + (_se_faults(model) if own_se else [])
+    else:
+        faults = sorted(missing | left_over)
+    if faults:
         raise ValueError(
             f"weights must be those of the network that {model.name!r} is without SE. Received: {reference.name!r}, "
-            f"which differs in {', '.join(sorted(missing | left_over)[:5])}"
+            f"which differs in {', '.join(faults[:5])}"
         )
-    left_out = sorted(missing)
-    for pair in pairs:
-        if pair.layer not in left_out:
-            pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.value), pair.variable.shape))
+    for pair in fitting:
+        pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.value), pair.variable.shape))
     for layer in added:
         _open(layer)
-    return left_out
+    headless = not any(layer.name in THEIR_HEAD for layer, _ in theirs)
+    return Copied(sorted(missing), "a classifier, unlike" if headless else "other classes than")
+
+
+def _faults(reference: keras.Model, model: keras.Model, pairs: list[Pair]) -> list[str]:
+    """What the networks compute differently of the same weights."""
+    found = differences(dict.fromkeys((pair.layer, pair.theirs) for pair in pairs))
+    theirs = any(isinstance(layer, keras.layers.Rescaling) for layer in reference.layers)
+    here = layer_of(model, "preprocessing") is not None
+    return found + ([f"include_preprocessing={theirs}"] if here != theirs else [])
+
+
+def _se_faults(model: keras.Model) -> list[str]:
+    """What SE lacks of that of MobileNetV3 in `keras.applications`."""
+    return se_needs(model, "project", keras.activations.hard_sigmoid)
 
 
 def _saved(layer: Any) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -50,16 +49,20 @@ def load(address: str | os.PathLike, **options: Any) -> keras.Model:
     config = _described(source)
     prepared = from_config(config)
     builder, usual = ARCHITECTURES[_architecture(source, config)]
+    if "r" in options and "se" in usual and "se" not in options:
+        raise ValueError(
+            f"The excitation of {config['architecture']} must be given as se, say lambda stage: SqueezeExcite(8, "
+            f"divisor=8). Received: r={shown(options['r'])}"
+        )
+    if "weights" in options:
+        raise ValueError(f"weights are those of the address. Received: weights={shown(options['weights'])}")
     settings = {"input_shape": (*prepared.size, 3), "classes": prepared.classes, **usual, **options}
     if keras.config.image_data_format() == "channels_first" and "input_shape" not in options:
         settings["input_shape"] = (3, *prepared.size)
     if settings.get("input_tensor") is not None and "input_shape" not in options:
         settings.pop("input_shape")
-    if "weights" in settings:
-        raise ValueError(f"weights are those of the address. Received: weights={shown(options['weights'])}")
     model = getattr(keras_se.models, builder)(**settings)
     fill(model, source, head=settings.get("include_top", True))
-    model.preprocessing = replace(prepared, **_as_built(model, settings))
     return model
 
 
@@ -70,14 +73,6 @@ def preprocessing(address: str | os.PathLike) -> Preprocessing:
         address: As in `load`.
     """
     return from_config(_described(find(address)))
-
-
-def _as_built(model: keras.Model, settings: dict[str, Any]) -> dict[str, Any]:
-    """The image's size and the classes of the network, which options may have changed."""
-    shape = model.inputs[0].shape
-    size = shape[2:] if keras.config.image_data_format() == "channels_first" else shape[1:3]
-    known = {} if None in size else {"size": tuple(size)}
-    return {**known, "classes": settings["classes"]}
 
 
 def _described(source: Source) -> dict[str, Any]:

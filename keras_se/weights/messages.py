@@ -6,8 +6,9 @@ LONGEST = 300
 
 
 def shown(value: Any) -> str:
-    """As Python writes it."""
-    return _cut(repr(value))
+    """As Python writes it, in one line."""
+    text = repr(value)
+    return _cut(text if text.isprintable() else " ".join(text.split()))
 
 
 def reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import keras
@@ -106,6 +107,7 @@ def target(family: Family, name: str, layers: Mapping[str, object]) -> Target | 
     return found
 
 
+@cache
 def _pattern(source: str) -> re.Pattern[str]:
     escaped = re.escape(source).replace(r"\{", "{").replace(r"\}", "}")
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", escaped))
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", escaped), re.ASCII)

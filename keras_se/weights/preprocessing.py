@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from numbers import Real
 from typing import Any
 
 import keras
@@ -13,8 +14,8 @@ from keras_se.layers.gated import positive_integer
 from keras_se.weights.messages import reason, shown
 
 CLASSES = 1000
-# Above and below are mistakes: the largest networks have some 20 000 classes.
-LARGEST_SIZE, MOST_CLASSES, LEAST_STD, LEAST_CROP = 10_000, 100_000, 1e-3, 0.5
+# Above and below are mistakes.
+LARGEST_SIZE, MOST_CLASSES, LEAST_STD, LARGEST_MEAN, LEAST_CROP = 100_000, 10_000_000, 1e-3, 1000, 0.5
 RESAMPLING = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "lanczos": "LANCZOS"}
 
 
@@ -28,6 +29,9 @@ class Preprocessing:
         interpolation: How images are resized: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
         crop: The share of the resized image's shorter side that is kept, from 0.5 to 1.
         classes: How many the network tells apart.
+
+    Raises:
+        ValueError: for values that no image can be prepared by.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -37,18 +41,47 @@ class Preprocessing:
     crop: float = 0.875
     classes: int = CLASSES
 
-    def preprocess_input(self, x: Any) -> Any:
+    def __post_init__(self) -> None:
+        checked = {
+            "size": _numbers("size", self.size, 2, 1, LARGEST_SIZE, whole=True),
+            "mean": _numbers("mean", self.mean, 3, -LARGEST_MEAN, LARGEST_MEAN),
+            "std": _numbers("std", self.std, 3, LEAST_STD, 1 / LEAST_STD),
+            "crop": _numbers("crop", self.crop, 1, LEAST_CROP, 1)[0],
+            "classes": _numbers("classes", self.classes, 1, 1, MOST_CLASSES, whole=True)[0],
+        }
+        if not isinstance(self.interpolation, str) or self.interpolation not in RESAMPLING:
+            allowed = ", ".join(f'"{name}"' for name in RESAMPLING)
+            raise ValueError(
+                f"interpolation must be one of {allowed}. Received: interpolation={shown(self.interpolation)}"
+            )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # tuples, whatever they were: the class is frozen
+
+    def preprocess_input(self, x: Any, data_format: str | None = None) -> Any:
         """Pixels as the network wants them: `(x / 255 − mean) / std`.
 
         Args:
-            x: Array or tensor of shape (…, height, width, 3), red, green and blue from 0 to 255.
+            x: Array or tensor of shape (…, height, width, 3), red, green and blue from 0 to 255; or (…, 3, height,
+                width).
+            data_format: `"channels_last"`, `"channels_first"` or `None` (the Keras setting).
 
         Returns:
             The same kind, of float32.
+
+        Raises:
+            ValueError: for another number of channels.
         """
-        scale, offset = self.scale_and_offset()
+        axis = -3 if _is_first(data_format) else -1
+        x = x if hasattr(x, "shape") else keras.ops.convert_to_tensor(x)
+        if len(x.shape) < -axis or x.shape[axis] not in (3, None):
+            where = "channels_last" if axis == -1 else "channels_first"
+            raise ValueError(
+                f'x must have three channels on axis {axis} with data_format="{where}". '
+                f"Received: shape {tuple(x.shape)}"
+            )
+        scale, offset = (part.reshape(3, 1, 1) if axis == -3 else part for part in self.scale_and_offset())
         if isinstance(x, np.ndarray):
-            return (x.astype("float32") * scale + offset).astype("float32")
+            return (x.astype("float32") * scale + offset).astype("float32", copy=False)
         return keras.ops.cast(x, "float32") * scale + offset
 
     def scale_and_offset(self) -> tuple[np.ndarray, np.ndarray]:
@@ -56,17 +89,22 @@ class Preprocessing:
         mean, std = np.asarray(self.mean, "float64"), np.asarray(self.std, "float64")
         return (1 / (255 * std)).astype("float32"), (-mean / std).astype("float32")
 
-    def load_image(self, path: Any) -> np.ndarray:
-        """An image file, resized and cropped: (height, width, 3) of uint8, for `preprocess_input`.
+    def load_image(self, path: Any, data_format: str | None = None) -> np.ndarray:
+        """An image file, resized and cropped, of uint8, for `preprocess_input`.
+
+        Args:
+            path: The file.
+            data_format: As in `preprocess_input`: (height, width, 3) or (3, height, width) is returned.
 
         Raises:
-            ValueError: for a file that is no image.
+            ValueError: for a file that is no image, or one so narrow that its other side would become too long.
             ImportError: without Pillow.
         """
         try:
             from PIL import Image, ImageOps
         except ImportError as error:
             raise ImportError("Reading images needs Pillow: pip install 'keras-se[weights]'") from error
+        first = _is_first(data_format)
         try:
             with Image.open(path) as file:
                 image = ImageOps.exif_transpose(file).convert("RGB")
@@ -76,9 +114,15 @@ class Preprocessing:
             ) from error
         height, width = self.size
         sizes = self._resized(image.width, image.height)
+        if Image.MAX_IMAGE_PIXELS is not None and math.prod(sizes) > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(
+                f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels once it is resized. "
+                f"Received: {str(path)!r} of {image.width}x{image.height}, {sizes[0]}x{sizes[1]} then"
+            )
         image = image.resize(sizes, getattr(Image.Resampling, RESAMPLING[self.interpolation]))
         left, top = round((image.width - width) / 2), round((image.height - height) / 2)
-        return np.asarray(image.crop((left, top, left + width, top + height)))
+        pixels = np.asarray(image.crop((left, top, left + width, top + height)))
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if first else pixels
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         """Width and height before the crop. The longer side is rounded as where the weights were evaluated."""
@@ -111,37 +155,62 @@ class Preprocessing:
         return [[(*names[i], float(row[i])) for i in indices] for row, indices in zip(predictions, best, strict=True)]
 
 
+# What a `config.json` calls the fields.
+FIELDS = {
+    "mean": "mean",
+    "std": "std",
+    "interpolation": "interpolation",
+    "crop_pct": "crop",
+    "num_classes": "classes",
+}
+
+
 def from_config(config: dict[str, Any]) -> Preprocessing:
     """What a `config.json` says, with the field's usual values where it says nothing.
 
     Raises:
         ValueError: for values that no image can be prepared by.
     """
-    usual = Preprocessing()
-    channels, *size = _numbers(config, "input_size", (3, *usual.size), 3)
-    mean, std = _numbers(config, "mean", usual.mean, 3), _numbers(config, "std", usual.std, 3)
-    (crop,) = _numbers(config, "crop_pct", (usual.crop,), 1)
-    (classes,) = _numbers(config, "num_classes", (usual.classes,), 1)
-    interpolation = config.get("interpolation", usual.interpolation)
-    limits = ((size, LARGEST_SIZE), ([classes], MOST_CLASSES))
-    whole = all(1 <= v <= most and float(v).is_integer() for values, most in limits for v in values)
-    sane = min(std) >= LEAST_STD and max(*std, *map(abs, mean)) <= 1 / LEAST_STD and LEAST_CROP <= crop <= 1
-    if not whole or not sane or channels != 3 or interpolation not in list(RESAMPLING):
-        keys = ("input_size", "mean", "std", "crop_pct", "num_classes", "interpolation")
-        stated = ", ".join(f"{key}={shown(config.get(key))}" for key in keys)
-        raise ValueError(f"config.json must say how an image of three channels is prepared. Received: {stated}")
-    height, width = (int(value) for value in size)
-    return Preprocessing((height, width), mean, std, interpolation, crop, int(classes))
+    stated = {field: config[key] for key, field in FIELDS.items() if config.get(key) is not None}
+    channels, *size = _input_size(config.get("input_size"))
+    try:
+        if channels != 3:
+            raise ValueError(f"input_size must have three channels. Received: input_size={shown(config['input_size'])}")
+        if config.get("crop_mode") not in (None, "center"):
+            raise ValueError(f'crop_mode must be "center". Received: crop_mode={shown(config["crop_mode"])}')
+        return Preprocessing(**{"size": size, **stated})
+    except ValueError as error:
+        raise ValueError(f"config.json must say how an image of three channels is prepared: {error}") from error
 
 
-def _numbers(config: dict[str, Any], key: str, usual: tuple[float, ...], count: int) -> tuple[float, ...]:
-    value = config.get(key)
-    values = usual if value is None else tuple(value) if isinstance(value, list) else (value,)
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < math.inf for v in values)
-    if len(values) != count or not numbers:
-        wanted = f"{count} numbers" if count > 1 else "a number"
-        raise ValueError(f"{key} in config.json must be {wanted}. Received: {key}={shown(value)}")
-    return values
+def _input_size(value: Any) -> list[Any]:
+    """Channels, height and width; what is no list of them is refused by its number of values."""
+    if value is None:
+        return [3, *Preprocessing().size]
+    return value if isinstance(value, list) and value else [3, value]
+
+
+def _numbers(name: str, value: Any, count: int, least: float, most: float, *, whole: bool = False) -> tuple[float, ...]:
+    values = (value,) if count == 1 else tuple(value) if isinstance(value, tuple | list) else ()
+    right = all(_is_number(v) and least <= v <= most and (not whole or v == int(v)) for v in values)
+    if len(values) != count or not right:
+        kind = "whole number" if whole else "number"
+        wanted = f"a {kind}" if count == 1 else f"{count} {kind}s"
+        raise ValueError(f"{name} must be {wanted} from {least} to {most}. Received: {name}={shown(value)}")
+    return tuple(int(v) for v in values) if whole else values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_first(data_format: str | None) -> bool:
+    if data_format not in (None, "channels_first", "channels_last"):
+        raise ValueError(
+            'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
+            f"Received: data_format={shown(data_format)}"
+        )
+    return (data_format or keras.config.image_data_format()) == "channels_first"
 
 
 @cache

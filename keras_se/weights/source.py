@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,26 @@ LARGEST_CONFIG = 1_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """Files on this machine.
+    """A description of weights, and the way to them.
 
     Attributes:
         address: What was asked for.
-        tensors: The file with the weights.
         config: What `config.json` says, or `None` where there is none.
+        locate: Returns the file with the weights; if it is on the hub, it is downloaded.
     """
 
     address: str
-    tensors: Path
     config: dict[str, Any] | None
+    locate: Callable[[], Path]
+
+    @cached_property
+    def tensors(self) -> Path:
+        """The file with the weights, on this machine: asked for when all else is known to be right."""
+        return self.locate()
 
 
 def find(address: str | os.PathLike) -> Source:
-    """Finds, and if it is an address on the hub downloads, the files of a source of weights.
+    """Finds a source of weights. Of an address on the hub, its `config.json` is downloaded, and no more.
 
     Args:
         address: A `.safetensors`, `.pth`, `.pt`, `.bin` or `.weights.h5` file, a folder with `config.json` and
@@ -42,7 +48,7 @@ def find(address: str | os.PathLike) -> Source:
 
     Raises:
         ValueError: for anything else, or a file that is not there.
-        OSError: if the hub cannot be reached, or has no such files.
+        OSError: if the hub cannot be reached, or has no such description.
     """
     if not isinstance(address, str | os.PathLike):
         raise ValueError(f"weights must be None or an address of weights. Received: weights={shown(address)}")
@@ -60,15 +66,21 @@ def find(address: str | os.PathLike) -> Source:
         )
     if not os.path.isfile(path):
         raise ValueError(f"weights must be a file that exists. Received: weights={text!r}")
-    return Source(text, path, None)
+    return Source(text, None, lambda: path)
 
 
 def _of_folder(path: Path) -> Source:
-    tensors = next((path / name for name in FILES if (path / name).is_file()), None)
-    if tensors is None:
-        raise ValueError(f"weights must be a folder with {' or '.join(FILES)}. Received: weights={str(path)!r}")
+    def locate() -> Path:
+        tensors = next((path / name for name in FILES if (path / name).is_file()), None)
+        if tensors is None:
+            raise ValueError(f"weights must be a folder with {' or '.join(FILES)}. Received: weights={str(path)!r}")
+        return tensors
+
     config = path / CONFIG
-    return Source(str(path), tensors, read_config(config) if config.is_file() else None)
+    if not config.is_file():
+        locate()  # there is nothing of use then
+        return Source(str(path), None, locate)
+    return Source(str(path), read_config(config), locate)
 
 
 def _of_hub(address: str) -> Source:
@@ -81,27 +93,27 @@ def _of_hub(address: str) -> Source:
     if name.count("/") != 1 or not all(name.split("/")):
         raise ValueError(f"An address on the hub must be {HUB}owner/name. Received: weights={address!r}")
 
-    def download(file: str) -> Path:
-        return Path(huggingface_hub.hf_hub_download(name, file, revision=revision or None))
-
-    def download_tensors() -> Path:
-        try:
-            return download(FILES[0])
-        except errors.LocalEntryNotFoundError:
-            # Without the hub, nobody knows whether it has the file: only what was loaded before is loaded again.
-            cached = huggingface_hub.try_to_load_from_cache(name, FILES[1], revision=revision or None)
-            if isinstance(cached, str):
-                return Path(cached)
-            raise
-        except errors.EntryNotFoundError:
-            return download(FILES[1])
+    def download(file: str, revision: str | None) -> Path:
+        return Path(huggingface_hub.hf_hub_download(name, file, revision=revision))
 
     with _named(address):
-        described = download(CONFIG)
-    config = read_config(described)
-    with _named(address):
-        tensors = download_tensors()
-    return Source(address, tensors, config)
+        described = download(CONFIG, revision or None)
+    commit = described.parent.name  # the tensors are those of the same one, whatever is published meanwhile
+
+    def locate() -> Path:
+        with _named(address):
+            try:
+                return download(FILES[0], commit)
+            except errors.LocalEntryNotFoundError:
+                # Without the hub, nobody knows whether it has the file: only what was loaded before is loaded again.
+                cached = huggingface_hub.try_to_load_from_cache(name, FILES[1], revision=commit)
+                if isinstance(cached, str):
+                    return Path(cached)
+                raise
+            except errors.EntryNotFoundError:
+                return download(FILES[1], commit)
+
+    return Source(address, read_config(described), locate)
 
 
 @contextmanager

@@ -1,20 +1,28 @@
 """The tensors of a checkpoint file, by name, read one at a time."""
 
+import json
+import math
 import re
+import struct
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+import ml_dtypes
 import numpy as np
 
 from keras_se.weights.messages import LONGEST, reason, shown
 
-# What a checkpoint of PyTorch may hold its tensors under, and begin their names with.
-WRAPPINGS = ("state_dict", "state_dict_ema", "model")
+T = TypeVar("T")
+
+# What a checkpoint of PyTorch may hold its tensors under: the first that is there, averages of training before its last
+# step, as in timm.
+WRAPPINGS = ("state_dict_ema", "model_ema", "state_dict", "model")
+# What names may begin with, in every format.
 PREFIXES = ("module.", "model.")
-FLOATS = ("F64", "F32", "F16", "BF16")
+FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,8 @@ class Tensors:
     Attributes:
         path: The file.
         shapes: Their shapes, by name.
-        read: Reads one, as an array of float32, or raises a `ValueError` if it has other values than floats.
+        read: Reads one, as an array of float32 with memory of its own: a network may keep it, and the file may change.
+            It raises a `ValueError` if the tensor has other values than floats.
     """
 
     path: Path
@@ -50,23 +59,45 @@ def _safetensors(path: Path) -> Tensors:
     except ImportError as error:
         raise ImportError("Reading .safetensors needs safetensors: pip install 'keras-se[weights]'") from error
     try:
-        # The NumPy reader copies each tensor when it is asked for, and none before.
-        file = safe_open(path, framework="np")
-        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
-        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        kinds = {name: part.get_dtype() for name, part in slices.items()}
+        with safe_open(path, framework="np"):  # which checks the whole header
+            places = _places(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(
             f"weights must be a whole .safetensors file. Received: {str(path)!r} ({reason(error)})"
         ) from error
-    _check_names(path, shapes)
+    named = _named(path, places)
 
     def read(name: str) -> np.ndarray:
-        if kinds[name] not in FLOATS:
-            raise _no_floats(path, name, kinds[name])
-        return _float32(file.get_tensor(name))
+        place = named[name]
+        if place.kind not in FLOATS:
+            raise _no_floats(path, name, place.kind)
+        # Not by a map of the file: as long as that lives, what was read of it counts as the process's memory.
+        values = np.fromfile(path, FLOATS[place.kind], math.prod(place.shape), offset=place.begin)
+        if values.size != math.prod(place.shape):
+            raise ValueError(f"weights must stay as they are while they are read. Received: a shorter {str(path)!r}")
+        return _float32(values.reshape(place.shape))
 
-    return Tensors(path, shapes, read)
+    return Tensors(path, {name: place.shape for name, place in named.items()}, read)
+
+
+class _Place(NamedTuple):
+    """A tensor in a `.safetensors` file: what it is of, its shape, and the byte of the file that it begins at."""
+
+    kind: str
+    shape: tuple[int, ...]
+    begin: int
+
+
+def _places(path: Path) -> dict[str, _Place]:
+    """Of a file whose header was checked."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    return {
+        name: _Place(entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+        for name, entry in sorted(header.items())
+        if name != "__metadata__"
+    }
 
 
 def _torch(path: Path) -> Tensors:
@@ -91,19 +122,18 @@ def _torch(path: Path) -> Tensors:
             "weights must be a PyTorch checkpoint that holds tensors alone. "
             f"Received: {str(path)!r} ({_refusal(error)})"
         ) from error
-    tensors = _state_dict(path, loaded, torch.Tensor)
+    tensors = _named(path, _state_dict(loaded, torch.Tensor))
     if not tensors:
         raise ValueError(
             f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} without any"
         )
-    _check_names(path, tensors)
     floats = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
     def read(name: str) -> np.ndarray:
         tensor = tensors[name].detach()
         if tensor.dtype not in floats or tensor.layout != torch.strided or tensor.is_meta:
             raise _no_floats(path, name, f"{tensor.dtype}, {tensor.layout}, on {tensor.device}")
-        return tensor.float().resolve_neg().numpy()
+        return np.array(tensor.float().resolve_neg().numpy())  # a copy: it may be a part of the mapped file
 
     return Tensors(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, read)
 
@@ -115,19 +145,25 @@ def _refusal(error: Exception) -> str:
     return "it is damaged, or of another format"
 
 
-def _state_dict(path: Path, loaded: Any, kind: type) -> dict[str, Any]:
+def _state_dict(loaded: Any, kind: type) -> dict[str, Any]:
     for key in WRAPPINGS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    tensors = {}
-    for name, value in loaded.items() if isinstance(loaded, Mapping) else ():
-        if isinstance(name, str) and isinstance(value, kind):
-            for prefix in PREFIXES:
-                name = name.removeprefix(prefix)
-            if name in tensors:
-                raise ValueError(f"Tensors must have names of their own. Received: two {shown(name)} in {str(path)!r}")
-            tensors[name] = value
-    return tensors
+    items = loaded.items() if isinstance(loaded, Mapping) else ()
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, kind)}
+
+
+def _named(path: Path, found: Mapping[str, T]) -> dict[str, T]:
+    """By names that can be printed, without their prefixes."""
+    _check_names(path, found)
+    named: dict[str, T] = {}
+    for name, value in found.items():
+        for prefix in PREFIXES:
+            name = name.removeprefix(prefix)
+        if name in named:
+            raise ValueError(f"Tensors must have names of their own. Received: two {shown(name)} in {str(path)!r}")
+        named[name] = value
+    return named
 
 
 def _is_zip(path: Path) -> bool:
@@ -151,7 +187,7 @@ def _no_floats(path: Path, name: str, kind: str) -> ValueError:
 
 def _float32(array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # to infinity, which `check_finite` finds
-        return array.astype("float32")
+        return array.astype("float32", copy=False)
 
 
 def check_finite(tensors: Tensors, names: list[str]) -> None:

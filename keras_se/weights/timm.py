@@ -5,12 +5,14 @@ the stem's pooling, and round the excitation's width up to a multiple of 8.
 """
 
 import re
+from functools import partial
 from typing import Any
 
 import keras
 
 from keras_se.layers import SqueezeExcite
 from keras_se.weights.names import Family, Rule
+from keras_se.weights.needs import lacking, layer_of, se_needs
 
 # Blocks of all ResNets.
 BLOCKS = (
@@ -72,84 +74,70 @@ MOBILENET_V3_RULES = (
 )
 
 
-def _layer(model: keras.Model, name: str) -> Any:
-    return next((layer for layer in model.layers if layer.name == name), None)
-
-
 def _strides(model: keras.Model) -> tuple[int, int] | None:
     """Those of the first 1x1 of a bottleneck that halves the image, if the network has one."""
-    bottleneck = _layer(model, "stage2_block1_conv3")
-    return None if bottleneck is None else _layer(model, "stage2_block1_conv1").strides
-
-
-def _lacking(*options: tuple[bool, str]) -> list[str]:
-    return [option for has, option in options if not has]
+    bottleneck = layer_of(model, "stage2_block1_conv3")
+    return None if bottleneck is None else layer_of(model, "stage2_block1_conv1").strides
 
 
 def _ends_in_relu(model: keras.Model) -> bool:
     """Whether the branches of basic blocks do."""
-    return _layer(model, "stage1_block1_conv2_relu") is not None
-
-
-def _se_needs(model: keras.Model, follower: str, gate: Any) -> list[str]:
-    """What SE lacks: its place, before `follower` in a block, and its gate."""
-    blocks = [layer for layer in model.layers if isinstance(layer, SqueezeExcite)]
-    # Keras has no public way to ask what reads a layer's output.
-    readers = [{node.operation.name for node in layer._outbound_nodes} for layer in blocks]
-    placed = all(
-        f"{layer.name.removesuffix('_se')}_{follower}" in names for layer, names in zip(blocks, readers, strict=True)
-    )
-    usual = all(
-        (layer.gate, layer.activation, layer.squeeze) == (gate, keras.activations.relu, "avg") for layer in blocks
-    )
-    return _lacking((placed, 'placement="standard"'), (usual, f'gates of "{gate.__name__}"'))
+    return layer_of(model, "stage1_block1_conv2_relu") is not None
 
 
 def _se_in_branch(model: keras.Model) -> list[str]:
     """What the end of a residual network's branches lacks, where SE is."""
-    ends_in_relu = _layer(model, "stage1_block1_conv3_relu") is not None
+    ends_in_relu = layer_of(model, "stage1_block1_conv3_relu") is not None
     # On the shortcut or before the branch, SE reads something else.
     read = [layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, SqueezeExcite)]
     after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in read)
-    faults = _lacking((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
-    return list(dict.fromkeys(faults + _se_needs(model, "add", keras.activations.sigmoid)))
+    faults = lacking((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
+    return list(dict.fromkeys(faults + se_needs(model, "add", keras.activations.sigmoid)))
 
 
 def _needs_of_legacy(model: keras.Model) -> list[str]:
     strides = _strides(model)
-    grouped = strides is not None and _layer(model, "stage2_block1_conv2").groups > 1
-    return _lacking(
-        (not _is_padded(model), 'pool="ceil"'),
+    grouped = strides is not None and layer_of(model, "stage2_block1_conv2").groups > 1
+    return lacking(
+        (not _is_pooled(model) or not _is_padded(model), 'pool="ceil"'),
         (strides in (None, (2, 2)) or grouped, 'stride_in="1x1"'),
+        (strides in (None, (1, 1)) or not grouped, 'stride_in="3x3"'),
+        (not _is_averaged(model), 'shortcut="projection"'),
         (strides is not None or _ends_in_relu(model), "branch_relu=True"),
     ) + _se_in_branch(model)
 
 
-def _needs_of_resnet(model: keras.Model) -> list[str]:
+def _needs_of_resnet(model: keras.Model, averaged: bool = False) -> list[str]:
     strides = _strides(model)
-    return _lacking(
-        (_is_padded(model), 'pool="padded"'),
+    shortcut = "average" if averaged else "projection"
+    return lacking(
+        (not _is_pooled(model) or _is_padded(model), 'pool="padded"'),
         (strides in (None, (1, 1)), 'stride_in="3x3"'),
+        (_is_averaged(model) == averaged, f'shortcut="{shortcut}"'),
         (strides is not None or not _ends_in_relu(model), "branch_relu=False"),
     ) + _se_in_branch(model)
 
 
-def _needs_of_resnet_d(model: keras.Model) -> list[str]:
-    averaged = _layer(model, "stage2_block1_shortcut_pool") is not None
-    return _needs_of_resnet(model) + _lacking((averaged, 'shortcut="average"'))
-
-
 def _needs_of_mobilenet_v3(model: keras.Model) -> list[str]:
-    return _lacking(
-        (_layer(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
-        (_layer(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
-        (_layer(model, "preprocessing") is None, "include_preprocessing=False"),
-    ) + _se_needs(model, "project", keras.activations.hard_sigmoid)
+    return lacking(
+        (layer_of(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
+        (layer_of(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
+        (layer_of(model, "preprocessing") is None, "include_preprocessing=False"),
+    ) + se_needs(model, "project", keras.activations.hard_sigmoid)
+
+
+def _is_averaged(model: keras.Model) -> bool:
+    """Whether shortcuts of the network, some of which halve the image, begin with a pooling."""
+    return any(layer.name.endswith("_shortcut_pool") for layer in model.layers)
+
+
+def _is_pooled(model: keras.Model) -> bool:
+    return layer_of(model, "stem_pool") is not None
 
 
 def _is_padded(model: keras.Model) -> bool:
     # In ceil mode, sizes that need it have a padding of one side.
-    pad = _layer(model, "stem_pool_pad")
+    pad = layer_of(model, "stem_pool_pad")
     return pad is not None and pad.padding == ((1, 1), (1, 1))
 
 
@@ -171,7 +159,7 @@ FAMILIES = (
         "predictions",
         ("predictions",),
         BLOCK,
-        _needs_of_resnet_d,
+        partial(_needs_of_resnet, averaged=True),
     ),
     Family(
         "timm's ResNets",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_se.export import export, to_tflite
+from keras_se.export.preprocessing import with_preprocessing
 from keras_se.models import SEResNet
 from keras_se.weights import Preprocessing
 
@@ -41,7 +42,7 @@ def test_every_format_takes_pixels(model: keras.Model, tmp_path: Path) -> None:
     prepared = (x / 255.0 - np.array(PREPARED.mean)) / np.array(PREPARED.std)
     expected = keras.ops.convert_to_numpy(model(prepared.astype("float32")))
     bounds = {None: 1e-5, "dynamic": 0.03, "int8": 0.06, "int16x8": 0.03}
-    assert len(artifacts) == 6
+    assert len(artifacts) == 7
     for artifact in artifacts:
         assert artifact.parity.passed
         assert np.abs(artifact.predict(x) - expected).max() < bounds[artifact.quantize], artifact.path.name
@@ -57,7 +58,10 @@ def test_the_type_of_the_input(model: keras.Model, mode: str | None, dtype: str,
 
 
 def test_true_means_what_the_weights_say(model: keras.Model, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^preprocessing must be .* Received: preprocessing=True for 'small'$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^preprocessing must be .* \.keras file .* Received: preprocessing=True for 'small'$",
+    ):
         export(model, tmp_path, ("tflite",), preprocessing=True)
     model.preprocessing = PREPARED
     try:
@@ -67,6 +71,19 @@ def test_true_means_what_the_weights_say(model: keras.Model, tmp_path: Path) -> 
     plain = to_tflite(model, tmp_path / "plain.tflite")
     prepared = PREPARED.preprocess_input(pixels(4))
     np.testing.assert_allclose(artifact.predict(pixels(4)), plain.predict(prepared), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["predictions", "image", "preprocessing", "plain"])
+def test_names_are_kept(name: str) -> None:
+    image = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, name="preprocessing")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(4, name="predictions")(x), name=name)
+    whole = with_preprocessing(model, PREPARED)
+    assert (whole.name, whole.inputs[0].name, whole.layers[-1].name) == (name, "image", "predictions")
+    x = pixels(2)
+    expected = keras.ops.convert_to_numpy(model(PREPARED.preprocess_input(x)))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(whole(x)), expected, atol=1e-5)
 
 
 def test_refuses_what_is_no_image(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ time.sleep = lambda seconds: sleep(seconds / 100)  # huggingface_hub waits up to
 
 import keras
 
-from keras_se.weights import load
+from keras_se.weights import load, preprocessing
 from keras_se.weights.source import find
 
 
@@ -193,12 +193,16 @@ def loaded(address, **options):
     return {path: sha(value) for path, value in values.items()}
 
 
+def described(address):
+    return {"size": preprocessing(address).size}
+
+
 print("ready", flush=True)
 for line in sys.stdin:
     call, address, options = json.loads(line)
     start = time.monotonic()
     try:
-        answer = {"result": {"find": found, "load": loaded}[call](address, **options)}
+        answer = {"result": {"find": found, "load": loaded, "preprocessing": described}[call](address, **options)}
     except Exception as error:
         kind = "OSError" if type(error) is OSError else type(error).__name__
         answer = {"error": kind, "message": str(error)}

@@ -1,18 +1,20 @@
 """Tensors of a checkpoint in the variables of a network: each of them once, with exactly its values, or none."""
 
 import itertools
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
-from helpers import array
+from helpers import array, randomise
 
 import keras_se.models
-from keras_se.weights import ARCHITECTURES, load
+from keras_se.layers import SqueezeExcite
+from keras_se.weights import ARCHITECTURES, NewClassifierWarning, load
 from keras_se.weights.assign import assign
 from keras_se.weights.fill import fill
 from keras_se.weights.source import find
@@ -21,6 +23,7 @@ from keras_se.weights.tensors import open_tensors
 from .checkpoints import (
     CLASSES,
     CONFIG,
+    IN_PYTORCH,
     NARROW,
     NETWORKS,
     SERESNET18,
@@ -36,6 +39,7 @@ from .checkpoints import (
 )
 
 Tensors = dict[str, np.ndarray]
+WIDE: dict[str, Any] = {"input_shape": (64, 64, 3), "classifier_activation": None}
 BASIC, BOTTLENECK = NETWORKS["legacy basic"], NETWORKS["legacy bottleneck"]
 
 
@@ -60,6 +64,36 @@ def files(models: Callable[[str], keras.Model], tmp_path_factory: pytest.TempPat
         name: write(folder / f"{name}.safetensors", checkpoint(network, models(name)).tensors)
         for name, network in NETWORKS.items()
     }
+
+
+class Reference(NamedTuple):
+    """A family's checkpoint, its values, and what the family's own network computes of them."""
+
+    path: Path
+    expected: dict[str, np.ndarray]
+    image: np.ndarray
+    output: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Reference]:
+    made: dict[str, Reference] = {}
+
+    def reference(family: str) -> Reference:
+        if family not in made:
+            network = NETWORKS[family]
+            model = network.build(**WIDE)
+            randomise(model)
+            expected = values(model)
+            tensors = {
+                row.source: np.ascontiguousarray(IN_PYTORCH[row.kind](expected[row.ours])) for row in network.rows
+            }
+            path = write(tmp_path_factory.mktemp("reference") / "model.safetensors", tensors)
+            image = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype("float32")
+            made[family] = Reference(path, expected, image, array(model(image)))
+        return made[family]
+
+    return reference
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +153,18 @@ def test_options_win_over_the_folder(seresnet18: Checkpoint, tmp_path: Path) -> 
     assert model.get_layer("predictions").activation is keras.activations.linear
     image = keras.Input((40, 40, 3))
     assert_values(load(folder, **NARROW, input_tensor=image), expected)
+
+
+def test_images_are_prepared_for_the_network_as_it_is(seresnet18: Checkpoint, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, seresnet18.tensors)
+    flat = keras.Input((48 * 40 * 3,))
+    model = load(folder, **NARROW, input_tensor=keras.layers.Reshape((48, 40, 3))(flat))
+    assert model.preprocessing.size == (48, 40)
+    unknown = load(folder, **NARROW, input_shape=(None, 40, 3), include_top=False, classes=7)
+    assert (unknown.preprocessing.size, unknown.preprocessing.classes) == (SHAPE[:2], CLASSES)
+    built = SERESNET18.build(weights=folder)
+    assert built.preprocessing == load(folder, **NARROW).preprocessing
+    assert not hasattr(SERESNET18.build(weights=folder / "model.safetensors"), "preprocessing")
 
 
 def test_a_folder_of_another_architecture(models: Callable[[str], keras.Model], tmp_path: Path) -> None:
@@ -248,7 +294,7 @@ FAULTS: dict[str, tuple[Callable[[Tensors], Tensors], list[str]]] = {
     ),
     "a second in other digits": (
         besides({"layer1.\N{ARABIC-INDIC DIGIT ZERO}.conv1.weight": (4, 4, 3, 3)}),
-        ["a second tensor for the place of layer"],
+        ["no place for layer1."],
     ),
     "another name": (
         renamed(GAMMA, "layer2.0.bn2.gamma"),
@@ -340,13 +386,16 @@ def test_what_does_not_fit_is_listed(
 @pytest.mark.parametrize("fault", ["no kernel", "an unknown tensor", "SE of 3x3", "a classifier the other way round"])
 def test_no_builder_returns_half_a_network(fault: str, good: Checkpoint, tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", FAULTS[fault][0](dict(good.tensors)))
-    refusal(lambda: BASIC.build(weights=path))
+    message = refusal(lambda: BASIC.build(weights=path))
+    assert all(part in message for part in FAULTS[fault][1])
 
 
 @pytest.mark.parametrize("fault", ["no kernel", "SE of 3x3"])
 def test_no_folder_makes_half_a_network(fault: str, seresnet18: Checkpoint, tmp_path: Path) -> None:
     folder = write_folder(tmp_path, FAULTS[fault][0](dict(seresnet18.tensors)))
-    refusal(lambda: load(folder, **NARROW))
+    message = refusal(lambda: load(folder, **NARROW))
+    assert message.startswith("weights must have a tensor for each variable of 'se_resnet18'. Received: ")
+    assert ("nothing for " if fault == "no kernel" else "another shape: ") in message
 
 
 @pytest.mark.parametrize(("ours", "theirs"), list(itertools.permutations(NETWORKS, 2)))
@@ -370,32 +419,98 @@ def test_checkpoints_of_no_family(names: list[str], models: Callable[[str], kera
     assert message.endswith(f"Received: {str(path)!r} with tensors {', '.join(sorted(names)[:5])}")
 
 
-# The family, an option in which a network of the same shapes differs → what it lacks.
-OPTIONS: list[tuple[str, dict[str, Any], str]] = [
-    ("legacy basic", {"branch_relu": False}, "branch_relu=True"),
-    ("legacy basic", {"pool": "padded"}, 'pool="ceil"'),
-    ("legacy bottleneck", {"pool": "padded"}, 'pool="ceil"'),
-    ("legacy bottleneck", {"stride_in": "3x3"}, 'stride_in="1x1"'),
-    ("legacy bottleneck", {"stride_in": "3x3", "pool": "padded"}, 'pool="ceil", stride_in="1x1"'),
-    ("legacy deep", {"pool": "padded"}, 'pool="ceil"'),
-    ("basic", {"branch_relu": True}, "branch_relu=False"),
-    ("basic", {"pool": "ceil"}, 'pool="padded"'),
-    ("bottleneck", {"pool": "ceil"}, 'pool="padded"'),
-    ("bottleneck", {"stride_in": "1x1"}, 'stride_in="3x3"'),
-    ("resnet-d", {"pool": "ceil"}, 'pool="padded"'),
-    ("resnet-d", {"stride_in": "1x1"}, 'stride_in="3x3"'),
-    ("resnet-d", {"shortcut": "projection"}, 'shortcut="average"'),
-    ("mobilenetv3", {"padding": "same"}, 'padding="symmetric"'),
-    ("mobilenetv3", {"epsilon": 1e-3}, "epsilon=1e-5"),
+def se_of(**options: Any) -> Callable[[int], SqueezeExcite]:
+    return lambda stage: SqueezeExcite(2, **options)
+
+
+# The options of each kind of network that keep the shapes of its variables in some family or other.
+PLACEMENTS = ["standard", "pre", "post", "identity", "3x3"]
+RESIDUAL = {
+    "pool": ["ceil", "padded"],
+    "stride_in": ["1x1", "3x3"],
+    "shortcut": ["projection", "average", "zeros"],
+    "branch_relu": [True, False],
+    "placement": PLACEMENTS,
+    "se": [se_of(gate="hard_sigmoid"), se_of(squeeze="max"), se_of(activation="tanh"), se_of()],
+}
+INVERTED = {
+    "padding": ["same", "symmetric"],
+    "epsilon": [1e-3, 1e-5],
+    "include_preprocessing": [True, False],
+    "placement": PLACEMENTS,
+    "dropout_rate": [0.5],
+}
+OPTIONS = [
+    (family, option, value)
+    for family in NETWORKS
+    for option, choices in (INVERTED if family == "mobilenetv3" else RESIDUAL).items()
+    for value in choices
 ]
 
 
-@pytest.mark.parametrize(("family", "options", "lacking"), OPTIONS, ids=[f"{row[0]}-{row[2]}" for row in OPTIONS])
-def test_a_network_that_computes_something_else(
-    family: str, options: dict[str, Any], lacking: str, files: dict[str, Path]
+@pytest.mark.parametrize(
+    ("family", "option", "value"), OPTIONS, ids=[f"{row[0]}-{row[1]}-{i}" for i, row in enumerate(OPTIONS)]
+)
+def test_weights_are_taken_where_the_same_is_computed(
+    family: str, option: str, value: Any, references: Callable[[str], Reference]
 ) -> None:
-    message = refusal(lambda: NETWORKS[family].build(weights=files[family], **options))
-    assert f" need a network that is built with {lacking}, as keras_se.weights.load does. Received: " in message
+    """And nowhere else, whatever the shapes are."""
+    reference = references(family)
+    try:
+        plain = NETWORKS[family].build(**WIDE, **{option: value})
+    except ValueError:
+        return  # basic blocks have no such option
+    said = refused(lambda: fill(plain, find(reference.path)))
+    shapes = {path: value.shape for path, value in values(plain).items()}
+    if shapes != {path: value.shape for path, value in reference.expected.items()}:
+        assert "weights must have a tensor for each variable" in said
+        return
+    for variable in plain.weights:
+        if "seed" not in variable.path:
+            variable.assign(reference.expected[variable.path])
+    same = difference(plain(reference.image), reference.output) < 1e-6
+    assert same == (said == "")
+    named = "SE of " if option == "se" else f"{option}="
+    assert same or re.search(f" need a network that is built with .*{named}", said)
+
+
+def refused(call: Callable[[], None]) -> str:
+    """What an error of the call says, if there is one."""
+    try:
+        call()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def difference(actual: Any, expected: np.ndarray) -> float:
+    return float(np.abs(array(actual) - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("pool", ["ceil", "padded"])
+def test_a_stem_without_a_pooling_has_no_pool(pool: str, tmp_path: Path) -> None:
+    for family in ("legacy bottleneck", "bottleneck"):
+        model = NETWORKS[family].build(stem="small", pool=pool)
+        tensors, expected = checkpoint(NETWORKS[family], model)
+        fill(model, find(write(tmp_path / "model.safetensors", tensors)))
+        assert_values(model, expected)
+
+
+class Pair(keras.layers.Layer):
+    """Two excitations, whose variables have the same names."""
+
+    def build(self, input_shape: Any) -> None:
+        self.one, self.two = SqueezeExcite(2), SqueezeExcite(2)
+        self.one.build(input_shape)
+        self.two.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.two(self.one(inputs))
+
+
+def test_variables_of_one_name(files: dict[str, Path]) -> None:
+    message = refusal(lambda: BASIC.build(weights=files["legacy basic"], se=lambda stage: Pair()))
+    assert message.endswith("Received: 'se_resnet' with two stage1_block1_se/reduce_kernel")
 
 
 # Classes and heads
@@ -418,7 +533,7 @@ def test_other_classes_keep_the_backbone(
     keras.utils.set_random_seed(1)
     new = network.build(classes=9)
     keras.utils.set_random_seed(1)
-    with pytest.warns(UserWarning, match="other classes") as caught:
+    with pytest.warns(NewClassifierWarning, match="other classes") as caught:
         model = network.build(classes=9, weights=path)
     message = f"{model.name} has other classes than {path}: not taken {shapes}."
     assert [str(warning.message) for warning in caught] == [message]
@@ -508,7 +623,6 @@ def test_a_file_of_keras(good: Checkpoint, tmp_path: Path) -> None:
         assert_values(BASIC.build(weights=weights), good.expected)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # Keras, on its way to the error
 @pytest.mark.parametrize(
     "damage",
     [
@@ -531,9 +645,23 @@ def test_a_damaged_file_of_keras(
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # Keras, on its way to the error
 def test_a_file_of_keras_of_another_network(models: Callable[[str], keras.Model], tmp_path: Path) -> None:
     path = tmp_path / "own.weights.h5"
     models("legacy bottleneck").save_weights(path)
-    message = refusal(lambda: BASIC.build(weights=path))
+    with unchanged(models("legacy basic")):
+        message = refusal(lambda: fill(models("legacy basic"), find(path)))
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_file_of_keras_that_is_not_finite(
+    number: float, models: Callable[[str], keras.Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "own.weights.h5"
+    other = BASIC.build()
+    bias = other.get_layer("predictions").bias
+    bias.assign(bias + number)
+    other.save_weights(path)
+    with unchanged(models("legacy basic")):
+        message = refusal(lambda: fill(models("legacy basic"), find(path)))
+    assert message.endswith("(it has NaN or infinity in predictions/bias)")

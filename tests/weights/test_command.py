@@ -1,13 +1,16 @@
 """`keras-se` with published weights: a folder in place of a model."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 
 from keras_se import cli
 from keras_se import models as builders
-from keras_se.weights import ARCHITECTURES
+from keras_se.commands import model
+from keras_se.console import Output
+from keras_se.weights import ARCHITECTURES, NewClassifierWarning
 
 from .checkpoints import CONFIG, NETWORKS, checkpoint, write_folder
 
@@ -29,4 +32,21 @@ def test_a_new_classifier_is_said(folder: Path, capfd: pytest.CaptureFixture[str
 
 def test_one_document_with_json_all_the_same(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["complexity", str(folder), "--input-shape", "32,32,3", "--classes", "9", "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["parameters"] > 0
+    printed = capfd.readouterr()
+    assert json.loads(printed.out)["parameters"] > 0
+    assert printed.err.startswith("Note: ")
+    assert "has other classes than" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_other_warnings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(name: str, options: dict[str, object]) -> None:
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        warnings.warn("a classifier", NewClassifierWarning, stacklevel=1)
+
+    monkeypatch.setattr(model, "_load", loaded)
+    output = Output()
+    with pytest.warns(UserWarning, match="something else") as caught:
+        model.load(output, "SEResNet50", {})
+    assert [str(warning.message) for warning in caught] == ["something else"]
+    assert output.notes == ["a classifier"]

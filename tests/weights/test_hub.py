@@ -247,6 +247,25 @@ def test_a_config_that_is_no_json_is_no_reason_to_download(hub: Hub, online: Cli
     assert not hub.asked("timm/no-json", file=TENSORS)
 
 
+def test_tensors_are_downloaded_last(hub: Hub, online: Client, good: Checkpoint) -> None:
+    hub.publish("timm/last", files(good))
+    assert online.ask("preprocessing", "hf://timm/last")["result"] == {"size": [32, 32]}
+    assert online.ask("load", "hf://timm/last", depth=3)["error"] == "TypeError"
+    refusal(online.ask("load", "hf://timm/last", classes=0), "ValueError")
+    refusal(online.ask("load", "hf://timm/last", input_shape=(3, 3, 3)), "ValueError")
+    hub.publish("timm/unknown", {**files(good), "config.json": b'{"architecture": "vgg16"}'})
+    refusal(online.ask("load", "hf://timm/unknown"), "ValueError")
+    assert not hub.asked("timm/last", file=TENSORS)
+    assert not hub.asked("timm/unknown", file=TENSORS)
+
+
+def test_tensors_are_those_of_the_description(hub: Hub, online: Client, good: Checkpoint) -> None:
+    commit = hub.publish("timm/pinned", files(good))
+    load(online, "hf://timm/pinned")
+    assert {request.revision for request in hub.asked("timm/pinned", file="config.json")} <= {"main", commit}
+    assert {request.revision for request in hub.asked("timm/pinned", file=TENSORS)} == {commit}
+
+
 # What is not there, and what is not given
 
 

@@ -67,6 +67,8 @@ WRAPPERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3, "arch": "seresnet18"},
     "model": lambda state: {"model": state, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}},
     "state_dict_ema": lambda state: {"state_dict_ema": state, "epoch": 3},
+    "averages": lambda state: {"state_dict": {"a": torch.ones(1)}, "state_dict_ema": state, "model": {}},
+    "averages of a model": lambda state: {"model_ema": state, "state_dict": {"a": torch.ones(1)}},
     "module.": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
     "model.": lambda state: {f"model.{name}": tensor for name, tensor in state.items()},
     "both": lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
@@ -105,6 +107,38 @@ def test_floats_of_every_size_keep_their_values(
     fill(fresh, find(write(tmp_path / "weights.pth", saved(converted))))
     dtype = getattr(ml_dtypes if kind == "bfloat16" else np, kind)
     assert_values(fresh, {path: value.astype(dtype).astype("float32") for path, value in good.expected.items()})
+
+
+CHANGED = """
+import os, sys
+from pathlib import Path
+
+import keras, numpy as np
+from keras_se.weights.tensors import open_tensors
+
+path = Path(sys.argv[1])
+tensors = open_tensors(path)
+kept = {name: keras.Variable(np.zeros(shape, "float32")) for name, shape in tensors.shapes.items()}
+for name, variable in kept.items():
+    variable.assign(tensors.read(name))
+before = {name: np.array(variable.value, copy=True) for name, variable in kept.items()}
+with path.open("r+b") as file:
+    file.write(b"\\xff" * path.stat().st_size)
+print("changed:", [name for name in kept if not np.array_equal(before[name], kept[name].value)], flush=True)
+os.truncate(path, 10)
+assert all(np.isfinite(np.array(variable.value)).all() for variable in kept.values())
+"""
+
+
+def test_a_file_that_changes_later_changes_nothing(state: dict[str, Any], tmp_path: Path) -> None:
+    """JAX keeps the memory of arrays that it is given: so it must not be the file's."""
+    large = {**state, TENSOR: torch.ones(512, 512)}
+    path = write(tmp_path / "weights.pth", saved(large))
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGED, str(path)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "changed: []\n"), done.stderr[-2000:]
 
 
 # Files that would run code

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers import array
 from PIL import Image
 
 from keras_se.weights import Preprocessing
@@ -70,6 +71,41 @@ def test_other_means_and_deviations(mean: tuple[float, ...], std: tuple[float, .
     scale, offset = prepared.scale_and_offset()
     assert (scale.dtype, offset.dtype, scale.shape, offset.shape) == (np.float32, np.float32, (3,), (3,))
     np.testing.assert_allclose(x * scale + offset, standardised(x, mean, std), rtol=0, atol=1e-6)
+
+
+def test_channels_first(tmp_path: Path) -> None:
+    x = pixels(2, 8, 9, 3)
+    first = np.moveaxis(x, -1, 1)
+    expected = np.moveaxis(standardised(x), -1, 1)
+    prepared = Preprocessing((8, 9), crop=1.0)
+    path = saved(Image.fromarray(x[0]), tmp_path / "image.png")
+    np.testing.assert_array_equal(prepared.load_image(path, "channels_first"), first[0])
+    np.testing.assert_allclose(prepared.preprocess_input(first, "channels_first"), expected, rtol=0, atol=1e-6)
+    keras.config.set_image_data_format("channels_first")
+    np.testing.assert_array_equal(prepared.load_image(path), first[0])
+    np.testing.assert_array_equal(prepared.load_image(path, "channels_last"), x[0])
+    np.testing.assert_allclose(prepared.preprocess_input(first), expected, rtol=0, atol=1e-6)
+    tensor = keras.ops.convert_to_tensor(first)
+    np.testing.assert_allclose(array(prepared.preprocess_input(tensor)), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(prepared.preprocess_input(x, "channels_last"), standardised(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "data_format"),
+    [((8, 9, 1), None), ((3, 8, 9), None), ((), None), ((8, 9, 3), "channels_first"), ((3, 9), "channels_first")],
+)
+def test_images_of_other_channels(shape: tuple[int, ...], data_format: str | None) -> None:
+    for x in (np.zeros(shape), keras.ops.zeros(shape)):
+        message = refusal(lambda x=x: Preprocessing().preprocess_input(x, data_format))
+        axis = -3 if data_format else -1
+        assert message.startswith(f"x must have three channels on axis {axis} with data_format=")
+        assert message.endswith(f"Received: shape {shape}")
+
+
+def test_another_data_format() -> None:
+    for call in (Preprocessing().preprocess_input, Preprocessing().load_image):
+        message = refusal(lambda call=call: call(pixels(8, 9, 3), "NCHW"))
+        assert message.startswith("data_format must be ")
 
 
 # Images
@@ -237,6 +273,14 @@ def test_images_too_large_to_be_true(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "decompression bomb" in refusal(lambda: Preprocessing().load_image(path))
 
 
+def test_images_that_would_become_too_large(tmp_path: Path) -> None:
+    for shape in ((60_000, 1), (1, 60_000)):
+        path = saved(Image.fromarray(np.zeros(shape, "uint8")), tmp_path / "image.png")
+        message = refusal(lambda path=path: Preprocessing().load_image(path))
+        assert message.startswith(f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels once it is resized. ")
+        assert "15360000" in message
+
+
 def test_the_package_that_reads_images_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match=r"^Reading images needs Pillow: pip install 'keras-se\[weights\]'$"):
@@ -315,7 +359,8 @@ def test_answers_are_tensors_or_lists() -> None:
     assert [len(best) for best in expected] == [5, 5, 5]
     assert Preprocessing().decode_predictions(keras.ops.convert_to_tensor(predictions)) == expected
     half = keras.ops.cast(predictions, "bfloat16")
-    assert [best[0][:2] for best in Preprocessing().decode_predictions(half, top=1)]
+    likeliest = [labels()[i] for i in array(half).argmax(axis=1)]
+    assert [best[0][:2] for best in Preprocessing().decode_predictions(half, top=1)] == likeliest
     assert Preprocessing().decode_predictions(predictions[:0]) == []
 
 
@@ -336,6 +381,46 @@ def test_answers_of_other_shapes(shape: tuple[int, ...]) -> None:
 def test_a_top_that_is_no_number(top: Any) -> None:
     message = refusal(lambda: Preprocessing().decode_predictions(np.zeros((1, 1000)), top=top))
     assert message == f"top must be a positive integer. Received: top={top!r}"
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("size", 224),
+        ("size", (224,)),
+        ("size", (224, 0)),
+        ("size", (224, 2.5)),
+        ("size", ("224", "224")),
+        ("mean", 0.5),
+        ("mean", (0.5, 0.5)),
+        ("mean", (0.5, 0.5, math.nan)),
+        ("std", (0.2, 0, 0.2)),
+        ("std", (0.2, True, 0.2)),
+        ("interpolation", "cubic"),
+        ("interpolation", None),
+        ("interpolation", ["bicubic"]),
+        ("crop", 0),
+        ("crop", 1.5),
+        ("crop", "1"),
+        ("classes", 0),
+        ("classes", 2.5),
+        ("classes", True),
+        ("classes", math.inf),
+    ],
+)
+def test_fields_are_checked(field: str, value: Any) -> None:
+    message = refusal(lambda: Preprocessing(**{field: value}))
+    assert message.startswith(f"{field} must be ")
+    assert message.endswith(f"Received: {field}={value!r}")
+
+
+def test_lists_become_tuples() -> None:
+    prepared = Preprocessing(size=[32, 32], mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])
+    assert prepared == Preprocessing(size=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert hash(prepared) == hash(Preprocessing(size=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
 # Descriptions
@@ -364,7 +449,8 @@ def test_what_is_described() -> None:
 
 
 def test_null_is_not_described() -> None:
-    assert from_config(dict.fromkeys(["input_size", "mean", "std", "crop_pct", "num_classes"])) == Preprocessing()
+    keys = ["input_size", "mean", "std", "crop_pct", "num_classes", "interpolation", "crop_mode"]
+    assert from_config(dict.fromkeys(keys)) == Preprocessing()
 
 
 def test_what_the_test_checkpoints_describe() -> None:

@@ -254,6 +254,24 @@ def test_a_tensor_is_read_when_it_is_asked_for(good: Checkpoint, tmp_path: Path)
         np.testing.assert_array_equal(read, value)
 
 
+def test_prefixes_are_taken_off(fresh: keras.Model, good: Checkpoint, tmp_path: Path) -> None:
+    for prefix in ("module.", "model.", "module.model."):
+        tensors = {f"{prefix}{name}": value for name, value in good.tensors.items()}
+        fill(fresh, find(write(tmp_path / "model.safetensors", tensors)))
+        assert_values(fresh, good.expected)
+    both = {**good.tensors, f"module.{TENSOR}": good.tensors[TENSOR]}
+    message = refusal(lambda: open_tensors(write(tmp_path / "model.safetensors", both)))
+    assert f"Received: two {TENSOR!r} in " in message
+
+
+def test_a_file_that_shrinks_meanwhile(good: Checkpoint, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", good.tensors)
+    tensors = open_tensors(path)
+    write(path, path.read_bytes()[:-4])
+    messages = [refusal(lambda: [tensors.read(name) for name in tensors.shapes])]
+    assert messages[0].startswith("weights must stay as they are while they are read. Received: ")
+
+
 def test_a_file_without_tensors(model: keras.Model, tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", {})
     with unchanged(model):
