@@ -1,7 +1,7 @@
 """What an export returns: the file, what is known of it, and a way to run it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,13 @@ class Artifact:
                 f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
                 f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
             )
+        sizes = {tensor.name: tensor.shape for tensor in runner.inputs}
+        for tensor in model.inputs:
+            if not _compatible(tensor.shape, sizes[tensor.name]):
+                raise ValueError(
+                    "The file and the model must take inputs of the same shape (--input-shape of a builder's network). "
+                    f"Received: {sizes[tensor.name]} in the file, {tensor.shape} in the model, for {tensor.name!r}"
+                )
         feeds = feeds_of(runner.inputs, feeds, "data")  # the file's sizes may be fixed where the model's are not
         expected = model.reference(feeds)
         parity = compare(
@@ -122,6 +129,10 @@ class Artifact:
         return FORMATS[self.format].open(self.path)
 
 
+def _compatible(a: Sequence[int | None], b: Sequence[int | None]) -> bool:
+    return len(a) == len(b) and all(x == y or None in (x, y) for x, y in zip(a, b, strict=True))
+
+
 def _weak_points(parity: Parity, expected: Mapping[str, np.ndarray]) -> list[str]:
     """Notes on outputs that say little about the file."""
     if parity.passed and not parity.conclusive:
@@ -158,7 +169,7 @@ def verify(
     artifact = Artifact.open(path)
     prepared = preprocessing_of(model, preprocessing)
     if prepared is not None:
-        dtype = "float32" if artifact.quantize in CALIBRATED else "uint8"
+        dtype = "float32" if artifact.quantize in CALIBRATED and artifact.format != "onnx" else "uint8"
         model = with_preprocessing(model, prepared, dtype)
     inference = InferenceModel(model)
     # The sizes are of the file, which may be fixed where the model's are not.
@@ -167,6 +178,9 @@ def verify(
     feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data, "data")
     verified = artifact.verified(inference, feeds)
     if data is None and artifact.quantize in CALIBRATED:
-        note = f"Compared on random inputs: {artifact.quantize} files are right on data like their calibration data."
+        note = (
+            f"Compared on random inputs: {artifact.quantize} files are right on data like their calibration data. "
+            "Give some with data= (--data)."
+        )
         return replace(verified, notes=(*verified.notes, note))
     return verified

@@ -65,13 +65,18 @@ def _gather(inputs: Sequence[Tensor], batches: Any, argument: str) -> dict[str, 
             f"{argument} must be an array, a list or mapping of arrays, an .npy or .npz file, or an iterable of "
             f"batches. Received: {type(batches).__name__}"
         )
-    feeds = [feeds_of(inputs, _numpy(batch), argument) for batch in batches]
+    feeds = [feeds_of(inputs, _numpy(batch, len(inputs), argument), argument) for batch in batches]
     if not feeds:
         raise ValueError(f"{argument} must have at least one batch. Received: an iterable of none")
     return {tensor.name: np.concatenate([feed[tensor.name] for feed in feeds]) for tensor in inputs}
 
 
-def _numpy(batch: Any) -> Any:
+def _numpy(batch: Any, inputs: int, argument: str) -> Any:
+    if isinstance(batch, tuple) and len(batch) > inputs == 1:
+        raise ValueError(
+            f"{argument} must have inputs alone, as ds.map(lambda x, y: x) makes of a data set with labels. "
+            f"Received: batches of {len(batch)} parts, for one input"
+        )
     if isinstance(batch, Mapping):
         return {name: np.asarray(column) for name, column in batch.items()}
     return [np.asarray(column) for column in batch] if isinstance(batch, list | tuple) else np.asarray(batch)

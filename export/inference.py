@@ -254,7 +254,7 @@ def _check(model: Any) -> None:
 
 def _float32(model: keras.Model) -> keras.Model:
     """The model itself, or a copy in float32 if any part of it computes in half precision or in float64."""
-    dtypes = [layer.compute_dtype for layer in _layers(model) if isinstance(layer, keras.layers.Layer)]
+    dtypes = [layer.compute_dtype for layer in layers_of(model) if isinstance(layer, keras.layers.Layer)]
     if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
         return model
 
@@ -290,7 +290,7 @@ def _float32_config(config: Any) -> Any:
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
     """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
     copy.set_weights(source.get_weights())
-    for layer in (copy, *(_layers(copy) if isinstance(copy, keras.Model) else ())):
+    for layer in (copy, *(layers_of(copy) if isinstance(copy, keras.Model) else ())):
         if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
             layer.finalize_state()
 
@@ -309,11 +309,12 @@ def _check_copy(model: keras.Model, copy: keras.Model) -> None:
             raise ExportError(f"{model.name} cannot be exported: its copy in float32 computes something else.")
 
 
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, also those of models inside."""
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _layers(layer)
+            yield from layers_of(layer)
 
 
 def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:

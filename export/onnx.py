@@ -8,24 +8,32 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
+from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import require
-from keras_se.export.inference import InferenceModel, Tensor, trace
+from keras_se.export.formats import CALIBRATED, FORMATS
+from keras_se.export.inference import InferenceModel, Tensor, layers_of, trace
+from keras_se.export.onnx_names import rename
+from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.optimize import optimized
 from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.saved_model import in_batches
 from keras_se.layers.gated import positive_integer
+from keras_se.version import __version__
 
 # What tf2onnx writes, and this package tests. From 18 on it writes the squeeze as ReduceMean between two Transposes.
 OPSETS = range(13, 19)
 DEFAULT_OPSET = 17
 LAYOUTS = ("nhwc", "nchw")
-LAYOUT_KEY = "keras_se.layout"
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+LAYOUT_KEY, QUANTIZE_KEY = "keras_se.layout", "keras_se.quantize"
 
 
 def to_onnx(
     model: Any,
     path: str | os.PathLike,
     *,
+    quantize: str | None = None,
+    calibration_data: Any = None,
     opset: int = DEFAULT_OPSET,
     layout: str = "nhwc",
     batch_size: int | None = None,
@@ -44,12 +52,16 @@ def to_onnx(
     Args:
         model: A functional or Sequential `keras.Model`.
         path: The file to write.
+        quantize: `None`; `"float16"` (weights and arithmetic in 16-bit floats, half the size); `"int8"` (pairs of
+            QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor; a softmax stays in
+            floats). Inputs and outputs are floats in any case.
+        calibration_data: What int8 learns ranges from, and is verified on: see `keras_se.export.calibration`.
         opset: The version of the operator set, from 13 to 18.
         layout: The layout of the file's image inputs and outputs (those of rank 4): `"nhwc"` as in Keras, or
             `"nchw"`, which saves a transposition. `Artifact.predict` takes and returns the Keras layout in any case.
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.optimize`) and after.
-        verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
+        verification_data: Inputs to verify the file on; by default calibration data, or random.
         overwrite: Whether to replace a file that exists.
 
     Returns:
@@ -60,23 +72,36 @@ def to_onnx(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
+    option("quantize", quantize, FORMATS["onnx"].modes)
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
     inference = InferenceModel(model)
-    feeds = verification_feeds(inference.inputs, verification_data)
+    calibration = calibration_feeds(inference.inputs, calibration_data) if quantize in CALIBRATED else None
+    feeds = verification_feeds(inference.inputs, calibration if verification_data is None else verification_data)
 
     def write(staged: Path) -> list[str]:
-        source, notes = optimized(inference) if optimize else (inference, [])
-        _write(source, staged, opset, layout, batch_size, optimize)
+        onnx = require("onnx", "onnx")
+        source, notes = optimized(inference, calibration) if optimize else (inference, [])
+        graph = _converted(source, opset, layout, batch_size, optimize)
+        if quantize == "float16":
+            graph = to_float16(graph)
+        elif calibration is not None:
+            turned = {name: _turned(column, layout == "nchw", TO_NCHW) for name, column in calibration.items()}
+            graph = to_int8(graph, turned, batch_size)
+        _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: quantize or "none"})
+        onnx.checker.check_model(graph, full_check=True)
+        onnx.save(graph, staged)
         return notes
 
-    return write_verified(inference, path, format="onnx", write=write, feeds=feeds, overwrite=overwrite)
+    return write_verified(
+        inference, path, format="onnx", write=write, feeds=feeds, quantize=quantize, overwrite=overwrite
+    )
 
 
-def _write(model: InferenceModel, path: Path, opset: int, layout: str, batch_size: int | None, optimize: bool) -> None:
-    onnx = require("onnx", "onnx")
+def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int | None, optimize: bool) -> Any:
+    """The graph in floats. The only place that knows tf2onnx."""
     tf2onnx = require("tf2onnx", "onnx")
     module, function = trace(model, batch_size)
     nchw = layout == "nchw"
@@ -90,11 +115,21 @@ def _write(model: InferenceModel, path: Path, opset: int, layout: str, batch_siz
     _hold_constants(graph, function)
     if optimize:
         remove_identity_reshapes(graph)
+    # Before the graph is quantized, whose tensors are named after these.
+    _rename(graph, model)
+    return graph
+
+
+def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
+    _rename(graph, model)
     _name_sizes(graph)
-    graph.producer_name = "keras_se"
-    onnx.helper.set_model_props(graph, {LAYOUT_KEY: layout})
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, path)
+    graph.producer_name, graph.producer_version, graph.graph.name = "keras_se", __version__, model.model.name
+    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx writes there what differs each time
+    require("onnx", "onnx").helper.set_model_props(graph, properties)
+
+
+def _rename(graph: Any, model: InferenceModel) -> None:
+    rename(graph, [layer.name for layer in layers_of(model.model)])
 
 
 def _hold_constants(model: Any, function: Any) -> None:
@@ -149,7 +184,6 @@ def _images(tensors: tuple[Tensor, ...]) -> list[str] | None:
 
 def _name_sizes(model: Any) -> None:
     # tf2onnx numbers unknown sizes; a name tells which are the same.
-    del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.HasField("dim_value"):
@@ -159,39 +193,53 @@ def _name_sizes(model: Any) -> None:
 class Runner:
     """An ONNX file in ONNX Runtime, on the CPU."""
 
-    quantize = None
-    steps: Mapping[str, float] = {}
-
     def __init__(self, path: Path):
         runtime = require("onnxruntime", "onnx")
         try:
             self._session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base but this
             raise RuntimeError(str(error)) from error
+        self.outputs = [arg.name for arg in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map
+        mode = metadata.get(QUANTIZE_KEY)
+        self.quantize = mode if mode in FORMATS["onnx"].modes else None
+        self.steps = _steps(path, self.outputs) if self.quantize in CALIBRATED else {}
         self._nchw = metadata.get(LAYOUT_KEY, "nhwc") == "nchw"
         arguments = self._session.get_inputs()
         self.inputs = [Tensor(arg.name, self._outside(arg.shape), _DTYPES[arg.type]) for arg in arguments]
-        self.outputs = [arg.name for arg in self._session.get_outputs()]
         batch = arguments[0].shape[0]
         self._batch = batch if isinstance(batch, int) else None
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            turned = {name: self._turned(column, (0, 3, 1, 2)) for name, column in batch.items()}
+            turned = {name: _turned(column, self._nchw, TO_NCHW) for name, column in batch.items()}
             outputs = self._session.run(self.outputs, turned)
             return {
-                name: self._turned(output, (0, 2, 3, 1)) for name, output in zip(self.outputs, outputs, strict=True)
+                name: _turned(output, self._nchw, TO_NHWC) for name, output in zip(self.outputs, outputs, strict=True)
             }
 
         return in_batches(feeds, run_batch, self._batch)
 
-    def _turned(self, array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-        return np.ascontiguousarray(array.transpose(axes)) if self._nchw and array.ndim == 4 else array
-
     def _outside(self, shape: list[Any]) -> tuple[int | None, ...]:
         sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
         return (*sizes[1:], sizes[0]) if self._nchw and len(sizes) == 3 else sizes
+
+
+def _turned(array: np.ndarray, nchw: bool, axes: tuple[int, ...]) -> np.ndarray:
+    """Images in the other layout, if the file's is `nchw`."""
+    return np.ascontiguousarray(array.transpose(axes)) if nchw and array.ndim == 4 else array
+
+
+def _steps(path: Path, outputs: list[str]) -> dict[str, float]:
+    """The quantization step of each output that is made by a DequantizeLinear."""
+    onnx = require("onnx", "onnx")
+    graph = onnx.load(path).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    return {
+        node.output[0]: float(onnx.numpy_helper.to_array(stored[node.input[1]]).max())
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.output[0] in outputs and node.input[1] in stored
+    }
 
 
 _DTYPES = {

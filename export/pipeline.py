@@ -12,6 +12,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import ExportError
 from keras_se.export.files import published
+from keras_se.export.formats import FORMATS
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
 from keras_se.export.verify import SAMPLES
 
@@ -31,6 +32,9 @@ def write_verified(
     Raises:
         ExportError: if the conversion fails, the file does not run, or its outputs are too far from the model's.
     """
+    suffix = Path(path).suffix
+    if suffix != FORMATS[format].suffix and suffix in {row.suffix for row in FORMATS.values()}:
+        raise ValueError(f"The path of a {format} file must not end in {suffix}. Received: {str(path)!r}")
     with published(path, overwrite) as staged:
         try:
             notes = tuple(write(staged))

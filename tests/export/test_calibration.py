@@ -108,7 +108,7 @@ BAD = {
     "another name": ({"picture": IMAGES}, r"\['image'\].*\['picture'\]"),
     "a name too many": ({"image": IMAGES, "label": PAIRS}, r"\['image'\].*\['image', 'label'\]"),
     "a number": (7, "int"),
-    "images and labels": (lambda: iter([(IMAGES, PAIRS)]), "numbers"),
+    "images and labels": (lambda: iter([(IMAGES, PAIRS)]), r"inputs alone, as ds\.map.*batches of 2 parts"),
     "file of another kind": ("images.txt", r"\.npy or \.npz.*'images\.txt'"),
     "file that is missing": (pathlib.Path("/nowhere/images.npy"), r"exists.*/nowhere/images\.npy"),
     "folder": (os.sep, "exists"),

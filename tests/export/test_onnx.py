@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx import OPSETS, remove_identity_reshapes
+from keras_se.export.onnx import LAYOUTS, OPSETS, remove_identity_reshapes
 
 from .networks import NETWORKS, relative_error, sample, se_resnet
 from .runtimes import run_onnx
@@ -220,3 +220,64 @@ def test_of_a_chain_of_reshapes_only_the_identities_go():
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     assert reshapes_left(model) == 1
     assert [node.input[1] for node in model.graph.node if node.op_type == "Reshape"] == ["flat"]
+
+
+@pytest.mark.parametrize("quantize", [None, "float16", "int8"])
+def test_names_are_of_layers(exported, quantize):
+    graph = graph_of(exported("se_resnet", "onnx", quantize))
+    layers = {layer.name for layer in sample("se_resnet").model.layers}
+    from_keras = [node for node in graph.node if node.op_type in ("Conv", "Relu", "Sigmoid", "Mul", "Add", "MatMul")]
+    assert {node.name.split("/")[0] for node in from_keras} <= layers
+    assert {"stem_conv/Conv", "predictions/MatMul"} <= {node.name for node in from_keras}
+    tensors = {name for node in graph.node for name in (*node.input, *node.output)}
+    assert not [name for name in tensors if ":" in name or "ReadVariableOp" in name or "__" in name]
+    assert len({node.name for node in graph.node}) == len(graph.node)
+
+
+def test_kernels_and_biases_are_named_after_their_reader(exported):
+    stored = {tensor.name for tensor in graph_of(exported("se_resnet", "onnx")).initializer}
+    assert {"stem_conv/Conv/kernel", "predictions/MatMul/kernel"} <= stored
+
+
+def test_the_same_export_has_the_same_bytes(exported, tmp_path):
+    """Also after others, in one process: tf2onnx counts on."""
+    data = sample("se_resnet").data
+    for quantize in (None, "float16", "int8"):
+        once = exported("se_resnet", "onnx", quantize).path.read_bytes()
+        calibration = {"calibration_data": data} if quantize == "int8" else {}
+        again = to_onnx(sample("se_resnet").model, tmp_path / f"{quantize}.onnx", quantize=quantize, **calibration)
+        assert again.path.read_bytes() == once, quantize
+
+
+def test_float16_is_of_half_the_size_with_floats_at_the_ends(exported):
+    half, whole = exported("se_mobilenet", "onnx", "float16"), exported("se_mobilenet", "onnx")
+    assert half.size < 0.6 * whole.size
+    graph = graph_of(half)
+    assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {TensorProto.FLOAT}
+    large = [tensor for tensor in graph.initializer if np.prod(tensor.dims) > 100]
+    assert {tensor.data_type for tensor in large} == {TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_int8_has_weights_per_channel(exported, layout):
+    graph = graph_of(exported("se_resnet", "onnx", "int8", layout=layout))
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    readers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) >= 5
+    for node in convolutions:
+        kernel = readers[node.input[1]]
+        assert stored[kernel.input[0]].data_type == TensorProto.INT8
+        assert list(stored[kernel.input[1]].dims) == [stored[kernel.input[0]].dims[0]], "a scale for each channel"
+        assert node.input[0] in readers
+    (softmax,) = (node for node in graph.node if node.op_type == "Softmax")
+    assert softmax.output[0] == "predictions", "in floats"
+
+
+def test_int8_wants_calibration_data_and_other_modes_none(tmp_path):
+    with pytest.raises(ValueError, match="calibration_data must be given"):
+        to_onnx(se_resnet(), tmp_path / "a.onnx", quantize="int8")
+    for mode in ("dynamic", "int16x8", "uint8"):
+        with pytest.raises(ValueError, match="quantize must be one of None, 'float16', 'int8'"):
+            to_onnx(se_resnet(), tmp_path / "a.onnx", quantize=mode)
+    assert not list(tmp_path.iterdir())
