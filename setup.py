@@ -14,10 +14,12 @@ tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
 weights = ["huggingface_hub>=2.4", "pillow>=13.0", "safetensors>=0.8"]
+ethos_u = ["ethos-u-vela>=5.2"]
 demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
 test = [
     *demo,
     *weights,
+    *ethos_u,
     "hypothesis>=6.120",
     "jax>=0.10",
     "mypy>=2.4",
@@ -25,6 +27,8 @@ test = [
     "pytest-xdist>=3.6.1",
     "ruff>=0.17",
     "setuptools>=70",
+    # The kernels that run on boards, for the one platform that they are published for.
+    "tflite-micro; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "torch==2.13.0",  # the one that tests/reference has, too
 ]
 
@@ -50,6 +54,7 @@ setup(
         "export": export,
         "weights": weights,
         "torch": ["torch>=2.13"],
+        "ethos-u": ethos_u,
         "demo": demo,
         "test": test,
     },

@@ -22,7 +22,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_se import SqueezeExcite
-from keras_se.export import FORMATS, Artifact, export
+from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
+from keras_se.export.export import planned
 from keras_se.models import SEResNet
 
 matplotlib.use("Agg")  # pictures are written, not shown
@@ -125,7 +126,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
     """Size against accuracy, a point for each file."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    markers = dict(zip(FORMATS, "sod", strict=True))
+    markers = dict(zip(DEFAULT_FORMATS, "sod", strict=True))
     for row in rows:
         label = f"{FORMATS[row['format']].runtime}, {row['mode']}"
         axes.scatter(
@@ -191,7 +192,7 @@ def main(output: Path, epochs: int, seed: int) -> None:
         train(model, x, y, epochs, bar)
         model.save(output / "digits.keras")
         modes = FORMATS["tflite"].modes
-        task = bar.add_task("exporting", total=len(FORMATS) + len(modes) - 1)
+        task = bar.add_task("exporting", total=len(planned(model.name, output, DEFAULT_FORMATS, modes)))
         artifacts = export(
             model,
             output,

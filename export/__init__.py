@@ -8,14 +8,16 @@ artifact.parity.cosine, artifact.size, artifact.predict(images)
 
 from keras_se.export.artifact import Artifact, verify
 from keras_se.export.errors import ExportError
-from keras_se.export.export import export
+from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
+from keras_se.export.microcontroller import to_microcontroller
 from keras_se.export.onnx import to_onnx
 from keras_se.export.saved_model import to_saved_model
 from keras_se.export.tflite import to_tflite
 from keras_se.export.verify import TOLERANCES, Parity
 
 __all__ = [
+    "DEFAULT_FORMATS",
     "FORMATS",
     "TOLERANCES",
     "Artifact",
@@ -23,6 +25,7 @@ __all__ = [
     "Format",
     "Parity",
     "export",
+    "to_microcontroller",
     "to_onnx",
     "to_saved_model",
     "to_tflite",

@@ -3,25 +3,30 @@
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target
-from keras_se.export.formats import CALIBRATED, FORMATS, Format
-from keras_se.export.inference import InferenceModel
+from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
+from keras_se.export.inference import InferenceModel, Tensor
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
-from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
+from keras_se.export.preprocessing import check_pixels, preprocessing_of, with_preprocessing
 from keras_se.export.tflite import IO_DTYPES
 from keras_se.layers.gated import positive_integer
+
+DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
+# The formats whose files have no unknown sizes.
+FIXED = ("tflite", "microcontroller")
 
 
 def export(
     model: Any,
     directory: str | os.PathLike,
-    formats: Sequence[str] = ("saved_model", "tflite", "onnx"),
+    formats: str | Sequence[str] = DEFAULT_FORMATS,
     *,
     quantize: str | Sequence[str | None] | None = None,
     calibration_data: Any = None,
@@ -49,11 +54,11 @@ def export(
     Args:
         model: A functional or Sequential `keras.Model`.
         directory: A folder that exists.
-        formats: Names of `FORMATS`.
+        formats: A name of `FORMATS`, or several: also `"microcontroller"`, if asked for.
         quantize: A mode, or several. A format that does not have a mode is written once, in floats.
         calibration_data, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data, overwrite:
-            As in `to_saved_model`, `to_tflite` and `to_onnx`; each format gets those that it has. `io_dtype` applies
-            to the modes that have it, and some mode must.
+            As in `to_saved_model`, `to_tflite`, `to_onnx` and `to_microcontroller`; each format gets those that it
+            has. `io_dtype` applies to the modes that have it, and some mode must.
         preprocessing: Whether files take images as they are, pixels from 0 to 255: `True` for a model of
             `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
             (float32); of int8 files the outputs are, too, if `io_dtype` does not say otherwise. Calibration and
@@ -70,16 +75,15 @@ def export(
             finished before it stay.
     """
     modes = (quantize,) if quantize is None or isinstance(quantize, str) else tuple(quantize)
-    formats = formats if isinstance(formats, str) else tuple(dict.fromkeys(formats))
-    if isinstance(formats, str) or not formats or not modes:
+    formats = (formats,) if isinstance(formats, str) else tuple(dict.fromkeys(formats))
+    if not formats or not modes:
         raise ValueError(
-            f"formats must be a sequence of names, and quantize name a mode. Received: formats={formats!r}, "
-            f"quantize={quantize!r}"
+            f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
         )
     for name in formats:
         option("formats", name, tuple(FORMATS))
     for mode in modes:
-        option("quantize", mode, FORMATS["tflite"].modes)
+        option("quantize", mode, MODES)
     if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
         raise ValueError(
             f"quantize must be a mode that one of the formats has. Received: quantize={list(modes)}, "
@@ -101,19 +105,35 @@ def export(
         quantized = with_preprocessing(model, prepared, "float32")
     inference = InferenceModel(source)
     if verification_data is not None:  # which may be a generator
-        verification_data = verification_feeds(inference.inputs, verification_data)
-    if "tflite" in formats or input_shape is not None:
-        inputs = resolved_inputs(inference.inputs, input_shape)
-        if "tflite" in formats and any(mode in CALIBRATED for mode in modes):
-            calibration_data = calibration_feeds(inputs, calibration_data)
+        verification_data = verification_feeds(_as_given(inference.inputs, prepared), verification_data)
+        check_pixels(verification_data if prepared else None, "verification_data")
+    inputs = inference.inputs
+    if input_shape is not None or any(name in FIXED for name in formats):
+        inputs = resolved_inputs(inputs, input_shape)
+    if any(mode in FORMATS[name].modes for name in formats for mode in modes if mode in CALIBRATED):
+        calibration_data = calibration_feeds(_as_given(inputs, prepared), calibration_data)
+        check_pixels(calibration_data if prepared else None, "calibration_data")
 
     own: dict[str, Callable[[str | None], dict[str, Any]]] = {
         "saved_model": lambda mode: {"batch_size": batch_size},
-        "onnx": lambda mode: {"batch_size": batch_size, "opset": opset, "layout": layout},
+        "onnx": lambda mode: {
+            "quantize": mode,
+            "calibration_data": calibration_data if mode in CALIBRATED else None,
+            "batch_size": batch_size,
+            "opset": opset,
+            "layout": layout,
+        },
         "tflite": lambda mode: {
             "quantize": mode,
             "calibration_data": calibration_data if mode in CALIBRATED else None,
             "io_dtype": _io_dtype(io_dtype, mode, prepared is not None),
+            "batch_size": batch_size or 1,
+            "input_shape": input_shape,
+        },
+        "microcontroller": lambda mode: {
+            "quantize": mode,
+            "calibration_data": calibration_data if mode in CALIBRATED else None,
+            "io_dtype": None if io_dtype == "float32" and prepared is None else _io_dtype(io_dtype, mode, True),
             "batch_size": batch_size or 1,
             "input_shape": input_shape,
         },
@@ -127,7 +147,9 @@ def export(
         if on_start is not None:
             on_start(path)
         artifacts.append(
-            row.convert(quantized if mode in CALIBRATED else source, path, **shared, **own[row.name](mode))
+            row.convert(
+                quantized if mode in CALIBRATED and row.name in FIXED else source, path, **shared, **own[row.name](mode)
+            )
         )
     return artifacts
 
@@ -143,8 +165,14 @@ def planned(
     ]
 
 
+def _as_given(inputs: Sequence[Tensor], prepared: Any) -> Sequence[Tensor]:
+    """As floats: images that were prepared already must not become whole numbers before that is seen."""
+    return [replace(tensor, dtype="float32") for tensor in inputs] if prepared else inputs
+
+
 def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequence[str]) -> None:
-    fits = any(io_dtype in IO_DTYPES[mode] for mode in modes) and ("tflite" in formats or io_dtype == "float32")
+    fixed = any(name in FIXED for name in formats)
+    fits = any(io_dtype in IO_DTYPES[mode] for mode in modes) and (fixed or io_dtype == "float32")
     if not fits:
         raise ValueError(
             'io_dtype must be "float32", or one that a TFLite file of the quantization can have: "int8" or "uint8" '

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from keras_se.export.manifest import is_untouched
+
 STAGING_PREFIX = ".keras_se."
 
 
@@ -40,7 +42,8 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise NotADirectoryError(f"The folder of the file must exist. Received: {str(path)!r}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists already, and is replaced only with overwrite=True (--force).")
-    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+    exported = (path / "saved_model.pb").is_file() or is_untouched(path)
+    if path.is_dir() and any(path.iterdir()) and not exported:
         raise FileExistsError(f"{str(path)!r} is a folder of other things than a SavedModel, and is never replaced.")
 
 

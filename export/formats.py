@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_se.export.inference import Tensor
+from keras_se.export.manifest import read_manifest
 
 
 class Runner(Protocol):
@@ -50,7 +51,11 @@ class Format:
         return import_module(f"keras_se.export.{self.name}").Runner(path)
 
     def recognises(self, path: Path) -> bool:
-        return (path / "saved_model.pb").is_file() if self.name == "saved_model" else path.suffix == self.suffix
+        if self.name == "saved_model":
+            return (path / "saved_model.pb").is_file()
+        if self.name == "microcontroller":
+            return (read_manifest(path) or {}).get("format") == self.name
+        return path.suffix == self.suffix
 
 
 FORMATS = {
@@ -64,11 +69,26 @@ FORMATS = {
             (None, "float16", "dynamic", "int8", "int16x8"),
             "phones, boards, microcontrollers",
         ),
-        Format("onnx", ".onnx", "ONNX Runtime", (None,), "servers, desktops, browsers, accelerators"),
+        Format(
+            "microcontroller",
+            "_microcontroller",
+            "LiteRT",
+            (None, "int8", "int16x8"),
+            "microcontrollers (tflite-micro), as C sources",
+        ),
+        Format(
+            "onnx",
+            ".onnx",
+            "ONNX Runtime",
+            (None, "float16", "int8"),
+            "servers, desktops, browsers, accelerators",
+        ),
     )
 }
 
 
+# Every mode that some format has.
+MODES = tuple(dict.fromkeys(mode for row in FORMATS.values() for mode in row.modes))
 # The modes that learn ranges from calibration data.
 CALIBRATED = ("int8", "int16x8")
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-
     from keras_se.complexity import complexity
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
+if not (Path(__file__).parent / "export").exists() and (Path(__file__).parents[1] / "export/artifact.py").is_file():
+    # In a clone, export/ lies beside this folder: so Python started there finds it, whatever is installed.
+    __path__.append(str(Path(__file__).parents[1]))
+
 __all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "__version__", "complexity"]
 
 

@@ -11,13 +11,14 @@ import click
 
 from keras_se.commands.complexity import complexity
 from keras_se.commands.export import export
+from keras_se.commands.inspect import inspect
 from keras_se.commands.models import models
 from keras_se.commands.verify import verify
 from keras_se.console import FAILED, WRONG_INPUT, Output, is_expected, print_error
 from keras_se.version import __version__
 
 WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-COMMANDS = (models, complexity, export, verify)
+COMMANDS = (models, complexity, export, verify, inspect)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

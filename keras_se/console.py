@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 # Exit status, besides 0.
 FAILED = 1
@@ -22,14 +21,16 @@ class Output:
 
     def __init__(self) -> None:
         self.as_json = False
-        self.notes: list[str] = []  # of steps before the result
+        self.notes: list[str] = []  # of steps before the result; with `--json` on stderr
         self.stdout = Console(width=None if sys.stdout.isatty() else 120)
         self.stderr = Console(stderr=True)
 
-    def show(self, document: Any, table: Table, notes: Sequence[str] = ()) -> None:
+    def show(self, document: Any, table: RenderableType, notes: Sequence[str] = ()) -> None:
         if self.as_json:
             self.stdout.file.write(json.dumps(document, indent=2) + "\n")
             self.stdout.file.flush()
+            for note in self.notes:
+                self.stderr.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
             return
         self.stdout.print(table)
         for note in (*self.notes, *notes):

@@ -59,7 +59,7 @@ def test_export_and_verify_a_file(capfd: pytest.CaptureFixture[str], model_file:
     )
     assert status == 0
     assert [Path(artifact["path"]).name for artifact in artifacts] == [
-        "small_saved_model", "small.tflite", "small_int8.tflite", "small.onnx"
+        "small_saved_model", "small.tflite", "small_int8.tflite", "small.onnx", "small_int8.onnx"
     ]  # fmt: skip
     for artifact in artifacts:
         artifact["path"] = Path(artifact["path"]).name
@@ -126,7 +126,7 @@ MISTAKES = [
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
     (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
     (["export", "small.keras", "-o", "a_file"], r"directory must be a folder that exists"),
-    (["export", "small.keras", "-f", "onnx", "-q", "int8"], r"quantize must be a mode that one of the formats has"),
+    (["export", "small.keras", "-f", "onnx", "-q", "dynamic"], r"quantize must be a mode that one of the formats has"),
     (["export", "small.keras", "--opset", "7"], r"opset must be one of"),
     (["export", "small.keras", "--layout", "chw"], r"layout must be one of"),
     (["export", "small.keras", "--batch-size", "0"], r"batch_size must be a positive integer"),
@@ -205,6 +205,49 @@ def test_an_interrupt_leaves_whole_files_or_none(model_file: str, seconds: float
         assert process.returncode == 128 + signal.SIGINT
     for path in written:
         assert cli.run(["verify", path, model_file]) == 0
+
+
+@pytest.fixture
+def untrained(model_file: str, capfd: pytest.CaptureFixture[str]) -> str:
+    """A file of a model whose outputs hardly depend on its inputs."""
+    model = keras.saving.load_model(model_file)
+    model.layers[-1].set_weights([1e-9 * weight for weight in model.layers[-1].get_weights()])
+    model.save(model_file)
+    assert cli.run(["export", model_file, "-f", "tflite"]) == 0
+    return "small.tflite"
+
+
+def test_strict_wants_a_comparison_that_tells(
+    untrained: str, model_file: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["verify", untrained, model_file]) == 0
+    assert "inconclusive" in capfd.readouterr().out
+    assert cli.run(["verify", untrained, model_file, "--strict"]) == 1
+    assert "It could not be told whether small.tflite computes" in capfd.readouterr().err
+
+
+# inspect
+
+
+def test_inspect(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    arguments = ("-f", "tflite", "-q", "int8", "--calibration", "images.npy", "--io-dtype", "int8")
+    assert cli.run(["export", model_file, *arguments]) == 0
+    capfd.readouterr()
+    status, document = run_json(capfd, "inspect", "small_int8.tflite", "--target", "microcontroller")
+    assert status == 0
+    assert [(verdict["target"], verdict["passed"]) for verdict in document["verdicts"]] == [("microcontroller", True)]
+    assert cli.run(["inspect", "small_int8.tflite", "--target", "onnxruntime-mobile"]) == 1
+    assert "Error: small_int8.tflite does not fit onnxruntime-mobile" in capfd.readouterr().err
+    assert cli.run(["inspect", "images.npy"]) == 2
+
+
+def test_export_for_microcontrollers(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    arguments = ("-f", "microcontroller", "-q", "int8", "--calibration", "images.npy")
+    status, (artifact,) = run_json(capfd, "export", model_file, *arguments)
+    assert (status, artifact["format"], artifact["quantize"]) == (0, "microcontroller", "int8")
+    assert Path("small_int8_microcontroller/small_model.cc").is_file()
+    status, verified = run_json(capfd, "verify", "small_int8_microcontroller", model_file, "--data", "images.npy")
+    assert (status, verified["parity"]["passed"]) == (0, True)
 
 
 # complexity

@@ -1,5 +1,6 @@
 """What is installed: the wheel and the sdist hold the package, with export/ as keras_se.export, and nothing else."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,3 +41,12 @@ def test_the_sdist_builds_the_same_wheel(tmp_path: Path, wheel: zipfile.ZipFile)
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert {f"export/{path.name}" for path in (ROOT / "export").glob("*.py")} <= names
     assert "keras_se/layers/squeeze_excite.py" in names
+
+
+def test_a_clone_runs_without_being_installed(tmp_path: Path) -> None:
+    """Python started in a clone finds `keras_se.export` there, too."""
+    for folder in ("keras_se", "export"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    program = "import keras_se.export as e; print(e.__file__)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "export/__init__.py")

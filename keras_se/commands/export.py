@@ -15,12 +15,18 @@ from keras_se.console import Output, progress, quiet
 @click.command()
 @click.argument("model")
 @click.option("-o", "--output", "directory", default=".", show_default=True, help="An existing folder for the files.")
-@click.option("-f", "--format", "formats", multiple=True, help="saved_model, tflite or onnx; repeatable. Default: all.")
+@click.option(
+    "-f",
+    "--format",
+    "formats",
+    multiple=True,
+    help="saved_model, tflite, onnx or microcontroller; repeatable. Default: the first three.",
+)
 @click.option(
     "-q",
     "--quantize",
     multiple=True,
-    help="none, float16, dynamic, int8 or int16x8, of TFLite files; repeatable. Default: none.",
+    help="none, float16, dynamic, int8 or int16x8, for the formats that have it; repeatable. Default: none.",
 )
 @click.option("--calibration", type=click.Path(), help="An .npy or .npz file of inputs, for int8 and int16x8.")
 @click.option("--io-dtype", default="float32", show_default=True, help="Type of a TFLite file's inputs and outputs.")
@@ -57,12 +63,12 @@ def export(
     rounding the weights alone does to this network.
     """
     with quiet(output):
-        from keras_se.export import FORMATS
+        from keras_se.export import DEFAULT_FORMATS, FORMATS
         from keras_se.export import export as export_all
         from keras_se.export.export import planned
         from keras_se.export.onnx import DEFAULT_OPSET
 
-        chosen = formats or tuple(FORMATS)
+        chosen = formats or DEFAULT_FORMATS
         modes = [None if mode == "none" else mode for mode in quantize] or [None]
         with progress(output) as bar:
             task = bar.add_task(f"loading {model}", total=None)

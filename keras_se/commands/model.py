@@ -35,11 +35,17 @@ json_option = click.option("--json", is_flag=True, expose_value=False, help="Pri
 
 
 def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
-    """The model that MODEL means, and the input shape that was asked for, if any. Its warnings become notes."""
+    """The model that MODEL means, and the input shape that was asked for, if any. A new classifier becomes a note."""
+    from keras_se.weights import NewClassifierWarning
+
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", NewClassifierWarning)
         loaded = _load(name, options)
-    output.notes += [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    for warning in caught:
+        if issubclass(warning.category, NewClassifierWarning):
+            output.notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return loaded
 
 

@@ -16,6 +16,7 @@ from keras_se.console import FAILED, Output, print_error, progress, quiet
 @click.option("--data", type=click.Path(), help="An .npy or .npz file of inputs to compare on. Default: random.")
 @click.option("--preprocessing", is_flag=True, help="FILE was exported with --preprocessing.")
 @click.option("--samples", type=click.IntRange(1), default=8, show_default=True, help="How many random inputs.")
+@click.option("--strict", is_flag=True, help="Exit status 1 also if the comparison is inconclusive.")
 @model_options
 @click.pass_obj
 @click.pass_context
@@ -27,9 +28,14 @@ def verify(
     data: str | None,
     samples: int,
     preprocessing: bool,
+    strict: bool,
     **build: Any,
 ) -> None:
-    """Compare FILE, in its own runtime, with MODEL. Exit status 1 if it computes something else."""
+    """Compare FILE, in its own runtime, with MODEL.
+
+    Exit status 1 if it computes something else. Random inputs to an untrained network often tell little: the comparison
+    is inconclusive then, with the reason. Give data with --data.
+    """
     with quiet(output):
         from keras_se.export import verify as verify_file
 
@@ -40,4 +46,7 @@ def verify(
     output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
     if artifact.parity is None or not artifact.parity.passed:
         print_error(output, f"{file} does not compute what {model} computes.")
+        context.exit(FAILED)
+    if strict and not artifact.parity.conclusive:
+        print_error(output, f"It could not be told whether {file} computes what {model} computes.")
         context.exit(FAILED)

@@ -1,5 +1,6 @@
 """The one signature of all builders: that of `keras.applications`, with the options of SE."""
 
+import difflib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -44,6 +45,15 @@ r: Positive integer, the reduction ratio, or `None` for the plain network.
 se: A callable, stage (1, 2, …) → a new layer or `None`, for any other excitation. It wins over `r`.
 placement: {placements}.
 """
+
+# What other libraries call the arguments.
+COMMON_NAMES = {
+    "num_classes": "classes",
+    "reduction": "r",
+    "reduction_ratio": "r",
+    "ratio": "r",
+    "pretrained": "weights",
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ def _make(
     signature = _signature({**APPLICATIONS, **own, **EXCITATION, **changed}, settings.positional)
 
     def build(*args: Any, **kwargs: Any) -> keras.Model:
+        _check_names(title, kwargs, signature)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = bound.arguments
@@ -153,6 +164,14 @@ def _signature(defaults: dict[str, Any], positional: tuple[str, ...]) -> Signatu
         ],
         return_annotation=keras.Model,
     )
+
+
+def _check_names(title: str, given: dict[str, Any], signature: Signature) -> None:
+    for name in given:
+        if name not in signature.parameters:
+            near = COMMON_NAMES.get(name) or next(iter(difflib.get_close_matches(name, signature.parameters)), None)
+            hint = f" Did you mean {near}?" if near in signature.parameters else ""
+            raise TypeError(f"{title} has no argument {name!r}.{hint} It takes: {', '.join(signature.parameters)}.")
 
 
 def _smallest(settings: Settings, options: dict[str, Any]) -> int:

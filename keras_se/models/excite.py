@@ -63,8 +63,12 @@ def excite(
     if placement not in placements:
         allowed = ", ".join(f'"{name}"' for name in placements)
         raise ValueError(f"placement must be one of {allowed} in this network. Received: placement={placement!r}")
-    if se is not None and not callable(se):
-        raise ValueError(f"se must be a callable, stage → layer or None. Received: se={se!r}")
+    # A layer is callable, too, and a class of layers would take the stage for its first argument.
+    if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
+        raise ValueError(
+            "se must be a function from the stage to a new layer or None, such as lambda stage: SqueezeExcite(8). "
+            f"Received: se={se!r}"
+        )
     if r is not None:
         SqueezeExcite(r)  # a wrong r is refused also where no block would meet it
 

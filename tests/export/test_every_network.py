@@ -11,6 +11,7 @@ import pytest
 from builders import FULL, NARROW, TABLE, enliven
 
 from keras_se.export import FORMATS, Artifact
+from keras_se.export.formats import CALIBRATED
 
 from .networks import relative_error
 from .test_tflite import operations, outside_the_delegate
@@ -19,7 +20,7 @@ SAMPLES = 24
 # Of the largest output.
 FLOAT_ERROR = 1e-4
 # Of what the images differ in: a file that takes no notice of its image is off by 1.
-INT8_ERROR = 0.5
+ERRORS = {"float16": 0.03, "dynamic": 0.5, "int8": 0.5, "int16x8": 0.2}
 MOBILE = ("SEMobileNet", "SEMobileNetV2", "SEMobileNetV3Small", "SEMobileNetV3Large", "SEShuffleNet")
 # Of the other families, the narrow ones and one at its full width.
 FULL_IN_INT8 = (
@@ -65,21 +66,33 @@ def test_float(name: str, format: str, tmp_path: Path) -> None:
         assert_one_partition(artifact)
 
 
+# Every mode of every format, on the narrow networks.
+QUANTIZED = [(row.name, mode) for row in FORMATS.values() for mode in row.modes if mode]
+
+
+@pytest.mark.parametrize(("format", "mode"), QUANTIZED)
+@pytest.mark.parametrize("name", NARROW)
+def test_quantized(name: str, format: str, mode: str, tmp_path: Path) -> None:
+    check_quantized(name, format, mode, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+@pytest.mark.parametrize("name", [*MOBILE, *FULL_IN_INT8])
+def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
+    check_quantized(name, format, "int8", tmp_path)
+
+
+def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
+    model, known, new, expected = network(name)
+    data = {"calibration_data": known} if mode in CALIBRATED else {}
+    artifact = FORMATS[format].convert(model, folder / f"model{FORMATS[format].suffix}", quantize=mode, **data)
+    assert artifact.parity.passed
+    assert artifact.quantize == Artifact.open(artifact.path).quantize == mode
+    outputs = artifact.predict(new)
+    assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < ERRORS[mode]
+
+
 def assert_one_partition(artifact: Artifact) -> None:
     assert operations(artifact)["DELEGATE"] == 1
     assert outside_the_delegate(artifact.path) == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *NARROW,
-        *(pytest.param(name, marks=slow(name)) for name in (*MOBILE, *FULL_IN_INT8)),
-    ],
-)
-def test_int8(name: str, tmp_path: Path) -> None:
-    model, known, new, expected = network(name)
-    artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", quantize="int8", calibration_data=known)
-    assert artifact.parity.passed
-    outputs = artifact.predict(new)
-    assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < INT8_ERROR

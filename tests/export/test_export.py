@@ -1,5 +1,7 @@
 """All formats in one call; and files that cannot be opened, or are not the model's."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +46,8 @@ def test_every_mode_is_written(tmp_path):
     )
     expected = [
         "se_resnet.onnx",
+        "se_resnet_float16.onnx",
+        "se_resnet_int8.onnx",
         "se_resnet.tflite",
         "se_resnet_float16.tflite",
         "se_resnet_dynamic.tflite",
@@ -52,9 +56,9 @@ def test_every_mode_is_written(tmp_path):
     ]
     assert [artifact.path.name for artifact in artifacts] == expected
     assert started == [(tmp_path / name, False) for name in expected], "told before, in order"
-    assert [artifact.quantize for artifact in artifacts] == [None, *modes]
+    assert [artifact.quantize for artifact in artifacts] == [*FORMATS["onnx"].modes, *modes]
     # The type of the ends is for the mode that has it.
-    ends = {artifact.quantize: artifact._runner._inputs["image"]["dtype"] for artifact in artifacts[1:]}
+    ends = {artifact.quantize: artifact._runner._inputs["image"]["dtype"] for artifact in artifacts[3:]}
     assert ends.pop("int8") is np.int8
     assert set(ends.values()) == {np.float32}
 
@@ -80,15 +84,15 @@ def test_all_targets_are_checked_before_any_is_written(tmp_path):
 
 BAD = {
     "format": ({"formats": ("tflite", "coreml")}, "formats must be one of .*'coreml'"),
-    "no format": ({"formats": ()}, "formats must be a sequence of names"),
-    "a string": ({"formats": "tflite"}, "formats must be a sequence of names"),
+    "no format": ({"formats": ()}, "formats must name a format"),
+    "a string": ({"formats": "coreml"}, "formats must be one of .*'coreml'"),
     "mode": ({"quantize": ("float16", "int4")}, "quantize must be one of .*'int4'"),
-    "no mode": ({"quantize": ()}, "quantize name a mode"),
+    "no mode": ({"quantize": ()}, "quantize a mode"),
     "io_dtype of no mode": ({"io_dtype": "int8"}, "io_dtype must be"),
     "io_dtype of another mode": ({"io_dtype": "int16", "quantize": "int8"}, "io_dtype must be"),
     "io_dtype without TFLite": (
         {"io_dtype": "int8", "quantize": "int8", "formats": ("onnx",)},
-        "quantize must be a mode",
+        "io_dtype must be",
     ),
     "no calibration": ({"quantize": (None, "int8")}, "calibration_data must be given"),
     "bad calibration": (
@@ -130,7 +134,7 @@ def test_a_failed_conversion_is_one_sentence(tmp_path, monkeypatch):
     def fail(*args):
         raise KeyError("\n\nno such operator\nlong\ntrace")
 
-    monkeypatch.setattr(onnx_format, "_write", fail)
+    monkeypatch.setattr(onnx_format, "_converted", fail)
     with pytest.raises(ExportError, match=r"^se_resnet has no working onnx form: [^\n]+$"):
         to_onnx(se_resnet(), tmp_path / "model.onnx")
     assert files(tmp_path) == []
@@ -168,7 +172,8 @@ def test_a_missing_file_is_a_value_error(tmp_path, name):
 
 def test_another_kind_of_file_is_a_value_error(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"file must be one of \*_saved_model, \*\.tflite, \*\.onnx.*model\.pt"):
+    known = re.escape("file must be one of *_saved_model, *.tflite, *_microcontroller, *.onnx")
+    with pytest.raises(ValueError, match=rf"{known}.*model\.pt"):
         Artifact.open(tmp_path / "model.pt")
     with pytest.raises(ValueError, match="not one of these"):
         Artifact.open(tmp_path)

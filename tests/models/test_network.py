@@ -249,7 +249,9 @@ def test_without_r_there_is_no_se(build: Builder) -> None:
     [
         ({"r": 0}, r"^r must be a positive integer\. Received: r=0$"),
         ({"r": "x"}, r"^r must be a positive integer\. Received: r='x'$"),
-        ({"se": "scse"}, r"^se must be a callable.* Received: se='scse'$"),
+        ({"se": "scse"}, r"^se must be a function.* Received: se='scse'$"),
+        ({"se": SqueezeExcite}, r"^se must be a function from the stage.* Received: se=<class .*SqueezeExcite'>$"),
+        ({"se": SqueezeExcite(8)}, r"^se must be a function.*lambda stage: SqueezeExcite\(8\)"),
         ({"se": lambda stage: "layer"}, r"^se must return a new .* Received: 'layer' for stage 1$"),
         ({"placement": "x"}, r"^placement must be one of .* Received: placement='x'$"),
         ({"stem": "x"}, r"^stem must be .* Received: stem='x'$"),
@@ -268,3 +270,14 @@ def test_without_r_there_is_no_se(build: Builder) -> None:
 def test_refuses_arguments_out_of_range(build: Builder, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("placment", "placement"), ("num_classes", "classes"), ("reduction", "r"), ("pretrained", "weights")],
+)
+def test_an_argument_of_another_name_is_told_its_own(given: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"^SEResNet18 has no argument '{given}'\. Did you mean {meant}\?"):
+        SEResNet18(**{given: 5})
+    with pytest.raises(TypeError, match=r"^SEResNet18 has no argument 'qqqq'\. It takes: include_top, weights"):
+        SEResNet18(qqqq=1)
