@@ -35,9 +35,8 @@ def work_table(inspection: Inspection) -> Table:
     if with_delegate:
         table.add_column("outside the delegate", str(len(inspection.outside)), justify="right")
     for row in inspection.rows:
-        cells = [shown(row.kind), str(row.count), f"{row.macs / 1e6:,.2f}" if row.macs else ""]
         outside = [str(row.outside or "")] if with_delegate else []
-        table.add_row(*cells, *outside)
+        table.add_row(shown(row.kind), str(row.count), f"{row.macs / 1e6:,.2f}" if row.macs else "", *outside)
     return table
 
 
