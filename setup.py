@@ -46,7 +46,7 @@ setup(
     ],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={"keras_se": ["py.typed"], "keras_se.weights": ["imagenet_classes.txt"]},
-    install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "rich>=14.0"],
+    install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "packaging>=24.0", "rich>=14.0"],
     extras_require={
         "tensorflow": tensorflow,
         "tflite": tflite,

@@ -10,6 +10,7 @@ from keras_se.export.artifact import Artifact, verify
 from keras_se.export.errors import ExportError
 from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
+from keras_se.export.images import Images
 from keras_se.export.microcontroller import to_microcontroller
 from keras_se.export.onnx import to_onnx
 from keras_se.export.saved_model import to_saved_model
@@ -23,6 +24,7 @@ __all__ = [
     "Artifact",
     "ExportError",
     "Format",
+    "Images",
     "Parity",
     "export",
     "to_microcontroller",

@@ -23,6 +23,8 @@ class Artifact:
         format: `"saved_model"`, `"tflite"` or `"onnx"`.
         quantize: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
         parity: How it compares with the Keras model, or `None` for a file that was opened and not verified.
+        calibration: Of int8 and int16x8, what the quantizer saw: `samples`, the range of each of the `inputs`, and how
+            many samples were of each of the `classes`, if images came in a folder for each.
         notes: What the export did that its user may want to know, a sentence each.
     """
 
@@ -31,6 +33,7 @@ class Artifact:
     quantize: str | None
     parity: Parity | None = None
     notes: tuple[str, ...] = ()
+    calibration: Mapping[str, Any] | None = None
     _pack: Callable[[list[np.ndarray]], Any] | None = field(default=None, repr=False)
     _input_order: tuple[str, ...] = field(default=(), repr=False)
     _output_order: tuple[str, ...] = field(default=(), repr=False)
@@ -106,6 +109,7 @@ class Artifact:
             self.quantize,
             parity,
             (*self.notes, *_weak_points(parity, expected)),
+            self.calibration,
             model.pack_outputs,
             tuple(wanted),
             tuple(tensor.name for tensor in model.outputs),
@@ -122,6 +126,7 @@ class Artifact:
             "size": self.size,
             "parity": self.parity.to_dict() if self.parity else None,
             "notes": list(self.notes),
+            "calibration": self.calibration,
         }
 
     @cached_property

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.images import Images
 from keras_se.export.inference import Tensor, feeds_of
 
 
-def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data") -> dict[str, np.ndarray]:
+def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data") -> "Feeds":
     """Arrays by input name, samples first.
 
     Args:
@@ -20,6 +21,7 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "cali
             - an array of shape (samples, *input shape); for several inputs, a list of arrays in the model's order,
               or a mapping from input name to array;
             - the path of an `.npy` file with such an array, or of an `.npz` file with one array for each input;
+            - the path of a folder of images, or `keras_se.export.Images`, which says more, for a model of one input;
             - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind. It is read to its end.
         argument: What the data is called in errors.
 
@@ -33,7 +35,14 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "cali
             "prepared as for training, as an array (samples, height, width, channels), an .npy or .npz file, or an "
             "iterable of batches. Received: None"
         )
-    if isinstance(data, str | os.PathLike):
+    classes: Mapping[str, int] = getattr(data, "classes", {})
+    if isinstance(data, str | os.PathLike) and os.path.isdir(data):
+        data = Images(data)
+    if isinstance(data, Images):
+        if len(inputs) != 1:
+            raise ValueError(f"A folder of images goes with a model of one input. Received: {argument} for {names}")
+        data, classes = data.load(inputs[0], argument)
+    elif isinstance(data, str | os.PathLike):
         data = _read(data, names, argument)
     elif not isinstance(data, np.ndarray | list | tuple | Mapping) and not hasattr(data, "__array__"):
         data = _gather(inputs, data, argument)
@@ -41,13 +50,21 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "cali
     for name, column in feeds.items():
         if not np.isfinite(column).all():
             raise ValueError(f"{argument} must be finite. Received: NaN or infinity for the input {name!r}")
-    return feeds
+    return Feeds(feeds, classes)
+
+
+class Feeds(dict[str, np.ndarray]):
+    """Arrays by input name, samples first, and how many samples are of each class, if that is known."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], classes: Mapping[str, int] | None = None) -> None:
+        super().__init__(arrays)
+        self.classes = dict(classes or {})
 
 
 def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:
     path = os.fspath(path)
     if not path.endswith((".npy", ".npz")) or not os.path.isfile(path):
-        raise ValueError(f"{argument} must be an .npy or .npz file that exists. Received: {path!r}")
+        raise ValueError(f"{argument} must be an .npy or .npz file, or a folder, that exists. Received: {path!r}")
     try:
         with open(path, "rb") as file:  # NumPy leaves a file that it opened itself open when it fails
             content = np.load(file, allow_pickle=False)

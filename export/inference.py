@@ -22,13 +22,15 @@ COPY_TOLERANCE = 0.2
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
 
-    `scaling` is of an input that the model scales itself, before all else: scale and offset.
+    `scaling` is of an input that the model scales itself, before all else: scale and offset. `preprocessing` is how the
+    model says that its images are prepared.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     scaling: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    preprocessing: Any = field(default=None, compare=False, repr=False)
 
 
 class InferenceModel:
@@ -51,6 +53,8 @@ class InferenceModel:
         self._output = self.model.outputs[0] if sequential else self.model.output
         names = _output_names(self.model, self._output)
         self.inputs = _inputs(_input_names(self.model, self._input), self.model.inputs)
+        if len(self.inputs) == 1:
+            self.inputs = (replace(self.inputs[0], preprocessing=getattr(model, "preprocessing", None)),)
         taken = {tensor.name for tensor in self.inputs}  # ONNX has one name for one tensor
         names = [f"{name}_output" if name in taken else name for name in _unique(names)]
         self.outputs = _tensors(_unique(names), self.model.outputs)

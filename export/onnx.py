@@ -96,7 +96,14 @@ def to_onnx(
         return notes
 
     return write_verified(
-        inference, path, format="onnx", write=write, feeds=feeds, quantize=quantize, overwrite=overwrite
+        inference,
+        path,
+        format="onnx",
+        write=write,
+        feeds=feeds,
+        quantize=quantize,
+        calibration=calibration,
+        overwrite=overwrite,
     )
 
 

@@ -13,6 +13,7 @@ from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import ExportError
 from keras_se.export.files import published
 from keras_se.export.formats import FORMATS
+from keras_se.export.images import summary
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
 from keras_se.export.verify import SAMPLES
 
@@ -25,6 +26,7 @@ def write_verified(
     write: Callable[[Path], Sequence[str]],
     feeds: dict[str, np.ndarray],
     quantize: str | None = None,
+    calibration: Mapping[str, np.ndarray] | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a file with `write`, which returns notes, and publishes it if it computes what the model computes.
@@ -51,7 +53,10 @@ def write_verified(
                 f"The {format} file of {model.model.name} does not compute what the Keras model computes: "
                 f"{artifact.parity}"
             )
-    return replace(artifact, path=Path(path).absolute())  # without the runner, which has the staged file open
+    seen = None if calibration is None else summary(calibration)
+    return replace(
+        artifact, path=Path(path).absolute(), calibration=seen
+    )  # without the runner, which has the staged file open
 
 
 def _reason(error: Exception) -> str:

@@ -93,7 +93,14 @@ def to_tflite(
         return notes
 
     return write_verified(
-        inference, path, format="tflite", write=write, feeds=feeds, quantize=quantize, overwrite=overwrite
+        inference,
+        path,
+        format="tflite",
+        write=write,
+        feeds=feeds,
+        quantize=quantize,
+        calibration=calibration,
+        overwrite=overwrite,
     )
 
 

@@ -1,5 +1,6 @@
 """`keras-se export`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ from keras_se.console import Output, progress, quiet
     multiple=True,
     help="none, float16, dynamic, int8 or int16x8, for the formats that have it; repeatable. Default: none.",
 )
-@click.option("--calibration", type=click.Path(), help="An .npy or .npz file of inputs, for int8 and int16x8.")
+@click.option(
+    "--calibration",
+    type=click.Path(),
+    help="For int8 and int16x8: an .npy or .npz file of inputs, or a folder of images.",
+)
+@click.option("--samples", type=int, help="How many images of the folder. Default: 100.")
 @click.option("--io-dtype", default="float32", show_default=True, help="Type of a TFLite file's inputs and outputs.")
 @click.option("--batch-size", type=int, help="A fixed batch. Default: 1 for TFLite, any for the others.")
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
@@ -46,6 +52,7 @@ def export(
     formats: tuple[str, ...],
     quantize: tuple[str, ...],
     calibration: str | None,
+    samples: int | None,
     io_dtype: str,
     batch_size: int | None,
     opset: int | None,
@@ -63,11 +70,17 @@ def export(
     rounding the weights alone does to this network.
     """
     with quiet(output):
-        from keras_se.export import DEFAULT_FORMATS, FORMATS
+        from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
         from keras_se.export import export as export_all
         from keras_se.export.export import planned
+        from keras_se.export.images import sentence
         from keras_se.export.onnx import DEFAULT_OPSET
 
+        data: Any = calibration
+        if calibration is not None and os.path.isdir(calibration):
+            data = Images(calibration, **({} if samples is None else {"samples": samples}))
+        elif samples is not None:
+            raise ValueError(f"--samples goes with a folder of images. Received: --calibration {calibration}")
         chosen = formats or DEFAULT_FORMATS
         modes = [None if mode == "none" else mode for mode in quantize] or [None]
         with progress(output) as bar:
@@ -84,7 +97,7 @@ def export(
                 directory,
                 chosen,
                 quantize=modes,
-                calibration_data=calibration,
+                calibration_data=data,
                 io_dtype=io_dtype,
                 batch_size=batch_size,
                 input_shape=shape,
@@ -97,4 +110,5 @@ def export(
                 on_start=on_start,
             )
     notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
+    notes += [sentence(seen) for seen in [artifact.calibration for artifact in artifacts if artifact.calibration][:1]]
     output.show([artifact.to_dict() for artifact in artifacts], parity_table(artifacts), notes)

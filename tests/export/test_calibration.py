@@ -111,7 +111,6 @@ BAD = {
     "images and labels": (lambda: iter([(IMAGES, PAIRS)]), r"inputs alone, as ds\.map.*batches of 2 parts"),
     "file of another kind": ("images.txt", r"\.npy or \.npz.*'images\.txt'"),
     "file that is missing": (pathlib.Path("/nowhere/images.npy"), r"exists.*/nowhere/images\.npy"),
-    "folder": (os.sep, "exists"),
 }
 
 

@@ -1,0 +1,155 @@
+"""What is installed, what does not go together, and what each missing extra would bring."""
+
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+DISTRIBUTION = "keras-se"
+# What people ask extras for.
+ENABLES = {
+    "": "layers, networks, complexity",
+    "tensorflow": "SavedModel files",
+    "tflite": "TFLite files and C sources for microcontrollers",
+    "onnx": "ONNX files",
+    "export": "all formats",
+    "weights": "published weights, and images in folders",
+    "torch": "weights in .pth and .bin files",
+    "ethos-u": "verdicts of Arm's compiler for Ethos-U",
+}
+# Two packages that do not work together: which versions, and what happens.
+CONFLICTS = (
+    ("tf2onnx", "<1.17", "numpy", ">=2", "tf2onnx before 1.17 cannot be imported with NumPy 2: no ONNX files."),
+    ("tensorflow", "", "tensorflow-cpu", "", "They overwrite each other's files: uninstall one, reinstall the other."),
+    ("tensorflow", "", "tf-nightly", "", "They overwrite each other's files: uninstall one, reinstall the other."),
+    ("tensorflow", "", "keras", "<3", "TensorFlow with Keras 2 has no keras.ops, which every layer here needs."),
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that keras_se uses.
+
+    Attributes:
+        name: What pip calls it.
+        wanted: The versions that go, as pip writes them: `>=2.20`.
+        found: The version that is installed, or `None`.
+        extras: The extras that bring it; an empty name stands for the package itself.
+        fits: Whether the installed version is one of those.
+    """
+
+    name: str
+    wanted: str
+    found: str | None
+    extras: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        return self.found is not None and SpecifierSet(self.wanted).contains(self.found, prereleases=True)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        python, system, cores, backend: The machine, and the backend that Keras will have.
+        packages: Every package that keras_se or one of its extras uses.
+        extras: By name (empty: without any), whether all it needs is there.
+        problems: A sentence for each thing that does not work as it is.
+    """
+
+    python: str
+    system: str
+    cores: int
+    backend: str
+    packages: tuple[Package, ...]
+    extras: Mapping[str, bool]
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        packages = [{**asdict(package), "fits": package.fits} for package in self.packages]
+        return {**asdict(self), "packages": packages, "extras": dict(self.extras)}
+
+
+def diagnose(version: Callable[[str], str | None] | None = None, requires: list[str] | None = None) -> Diagnosis:
+    """What is installed of what keras_se can use. Nothing of it is imported.
+
+    Example:
+
+    >>> from keras_se.doctor import diagnose
+    >>> diagnose().extras[""]
+    True
+
+    Args:
+        version: Name of a package → the installed version or `None`. By default of this environment.
+        requires: The requirements of keras_se, as its metadata lists them. By default its own.
+    """
+    version = version or _installed
+    packages = _packages(version, metadata.requires(DISTRIBUTION) or [] if requires is None else requires)
+    extras = {
+        extra: all(package.fits for package in packages if extra in package.extras)
+        for extra in ENABLES
+        if any(extra in package.extras for package in packages)
+    }
+    old = [
+        f"{package.name} must be {package.wanted}. Found: {package.found}."
+        for package in packages
+        if package.found is not None and not package.fits
+    ]
+    missing = [f"{package.name} is missing." for package in packages if package.found is None and "" in package.extras]
+    return Diagnosis(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cores=os.cpu_count() or 1,
+        backend=os.environ.get("KERAS_BACKEND", "as in keras.json, or tensorflow"),
+        packages=packages,
+        extras=extras,
+        problems=(*missing, *old, *_conflicts(version)),
+    )
+
+
+def _packages(version: Callable[[str], str | None], requires: list[str]) -> tuple[Package, ...]:
+    found: dict[str, tuple[str, list[str]]] = {}
+    for requirement in map(Requirement, requires):
+        for extra in _extras_of(requirement):
+            _, extras = found.setdefault(requirement.name, (str(requirement.specifier), []))
+            extras.append(extra)
+    return tuple(
+        Package(name, wanted, version(name), tuple(extras)) for name, (wanted, extras) in sorted(found.items())
+    )
+
+
+def _extras_of(requirement: Requirement) -> list[str]:
+    """The extras of `ENABLES` that a requirement belongs to, on this machine."""
+    if requirement.marker is None:
+        return [""]
+    environment = {key: str(value) for key, value in default_environment().items()}
+    # Without an extra a requirement that names one does not hold.
+    return [extra for extra in ENABLES if extra and requirement.marker.evaluate({**environment, "extra": extra})]
+
+
+def _conflicts(version: Callable[[str], str | None]) -> list[str]:
+    sentences = []
+    for first, first_versions, second, second_versions, text in CONFLICTS:
+        versions = version(first), version(second)
+        wanted = SpecifierSet(first_versions), SpecifierSet(second_versions)
+        if all(v is not None and w.contains(v, prereleases=True) for v, w in zip(versions, wanted, strict=True)):
+            sentences.append(f"{first} {versions[0]} with {second} {versions[1]}: {text}")
+    return sentences
+
+
+def _installed(name: str) -> str | None:
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+    return found if re.match(r"\d", found or "") else None
