@@ -13,6 +13,7 @@ from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.inference import InferenceModel, Tensor
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
+from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import check_pixels, preprocessing_of, with_preprocessing
 from keras_se.export.tflite import IO_DTYPES
@@ -23,6 +24,7 @@ DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
 FIXED = ("tflite", "microcontroller")
 
 
+@on_any_backend
 def export(
     model: Any,
     directory: str | os.PathLike,

@@ -1,7 +1,8 @@
 """Images in a folder, as calibration data."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,8 @@ class Images:
                 "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)). "
                 f"Received: {argument} = {str(self.folder)!r} for a model that does not tell"
             )
-        height, width, _ = tensor.shape
-        usual = given or Preprocessing()
-        return Preprocessing((height, width), usual.mean, usual.std, usual.interpolation, usual.crop, usual.classes)
+        height, width = (size or 0 for size in tensor.shape[:2])  # known, by the first check
+        return replace(given or Preprocessing(), size=(height, width))
 
     def _chosen(self, argument: str) -> list[tuple[Path, str]]:
         """Files with their classes; the classes take turns."""
@@ -103,7 +103,7 @@ def summary(feeds: Any) -> dict[str, Any]:
     return {"samples": samples, "inputs": ranges, "classes": dict(getattr(feeds, "classes", {}))}
 
 
-def sentence(seen: dict[str, Any]) -> str:
+def sentence(seen: Mapping[str, Any]) -> str:
     """A summary for people."""
     ranges = ", ".join(
         f"{name} from {values['min']:.3g} to {values['max']:.3g}" for name, values in seen["inputs"].items()

@@ -243,11 +243,6 @@ def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
 def _check(model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model. Received: {type(model).__name__}")
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Exports need the TensorFlow backend: save the model as a .keras file and export that in a process with "
-            f"KERAS_BACKEND=tensorflow. Received: backend {keras.backend.backend()!r}"
-        )
     if not getattr(model, "inputs", None):
         raise ValueError(
             "model must be functional, or a Sequential model with an input: wrap another one in "

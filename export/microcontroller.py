@@ -23,6 +23,7 @@ from keras_se.export.inference import InferenceModel
 from keras_se.export.manifest import read_manifest, sha256, write_manifest
 from keras_se.export.micro_ops import micro_methods
 from keras_se.export.micro_program import Program
+from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.layers.gated import positive_integer
 from keras_se.version import __version__
@@ -31,6 +32,7 @@ from keras_se.version import __version__
 MODES = {None: "float32", "int8": "int8", "int16x8": "int16"}
 
 
+@on_any_backend
 def to_microcontroller(
     model: Any,
     path: str | os.PathLike,

@@ -15,6 +15,7 @@ from keras_se.export.inference import InferenceModel, Tensor, layers_of, trace
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.optimize import optimized
+from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.saved_model import in_batches
 from keras_se.layers.gated import positive_integer
@@ -28,6 +29,7 @@ TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 LAYOUT_KEY, QUANTIZE_KEY = "keras_se.layout", "keras_se.quantize"
 
 
+@on_any_backend
 def to_onnx(
     model: Any,
     path: str | os.PathLike,
@@ -83,7 +85,9 @@ def to_onnx(
 
     def write(staged: Path) -> list[str]:
         onnx = require("onnx", "onnx")
-        source, notes = optimized(inference, calibration) if optimize else (inference, [])
+        source, notes = inference, list[str]()
+        if optimize:
+            source, notes = optimized(inference, calibration, hard_swish=quantize != "int8")
         graph = _converted(source, opset, layout, batch_size, optimize)
         if quantize == "float16":
             graph = to_float16(graph)

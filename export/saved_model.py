@@ -11,6 +11,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.inference import InferenceModel, Tensor, trace
 from keras_se.export.optimize import optimized
+from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.layers.gated import positive_integer
 
@@ -18,6 +19,7 @@ SIGNATURE = "serving_default"
 BATCH = 32
 
 
+@on_any_backend
 def to_saved_model(
     model: Any,
     path: str | os.PathLike,

@@ -18,6 +18,7 @@ from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.optimize import optimized
+from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
 from keras_se.layers.gated import positive_integer
@@ -32,6 +33,7 @@ IO_DTYPES = {
 }
 
 
+@on_any_backend
 def to_tflite(
     model: Any,
     path: str | os.PathLike,
@@ -88,7 +90,9 @@ def to_tflite(
     feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data)
 
     def write(staged: Path) -> list[str]:
-        source, notes = optimized(inference, calibration) if optimize else (inference, [])
+        source, notes = inference, list[str]()
+        if optimize:
+            source, notes = optimized(inference, calibration, hard_swish=quantize != "int16x8")
         staged.write_bytes(_converted(source, inputs, batch_size, quantize, calibration, io_dtype))
         return notes
 

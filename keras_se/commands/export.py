@@ -73,12 +73,12 @@ def export(
         from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
         from keras_se.export import export as export_all
         from keras_se.export.export import planned
-        from keras_se.export.images import sentence
+        from keras_se.export.images import SAMPLES, sentence
         from keras_se.export.onnx import DEFAULT_OPSET
 
         data: Any = calibration
         if calibration is not None and os.path.isdir(calibration):
-            data = Images(calibration, **({} if samples is None else {"samples": samples}))
+            data = Images(calibration, samples=SAMPLES if samples is None else samples)
         elif samples is not None:
             raise ValueError(f"--samples goes with a folder of images. Received: --calibration {calibration}")
         chosen = formats or DEFAULT_FORMATS

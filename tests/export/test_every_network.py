@@ -10,7 +10,7 @@ import onnx
 import pytest
 from builders import FULL, NARROW, TABLE, enliven
 
-from keras_se.export import FORMATS, Artifact
+from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact
 from keras_se.export.formats import CALIBRATED
 
 from .networks import relative_error
@@ -53,7 +53,7 @@ def slow(name: str) -> list:
     return [pytest.mark.slow] if name in FULL else []
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", DEFAULT_FORMATS)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=slow(name)) for name in TABLE])
 def test_float(name: str, format: str, tmp_path: Path) -> None:
     model, _, new, expected = network(name)
@@ -66,12 +66,19 @@ def test_float(name: str, format: str, tmp_path: Path) -> None:
         assert_one_partition(artifact)
 
 
-# Every mode of every format, on the narrow networks.
-QUANTIZED = [(row.name, mode) for row in FORMATS.values() for mode in row.modes if mode]
+# Every mode of every format, on every narrow network: in each run int8 of all of them, and all of three.
+ALWAYS = ("resnet", "mobilenet_v3", "shufflenet")
+QUANTIZED = [
+    pytest.param(name, row.name, mode, marks=[] if often else pytest.mark.slow)
+    for name in NARROW
+    for row in FORMATS.values()
+    for mode in row.modes
+    for often in [name in ALWAYS or (mode == "int8" and row.name != "microcontroller")]
+    if mode
+]
 
 
-@pytest.mark.parametrize(("format", "mode"), QUANTIZED)
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize(("name", "format", "mode"), QUANTIZED)
 def test_quantized(name: str, format: str, mode: str, tmp_path: Path) -> None:
     check_quantized(name, format, mode, tmp_path)
 

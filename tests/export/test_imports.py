@@ -7,7 +7,7 @@ import pytest
 
 from keras_se.export import Artifact, to_onnx, to_tflite
 
-from .networks import sample, se_resnet
+from .networks import se_resnet
 
 TOOLS = ("tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "ai_edge_quantizer", "matplotlib", "sklearn", "rich")
 
@@ -51,19 +51,3 @@ def test_opening_a_file_without_its_runtime_names_the_extra(exported, monkeypatc
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(ImportError, match=r"pip install 'keras-se\[tflite\]'"):
         Artifact.open(path)
-
-
-def test_another_backend_is_refused_with_the_way_out(tmp_path):
-    network = sample("sequential")
-    network.model.save(tmp_path / "model.keras")
-    program = f"""
-import keras
-from keras_se.export import to_onnx
-try:
-    to_onnx(keras.models.load_model({str(tmp_path / "model.keras")!r}), {str(tmp_path / "model.onnx")!r})
-except ValueError as error:
-    print(error)
-"""
-    program = "import os; os.environ['KERAS_BACKEND'] = 'jax'\n" + program
-    assert "KERAS_BACKEND=tensorflow" in python(program)
-    assert not (tmp_path / "model.onnx").exists()

@@ -11,7 +11,12 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
-from keras_se.export.optimize import fold_batch_norm, freeze_constant_gates, stride_by_convolution
+from keras_se.export.optimize import (
+    fold_batch_norm,
+    freeze_constant_gates,
+    spell_out_hard_swish,
+    stride_by_convolution,
+)
 
 from .networks import NETWORKS, enliven, every_layer, images, sample, se_resnet
 
@@ -299,3 +304,24 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     frozen, names = freeze_constant_gates(model, [x])
     assert names == ["se"]
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+def hard_swish_model() -> keras.Model:
+    image = keras.Input((6, 6, 3), name="image")
+    x = keras.layers.Activation("hard_swish", name="outer")(image)
+    inner = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Activation("hard_silu", name="inner")], name="part")
+    return keras.Model(image, keras.layers.Activation("relu", name="other")(inner(x)), name="swishing")
+
+
+def test_hard_swish_is_spelled_out_exactly() -> None:
+    model = hard_swish_model()
+    rewritten = spell_out_hard_swish(model)
+    x = np.random.default_rng(0).normal(0, 4, (4, 6, 6, 3)).astype("float32")
+    y = x.astype("float64")
+    for _ in range(2):
+        y = y * np.clip(y + 3, 0, 6) / 6
+    np.testing.assert_allclose(rewritten.predict(x, verbose=0), np.maximum(y, 0), rtol=1e-6, atol=1e-6)
+    assert type(rewritten.get_layer("outer")) is not type(model.get_layer("outer"))
+    assert type(rewritten.get_layer("part").get_layer("inner")) is not keras.layers.Activation
+    assert type(rewritten.get_layer("other")) is keras.layers.Activation
+    assert spell_out_hard_swish(rewritten) is rewritten
