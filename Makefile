@@ -27,7 +27,7 @@ test-all: $(VENV)/test.stamp
 test-lowest:
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint tests/lowest.txt --editable '.[test]'
-	.venv-lowest/bin/pytest -n 2 -m "not slow" -o filterwarnings=default tests/layers tests/export tests/test_cli.py
+	.venv-lowest/bin/pytest -n 2 -m "not slow" -o filterwarnings=default tests/layers tests/weights tests/export tests/test_cli.py
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

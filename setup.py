@@ -13,7 +13,7 @@ tensorflow = ["tensorflow>=2.20"]
 tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
-weights = ["huggingface_hub>=2.4", "pillow>=13.0", "safetensors>=0.8"]
+weights = ["huggingface_hub>=0.30", "pillow>=11.0", "safetensors>=0.5"]
 ethos_u = ["ethos-u-vela>=5.2"]
 demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
 test = [

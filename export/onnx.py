@@ -159,7 +159,12 @@ def remove_identity_reshapes(model: Any) -> None:
     """
     onnx = require("onnx", "onnx")
     graph = model.graph
-    targets = {tensor.name: onnx.numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.dims}
+    # Of whole numbers only: kernels as lists would take more time than all the rest.
+    targets = {
+        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT64 and len(tensor.dims) == 1
+    }
     inferred = onnx.shape_inference.infer_shapes(model).graph
     shapes = {
         value.name: [size.dim_value or None for size in value.type.tensor_type.shape.dim]
