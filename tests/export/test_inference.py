@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
-from keras_se.export import FORMATS, ExportError, to_onnx, to_saved_model, to_tflite, verify
+from keras_se.export import DEFAULT_FORMATS, FORMATS, ExportError, to_onnx, to_saved_model, to_tflite, verify
 from keras_se.export.inference import InferenceModel, _unique
 
 from .networks import NETWORKS, relative_error, sample, se_resnet, sequential
 
-CONVERTERS = pytest.mark.parametrize("format", FORMATS)
+# What is made for microcontrollers is a TFLite file.
+CONVERTERS = pytest.mark.parametrize("format", DEFAULT_FORMATS)
 
 
 def convert(format, model, folder):
