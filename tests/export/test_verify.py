@@ -95,13 +95,15 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
 
         monkeypatch.setattr(tflite_format, "_converted", converted)
     elif format == "onnx":
-        write = onnx_format._write
+        finish = onnx_format._finish
 
-        def written(model, path, *args):
-            write(model, path, *args)
-            spoil_onnx(path, path)
+        def finished(graph, *args):
+            finish(graph, *args)
+            onnx.save(graph, tmp_path / "sound.onnx")
+            spoil_onnx(tmp_path / "sound.onnx", tmp_path / "spoilt.onnx")
+            graph.CopyFrom(onnx.load(tmp_path / "spoilt.onnx"))
 
-        monkeypatch.setattr(onnx_format, "_write", written)
+        monkeypatch.setattr(onnx_format, "_finish", finished)
     else:
         save = saved_model_format.save
 
