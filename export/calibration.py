@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,14 @@ class Feeds(dict[str, np.ndarray]):
     def __init__(self, arrays: Mapping[str, np.ndarray], classes: Mapping[str, int] | None = None) -> None:
         super().__init__(arrays)
         self.classes = dict(classes or {})
+
+
+def batches(feeds: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np.ndarray]]:
+    """The samples in batches of one size; the last is filled up from the first samples."""
+    count = len(next(iter(feeds.values())))
+    for start in range(0, count, size):
+        rows = np.arange(start, start + size) % count
+        yield {name: column[rows] for name, column in feeds.items()}
 
 
 def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.calibration import batches
 from keras_se.export.errors import require
 
 BATCH = 8
@@ -61,19 +62,12 @@ def to_int8(model: Any, feeds: Mapping[str, np.ndarray], batch_size: int | None,
 def _reader(quantization: Any, feeds: Mapping[str, np.ndarray], size: int) -> Any:
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self._batches = _batches(feeds, size)
+            self._batches = batches(feeds, size)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._batches, None)
 
     return Reader()
-
-
-def _batches(feeds: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np.ndarray]]:
-    count = len(next(iter(feeds.values())))
-    for start in range(0, count, size):
-        rows = np.arange(start, start + size) % count  # the last batch is filled up from the first
-        yield {name: column[rows] for name, column in feeds.items()}
 
 
 @contextmanager

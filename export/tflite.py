@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import batches, calibration_feeds
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
@@ -132,7 +132,7 @@ def _converted(
             converter.target_spec.supported_types = [tf.float16]
         elif calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: _batches(calibration, batch_size)
+            converter.representative_dataset = lambda: batches(calibration, batch_size)
             converter.inference_input_type = converter.inference_output_type = getattr(tf, io_dtype)
         content = converter.convert()
         return _dynamic(content) if quantize == "dynamic" else content
@@ -151,13 +151,6 @@ def _dynamic(content: bytes) -> bytes:
         for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
             rewriter.add_dynamic_config(regex=".*", operation_name=operation, num_bits=8)
         return bytes(rewriter.quantize().quantized_model)
-
-
-def _batches(feeds: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np.ndarray]]:
-    count = len(next(iter(feeds.values())))
-    for start in range(0, count, size):
-        rows = np.arange(start, start + size) % count  # the last batch is filled up from the first
-        yield {name: column[rows] for name, column in feeds.items()}
 
 
 @contextmanager

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import keras_se
+import keras_se.export
 
 
 def documented() -> dict[str, str]:
     """The docstrings with an example, by the name of what they describe."""
     found = {}
-    for info in pkgutil.walk_packages(keras_se.__path__, "keras_se."):
+    packages = [(keras_se.__path__, "keras_se."), (keras_se.export.__path__, "keras_se.export.")]
+    for info in [info for path, prefix in packages for info in pkgutil.walk_packages(path, prefix)]:
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             if getattr(value, "__module__", None) != info.name:
