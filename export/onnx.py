@@ -12,6 +12,7 @@ from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel, Tensor, layers_of, trace
+from keras_se.export.kernels import spell_out_hard_swish
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.optimize import optimized
@@ -87,7 +88,7 @@ def to_onnx(
         onnx = require("onnx", "onnx")
         source, notes = inference, list[str]()
         if optimize:
-            source, notes = optimized(inference, calibration, hard_swish=quantize != "int8")
+            source, notes = optimized(inference, calibration, (spell_out_hard_swish,) if quantize == "int8" else ())
         graph = _converted(source, opset, layout, batch_size, optimize)
         if quantize == "float16":
             graph = to_float16(graph)

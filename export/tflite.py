@@ -17,6 +17,7 @@ from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
+from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
@@ -31,6 +32,9 @@ IO_DTYPES = {
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
 }
+
+# What the kernels of a mode, or the delegate's, lack.
+REWRITES = {"int8": FOR_INT8, "int16x8": (spell_out_hard_swish,)}
 
 
 @on_any_backend
@@ -92,7 +96,7 @@ def to_tflite(
     def write(staged: Path) -> list[str]:
         source, notes = inference, list[str]()
         if optimize:
-            source, notes = optimized(inference, calibration, hard_swish=quantize != "int16x8")
+            source, notes = optimized(inference, calibration, REWRITES.get(quantize, ()))
         staged.write_bytes(_converted(source, inputs, batch_size, quantize, calibration, io_dtype))
         return notes
 

@@ -28,7 +28,9 @@ def _unit(x: Any, filters: int, groups: int, first_groups: int, stride: int, se:
     y = conv_bn(y, added, groups=groups, activation=None, name=f"{name}_conv2")
     y = se("standard", y)
     if stride > 1:
-        x = layers.AveragePooling2D(3, strides=2, padding="same", name=f"{name}_shortcut")(x)
+        # Centred on the pixels that the branch's convolution is centred on; its zeros count.
+        x = layers.ZeroPadding2D(1, name=f"{name}_shortcut_pad")(x)
+        x = layers.AveragePooling2D(3, strides=2, name=f"{name}_shortcut")(x)
         y = concat([se("identity", x), y], name=f"{name}_concat")
     else:
         y = layers.Add(name=f"{name}_add")([se("identity", x), y])

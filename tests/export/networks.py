@@ -210,3 +210,13 @@ def relative_error(expected: np.ndarray, actual: np.ndarray) -> float:
     assert expected.shape == actual.shape
     difference = np.asarray(expected, "float64") - np.asarray(actual, "float64")
     return float(np.sqrt(np.mean(difference**2)) / np.std(np.asarray(expected, "float64")))
+
+
+def in_float64(model, shape, seed=0):
+    """A model's weights drawn, and its output for inputs drawn, all in float64."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        positive = weight.name in ("moving_variance", "gamma")
+        weight.assign(rng.uniform(0.2, 3, weight.shape) if positive else rng.normal(0, 1, weight.shape))
+    x = rng.standard_normal((2, *shape))
+    return x, keras.ops.convert_to_numpy(model(x, training=False))

@@ -12,8 +12,11 @@ from builders import FULL, NARROW, TABLE, enliven
 
 from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact
 from keras_se.export.formats import CALIBRATED
+from keras_se.export.inspect import inspect
+from keras_se.export.targets import verdict
 
 from .networks import relative_error
+from .runtimes import interpreter
 from .test_tflite import operations, outside_the_delegate
 
 SAMPLES = 24
@@ -88,6 +91,25 @@ def test_quantized(name: str, format: str, mode: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*MOBILE, *FULL_IN_INT8])
 def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
     check_quantized(name, format, "int8", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenet", "mobilenet_v2", "mobilenet_v3", "shufflenet"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in MOBILE),
+    ],
+)
+def test_int8_of_the_mobile_families_goes_everywhere(name: str, tmp_path: Path) -> None:
+    model, known, _, _ = network(name)
+    options: dict = {"quantize": "int8", "calibration_data": known, "io_dtype": "int8"}
+    artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", **options)
+    assert_one_partition(artifact)
+    tensors = interpreter(artifact.path).get_tensor_details()
+    assert {np.dtype(tensor["dtype"]).name for tensor in tensors} <= {"int8", "int32"}
+    found = inspect(artifact.path)
+    for target in ("phone-cpu", "microcontroller", "ethos-u"):  # the last is Vela, for Ethos-U55-128 and U65-256
+        assert [str(reason) for reason in verdict(found, target).reasons] == []
 
 
 def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:

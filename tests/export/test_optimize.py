@@ -11,14 +11,10 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
-from keras_se.export.optimize import (
-    fold_batch_norm,
-    freeze_constant_gates,
-    spell_out_hard_swish,
-    stride_by_convolution,
-)
+from keras_se.export.batch_norm import fold_batch_norm
+from keras_se.export.constant_gates import freeze_constant_gates
 
-from .networks import NETWORKS, enliven, every_layer, images, sample, se_resnet
+from .networks import NETWORKS, enliven, every_layer, images, in_float64, sample, se_resnet
 
 CONVOLUTIONS = {
     "Conv1D": (layers.Conv1D, (7,)),
@@ -31,16 +27,6 @@ CONVOLUTIONS = {
 
 def norms(model):
     return [layer.name for layer in every_layer(model) if isinstance(layer, layers.BatchNormalization)]
-
-
-def in_float64(model, shape, seed=0):
-    """A model's weights drawn, and its output for inputs drawn, all in float64."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        positive = weight.name in ("moving_variance", "gamma")
-        weight.assign(rng.uniform(0.2, 3, weight.shape) if positive else rng.normal(0, 1, weight.shape))
-    x = rng.standard_normal((2, *shape))
-    return x, keras.ops.convert_to_numpy(model(x, training=False))
 
 
 @st.composite
@@ -221,34 +207,6 @@ def test_the_model_is_left_as_it_was(name):
         np.testing.assert_array_equal(before, after)
 
 
-POOLINGS = pytest.mark.parametrize("pooling", [layers.AveragePooling2D, layers.MaxPooling2D])
-
-
-def pooled(pooling, **options):
-    image = keras.Input((7, 6, 3), dtype="float64")
-    return keras.Model(image, pooling(dtype="float64", name="pool", **options)(image))
-
-
-@POOLINGS
-@pytest.mark.parametrize("strides", [1, 2, 3])
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_a_pooling_of_single_values_becomes_a_convolution(pooling, strides, padding):
-    model = pooled(pooling, pool_size=1, strides=strides, padding=padding)
-    x, expected = in_float64(model, (7, 6, 3))
-    rewritten = stride_by_convolution(model)
-    assert isinstance(rewritten.get_layer("pool"), layers.DepthwiseConv2D)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
-
-
-@POOLINGS
-@pytest.mark.parametrize(
-    "options", [{"pool_size": 2}, {"pool_size": (1, 2)}, {"pool_size": 1, "strides": (1, 2)}], ids=str
-)
-def test_other_poolings_are_left(pooling, options):
-    model = pooled(pooling, **options)
-    assert stride_by_convolution(model) is model
-
-
 def with_dead_gates(*names):
     """se_resnet with excitations whose hidden units are never positive, so that the gates are those of the bias."""
     model = se_resnet()
@@ -304,24 +262,3 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     frozen, names = freeze_constant_gates(model, [x])
     assert names == ["se"]
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
-
-
-def hard_swish_model() -> keras.Model:
-    image = keras.Input((6, 6, 3), name="image")
-    x = keras.layers.Activation("hard_swish", name="outer")(image)
-    inner = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Activation("hard_silu", name="inner")], name="part")
-    return keras.Model(image, keras.layers.Activation("relu", name="other")(inner(x)), name="swishing")
-
-
-def test_hard_swish_is_spelled_out_exactly() -> None:
-    model = hard_swish_model()
-    rewritten = spell_out_hard_swish(model)
-    x = np.random.default_rng(0).normal(0, 4, (4, 6, 6, 3)).astype("float32")
-    y = x.astype("float64")
-    for _ in range(2):
-        y = y * np.clip(y + 3, 0, 6) / 6
-    np.testing.assert_allclose(rewritten.predict(x, verbose=0), np.maximum(y, 0), rtol=1e-6, atol=1e-6)
-    assert type(rewritten.get_layer("outer")) is not type(model.get_layer("outer"))
-    assert type(rewritten.get_layer("part").get_layer("inner")) is not keras.layers.Activation
-    assert type(rewritten.get_layer("other")) is keras.layers.Activation
-    assert spell_out_hard_swish(rewritten) is rewritten

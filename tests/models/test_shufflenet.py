@@ -78,7 +78,7 @@ def places(placement: str) -> list[tuple[str, str, set[str], int]]:
         following = {"avg_pool"}
         if i + 1 < len(BLOCKS):
             after = name_of(*BLOCKS[i + 1])
-            following = {f"{after}_conv1", f"{after}_shortcut" if BLOCKS[i + 1][1] == 1 else f"{after}_add"}
+            following = {f"{after}_conv1", f"{after}_shortcut_pad" if BLOCKS[i + 1][1] == 1 else f"{after}_add"}
         found.append(
             {
                 "standard": (name, f"{name}_conv2_bn", {joint}, width - inputs if block == 1 else width),
@@ -111,7 +111,7 @@ def test_the_units() -> None:
     model = plain()
     unit = ["conv1", "conv1_bn", "conv1_relu", "shuffle", "depthwise", "depthwise_bn", "conv2", "conv2_bn"]
     for name, first, ends in [
-        ("stage2_block1", "depthwise_pad", ["shortcut", "concat"]),
+        ("stage2_block1", "depthwise_pad", ["shortcut_pad", "shortcut", "concat"]),
         ("stage2_block2", "", ["add"]),
     ]:
         expected = {f"{name}_{part}" for part in [*unit, *ends, "relu", first] if part}

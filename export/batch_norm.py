@@ -1,0 +1,78 @@
+"""Batch norm, folded into convolutions."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.rewrite import calls, nested, read_once, substituted
+
+# The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
+
+def fold_batch_norm(model: keras.Model) -> keras.Model:
+    """Merges each batch norm into the convolution before it, where nothing else reads that convolution.
+
+        gamma · (W x + b − mean) / sqrt(var + epsilon) + beta  =  W' x + b'
+
+    Exact: the new weights are computed in float64. Returns the model itself if there is nothing to fold.
+    """
+    pairs = {conv.name: (conv, norm) for conv, norm in _convolutions_with_norm(model)}
+    replacements = nested(model, fold_batch_norm)
+    if not pairs and not replacements:
+        return model
+    replacements.update({name: _with_bias(conv) for name, (conv, _) in pairs.items()})
+    result = substituted(model, replacements, dropped={norm.name for _, norm in pairs.values()})
+    for name, (conv, norm) in pairs.items():
+        replacements[name].set_weights(_folded_weights(conv, norm))
+    return result
+
+
+def _convolutions_with_norm(model: keras.Model) -> list[tuple[Any, Any]]:
+    return [
+        (conv, norm)
+        for norm in model.layers
+        if type(norm) is keras.layers.BatchNormalization and (conv := _convolution_before(norm, model)) is not None
+    ]
+
+
+def _convolution_before(norm: Any, model: keras.Model) -> Any:
+    if len(calls(norm)) != 1 or calls(norm)[0].arguments.kwargs.get("training"):
+        return None
+    conv = calls(norm)[0].input_tensors[0]._keras_history.operation
+    foldable = (
+        type(conv) in CONVOLUTIONS + DEPTHWISE  # a subclass may compute something that is not linear in the kernel
+        and not getattr(conv, "lora_enabled", False)
+        and conv.data_format == "channels_last"
+        and norm.axis in (-1, len(norm.input.shape) - 1)
+        and conv.activation is keras.activations.linear
+        and read_once(conv, model)
+    )
+    return conv if foldable else None
+
+
+def _with_bias(conv: Any) -> Any:
+    config = conv.get_config()
+    for name in config:  # the weights are set next: nothing need be drawn for them, or regularised
+        if name.endswith(("_regularizer", "_constraint")):
+            config[name] = None
+        elif name.endswith("_initializer"):
+            config[name] = "zeros"
+    return type(conv).from_config({**config, "use_bias": True})
+
+
+def _folded_weights(conv: Any, norm: Any) -> list[np.ndarray]:
+    def value(variable: Any) -> np.ndarray:
+        return keras.ops.convert_to_numpy(variable).astype("float64")
+
+    kernel, *bias = (value(weight) for weight in conv.weights)
+    scale = 1 / np.sqrt(value(norm.moving_variance) + norm.epsilon)
+    if norm.scale:
+        scale = scale * value(norm.gamma)
+    shift = (bias[0] if bias else 0.0) - value(norm.moving_mean)
+    shift = shift * scale + (value(norm.beta) if norm.center else 0.0)
+    # A depthwise kernel ends in (channels, multiplier), whose product is the output's channels.
+    shape = kernel.shape[-2:] if isinstance(conv, DEPTHWISE) else kernel.shape[-1:]
+    return [kernel * scale.reshape(shape), shift]

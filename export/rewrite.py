@@ -1,0 +1,78 @@
+"""How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_se.export.inference import copy_weights
+
+
+class CannotCopyError(Exception):
+    """A layer whose configuration does not make the layer again."""
+
+
+def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
+    """The model with the layers that `by` returns another for, or `None`, also in the models inside it."""
+    replacements = nested(model, lambda inner: replaced(inner, by))
+    for layer in called_once(model):
+        if (new := by(layer)) is not None:
+            replacements[layer.name] = new
+    return substituted(model, replacements, dropped=set()) if replacements else model
+
+
+def nested(model: keras.Model, rewrite: Callable[[keras.Model], keras.Model]) -> dict[str, keras.layers.Layer]:
+    """The models inside a model that a rewrite changes, rewritten, by name."""
+    results = [(layer, rewrite(layer)) for layer in model.layers if has_graph(layer)]
+    return {layer.name: result for layer, result in results if result is not layer}
+
+
+def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Layer], dropped: set[str]) -> keras.Model:
+    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name."""
+    copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name in replacements:
+            return replacements[layer.name]
+        try:
+            copy = keras.models.clone_model(layer) if has_graph(layer) else type(layer).from_config(layer.get_config())
+        except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
+            raise CannotCopyError(layer.name) from error
+        if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
+            copies.append((layer, copy))
+        return copy
+
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        return args[0] if layer.name in dropped else layer(*args, **kwargs)
+
+    functional = (
+        keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
+    )
+    result = keras.models.clone_model(functional, clone_function=clone, call_function=call)
+    for layer, copy in copies:
+        if layer.name not in dropped:
+            copy_weights(layer, copy)
+    return result
+
+
+def has_graph(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
+
+
+def called_once(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if len(calls(layer)) == 1]
+
+
+def read_once(layer: Any, model: keras.Model) -> bool:
+    """Whether a layer is called once, and one layer reads what it returns, and the model does not return it."""
+    return (
+        layer in model.layers
+        and len(calls(layer)) == 1
+        and len(layer._outbound_nodes) == 1
+        and all(layer.output is not output for output in model.outputs)
+    )
+
+
+def calls(layer: keras.layers.Layer) -> Sequence[Any]:
+    # Keras has no public way to ask how often, and with what, a layer is called in a graph.
+    return layer._inbound_nodes
