@@ -23,6 +23,7 @@ test = [
     "hypothesis>=6.120",
     "jax>=0.10",
     "mypy>=2.4",
+    "openvino>=2026.4",
     "pytest>=8.3.5",
     "pytest-xdist>=3.6.1",
     "ruff>=0.17",

@@ -16,7 +16,7 @@ from keras_se.export.inspect import inspect
 from keras_se.export.targets import verdict
 
 from .networks import relative_error
-from .runtimes import interpreter
+from .runtimes import interpreter, run_openvino
 from .test_tflite import operations, outside_the_delegate
 
 SAMPLES = 24
@@ -65,6 +65,8 @@ def test_float(name: str, format: str, tmp_path: Path) -> None:
     assert np.abs(artifact.predict(new) - expected).max() < FLOAT_ERROR * np.abs(expected).max()
     if format == "onnx":
         onnx.checker.check_model(artifact.path, full_check=True)
+        (elsewhere,) = run_openvino(artifact.path, {model.inputs[0].name: new}).values()
+        assert np.abs(elsewhere - expected).max() < FLOAT_ERROR * np.abs(expected).max()
     if format == "tflite":
         assert_one_partition(artifact)
 
