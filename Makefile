@@ -12,16 +12,18 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/python examples/digits.py --output $(DEMO) 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
 # The layers and networks run on two backends; exports are TensorFlow's. What only counts weights and layers is the same
-# on both, and what compares the backends needs to run once.
-ON_JAX := tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
-ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)
+# on both, and what compares the backends needs to run once. Each run has the layers, and builds, trains, saves and runs
+# a network of every family.
+ON_JAX := tests/layers tests/models/test_builders.py
+ALL_ON_JAX := tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
+ALL_ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -n 2 -m "not slow"
 	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not slow" $(ON_JAX)
 
 test-all: $(VENV)/test.stamp
 	$(BIN)/pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 $(ON_JAX)
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 $(ALL_ON_JAX)
 
 # With the oldest versions that setup.py admits; their own warnings are no errors here.
 test-lowest:
