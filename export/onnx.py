@@ -1,7 +1,8 @@
 """Keras → ONNX, run by ONNX Runtime."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ OPSETS = range(13, 19)
 DEFAULT_OPSET = 17
 LAYOUTS = ("nhwc", "nchw")
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 LAYOUT_KEY, QUANTIZE_KEY = "keras_se.layout", "keras_se.quantize"
 
 
@@ -117,19 +119,43 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     tf2onnx = require("tf2onnx", "onnx")
     module, function = trace(model, batch_size)
     nchw = layout == "nchw"
-    graph, _ = tf2onnx.convert.from_function(
-        module.serve,
-        input_signature=function.structured_input_signature[0],
-        opset=opset,
-        inputs_as_nchw=_images(model.inputs) if nchw else None,
-        outputs_as_nchw=_images(model.outputs) if nchw else None,
-    )
+
+    def convert() -> Any:
+        return tf2onnx.convert.from_function(
+            module.serve,
+            input_signature=function.structured_input_signature[0],
+            opset=opset,
+            inputs_as_nchw=_images(model.inputs) if nchw else None,
+            outputs_as_nchw=_images(model.outputs) if nchw else None,
+        )[0]
+
+    try:
+        with _without_copies():
+            graph = convert()
+    except Exception:  # of one of its passes, perhaps, which it can do without
+        graph = convert()
     _hold_constants(graph, function)
     if optimize:
         remove_identity_reshapes(graph)
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, model)
     return graph
+
+
+@contextmanager
+def _without_copies() -> Iterator[None]:
+    """Keeps tf2onnx from copying the whole graph before each of its passes, for the case that the pass fails.
+
+    The copies of SE-ResNet-50, whose weights are 104 MB, took 3 GB and more.
+    """
+    before = os.environ.get(CATCH_ERRORS)
+    os.environ[CATCH_ERRORS] = "FALSE"
+    try:
+        yield
+    finally:
+        del os.environ[CATCH_ERRORS]
+        if before is not None:
+            os.environ[CATCH_ERRORS] = before
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
