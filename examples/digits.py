@@ -24,6 +24,7 @@ from sklearn.model_selection import train_test_split
 from keras_se import SqueezeExcite
 from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
 from keras_se.export.export import planned
+from keras_se.export.formats import CALIBRATED
 from keras_se.models import SEResNet
 
 matplotlib.use("Agg")  # pictures are written, not shown
@@ -168,7 +169,7 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]]) -> list[str]:
     """What is not as it should be, a sentence each."""
     found = [f"Keras has {accuracy:.2%} accuracy, less than {LEAST_ACCURACY:.0%}."] if accuracy < LEAST_ACCURACY else []
     for row in rows:
-        allowed = LARGEST_INT8_LOSS if row["mode"] in ("int8", "int16x8", "dynamic") else 0.0
+        allowed = LARGEST_INT8_LOSS if row["mode"] in ("dynamic", *CALIBRATED) else 0.0
         if accuracy - row["accuracy"] > allowed + 1e-9:
             found.append(f"{row['file']} loses {accuracy - row['accuracy']:.2%}, more than {allowed:.0%}.")
     return found

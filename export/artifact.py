@@ -21,10 +21,10 @@ class Artifact:
     Attributes:
         path: The file, or the folder of a SavedModel.
         format: `"saved_model"`, `"tflite"` or `"onnx"`.
-        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
+        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`.
         parity: How it compares with the Keras model, or `None` for a file that was opened and not verified.
-        calibration: Of int8 and int16x8, what the quantizer saw: `samples`, the range of each of the `inputs`, and how
-            many samples were of each of the `classes`, if images came in a folder for each.
+        calibration: Of int8, int16x8 and selective, what the quantizer saw: `samples`, the range of each of the
+            `inputs`, and how many samples were of each of the `classes`, if images came in a folder for each.
         notes: What the export did that its user may want to know, a sentence each.
     """
 

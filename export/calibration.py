@@ -31,9 +31,9 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "cali
     names = [tensor.name for tensor in inputs]
     if data is None:
         raise ValueError(
-            "calibration_data must be given for int8 and int16x8: about 100 samples of what the model will see, "
-            "prepared as for training, as an array (samples, height, width, channels), an .npy or .npz file, or an "
-            "iterable of batches. Received: None"
+            "calibration_data must be given for int8, int16x8 and selective: about 100 samples of what the model will "
+            "see, prepared as for training, as an array (samples, height, width, channels), an .npy or .npz file, or "
+            "an iterable of batches. Received: None"
         )
     classes: Mapping[str, int] = getattr(data, "classes", {})
     if isinstance(data, str | os.PathLike) and os.path.isdir(data):

@@ -16,6 +16,8 @@ from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import check_pixels, preprocessing_of, with_preprocessing
+from keras_se.export.selective import MODE as SELECTIVE
+from keras_se.export.selective import chosen_layers, refuse_keep
 from keras_se.export.tflite import IO_DTYPES
 from keras_se.layers.gated import positive_integer
 
@@ -32,6 +34,8 @@ def export(
     *,
     quantize: str | Sequence[str | None] | None = None,
     calibration_data: Any = None,
+    keep: Any = None,
+    keep_as: str | None = None,
     io_dtype: str = "float32",
     batch_size: int | None = None,
     input_shape: Any = None,
@@ -58,13 +62,13 @@ def export(
         directory: A folder that exists.
         formats: A name of `FORMATS`, or several: also `"microcontroller"`, if asked for.
         quantize: A mode, or several. A format that does not have a mode is written once, in floats.
-        calibration_data, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data, overwrite:
-            As in `to_saved_model`, `to_tflite`, `to_onnx` and `to_microcontroller`; each format gets those that it
-            has. `io_dtype` applies to the modes that have it, and some mode must.
+        calibration_data, keep, keep_as, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data,
+            overwrite: As in `to_saved_model`, `to_tflite`, `to_onnx` and `to_microcontroller`; each format gets those
+            that it has. `io_dtype` applies to the modes that have it, and some mode must.
         preprocessing: Whether files take images as they are, pixels from 0 to 255: `True` for a model of
             `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
-            (float32); of int8 files the outputs are, too, if `io_dtype` does not say otherwise. Calibration and
-            verification data are pixels.
+            (float32); of int8 and selective files the outputs are, too, if `io_dtype` does not say otherwise.
+            Calibration and verification data are pixels.
         on_start: Called with each path before it is written, to show progress.
 
     Returns:
@@ -92,6 +96,7 @@ def export(
             f"formats={list(formats)}"
         )
     _check_io_dtype(io_dtype, modes, formats)
+    refuse_keep(keep, keep_as, modes)
     prepared = preprocessing_of(model, preprocessing)
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
@@ -106,6 +111,8 @@ def export(
         # A quantizer wants floats; the file's own input is made uint8 by `io_dtype`.
         quantized = with_preprocessing(model, prepared, "float32")
     inference = InferenceModel(source)
+    if SELECTIVE in modes:
+        chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator
         verification_data = verification_feeds(_as_given(inference.inputs, prepared), verification_data)
         check_pixels(verification_data if prepared else None, "verification_data")
@@ -128,6 +135,8 @@ def export(
         "tflite": lambda mode: {
             "quantize": mode,
             "calibration_data": calibration_data if mode in CALIBRATED else None,
+            "keep": keep if mode == SELECTIVE else None,
+            "keep_as": keep_as if mode == SELECTIVE else None,
             "io_dtype": _io_dtype(io_dtype, mode, prepared is not None),
             "batch_size": batch_size or 1,
             "input_shape": input_shape,
@@ -178,13 +187,13 @@ def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequenc
     if not fits:
         raise ValueError(
             'io_dtype must be "float32", or one that a TFLite file of the quantization can have: "int8" or "uint8" '
-            f'with int8, "int16" with int16x8. Received: io_dtype={io_dtype!r}, quantize={list(modes)}, '
+            f'with int8 and selective, "int16" with int16x8. Received: io_dtype={io_dtype!r}, quantize={list(modes)}, '
             f"formats={list(formats)}"
         )
 
 
 def _io_dtype(io_dtype: str, mode: str | None, pixels: bool) -> str:
-    if pixels and mode == "int8" and io_dtype == "float32":
+    if pixels and mode in ("int8", SELECTIVE) and io_dtype == "float32":
         return "uint8"
     return io_dtype if io_dtype in IO_DTYPES[mode] else "float32"
 

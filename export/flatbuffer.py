@@ -71,13 +71,13 @@ class FileGraph:
         return dict(sorted(Counter(operation.name for operation in self.operations).items()))
 
 
-def read_graph(content: bytes) -> FileGraph:
-    """The main graph of a TFLite file, from its bytes."""
+def read_graph(content: bytes, *, signature: bool = True) -> FileGraph:
+    """The main graph of a TFLite file, from its bytes; its ends named after its signature, or as tensors are."""
     schema = require("ai_edge_litert.schema_py_generated", "tflite")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]
     types, builtins = _names(schema.TensorType), _names(schema.BuiltinOperator)
-    called = _signature_names(model)
+    called = _signature_names(model) if signature else {}
     codes = [builtins[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
     return FileGraph(
         tuple(

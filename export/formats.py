@@ -66,7 +66,7 @@ FORMATS = {
             "tflite",
             ".tflite",
             "LiteRT",
-            (None, "float16", "dynamic", "int8", "int16x8"),
+            (None, "float16", "dynamic", "int8", "int16x8", "selective"),
             "phones, boards, microcontrollers",
         ),
         Format(
@@ -90,7 +90,7 @@ FORMATS = {
 # Every mode that some format has.
 MODES = tuple(dict.fromkeys(mode for row in FORMATS.values() for mode in row.modes))
 # The modes that learn ranges from calibration data.
-CALIBRATED = ("int8", "int16x8")
+CALIBRATED = ("int8", "int16x8", "selective")
 
 
 def format_of(path: Path) -> Format:

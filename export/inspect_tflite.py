@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs
 from keras_se.export.isolated import RefusedError, probe
+from keras_se.export.selective import is_selective
 from keras_se.export.tflite_reader import DAMAGE, Reader, read_bytes, text
 
 FLEX = "Flex"
@@ -214,6 +215,8 @@ def _mode(graph: _Graph) -> str | None:
     inner = [one for one in graph.operations(None) if one.kind not in BOUNDARY]
     results = {tensor.dtype for operation in inner for tensor in operation.outputs}
     stored = {tensor.dtype for tensor in graph.tensors}
+    if is_selective(results):
+        return "selective"
     if "int16" in results:
         return "int16x8"
     if results & {"int8", "uint8"}:

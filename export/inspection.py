@@ -99,7 +99,8 @@ class Inspection:
         path: The file, or the folder of a SavedModel.
         format: `"saved_model"`, `"tflite"` or `"onnx"`.
         size: Bytes.
-        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`, as in the export that writes such a file.
+        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`, as in the
+            export that writes such a file.
         inputs: What the file takes, by the names that its users know.
         outputs: What it returns.
         operations: In the order of the file, those in functions and branches, too.
@@ -167,8 +168,8 @@ class Inspection:
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """Float tensors inside an int8 or int16x8 file, its inputs and outputs left out."""
-        if self.quantize not in CALIBRATED:
+        """Float tensors inside an int8 or int16x8 file, its inputs and outputs left out. Selective ones have some."""
+        if self.quantize not in CALIBRATED or self.quantize == "selective":
             return ()
         return self._names(lambda tensor: tensor.dtype in FLOATS)
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
+from keras_se.export.selective import Choice, chosen_layers, is_selective, quantized_but
 from keras_se.layers.gated import positive_integer
 
 # What the inputs and outputs of a file can be, for each mode.
@@ -31,10 +32,11 @@ IO_DTYPES = {
     "dynamic": ("float32",),
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
+    "selective": ("float32", "int8", "uint8"),
 }
 
 # What the kernels of a mode, or the delegate's, lack.
-REWRITES = {"int8": FOR_INT8, "int16x8": (spell_out_hard_swish,)}
+REWRITES = {"int8": FOR_INT8, "selective": FOR_INT8, "int16x8": (spell_out_hard_swish,)}
 
 
 @on_any_backend
@@ -44,6 +46,8 @@ def to_tflite(
     *,
     quantize: str | None = None,
     calibration_data: Any = None,
+    keep: Any = None,
+    keep_as: str | None = None,
     io_dtype: str = "float32",
     batch_size: int = 1,
     input_shape: Any = None,
@@ -64,16 +68,22 @@ def to_tflite(
         path: The file to write.
         quantize: `None`; `"float16"` (weights in half the size); `"dynamic"` (8-bit weights of convolutions and
             dense layers, activations quantized while running); `"int8"` (all in 8 bits, weights per channel);
-            `"int16x8"` (16-bit activations, 8-bit weights).
-        calibration_data: What int8 and int16x8 learn ranges from, and are verified on: see
+            `"int16x8"` (16-bit activations, 8-bit weights); `"selective"` (as int8, but for chosen layers).
+        calibration_data: What int8, int16x8 and selective learn ranges from, and are verified on: see
             `keras_se.export.calibration`. About 100 samples, prepared as for training.
-        io_dtype: The type of the file's inputs and outputs: `"float32"`; `"int8"` or `"uint8"` with int8, `"int16"`
-            with int16x8.
+        keep: For selective, the layers that are not in 8 bits: `"se"` (the default), every squeeze-and-excitation
+            layer; or a regular expression that matches the whole name of a layer (of a layer in a model in the model,
+            its name or its path, `backbone/stage1_se`); or several. What was fused of several layers is kept if one
+            of them is. With float outputs a softmax that makes one is in floats in any case.
+        keep_as: For selective, what these layers are instead: `"float32"` (the default), or `"int16"` (16-bit
+            activations, 8-bit weights).
+        io_dtype: The type of the file's inputs and outputs: `"float32"`; `"int8"` or `"uint8"` with int8 and selective,
+            `"int16"` with int16x8.
         batch_size: The file's fixed batch.
         input_shape: Shape without the batch (a mapping by name for several inputs), needed where the model's own
             has unknown sizes.
-        optimize: Whether to rewrite the graph before conversion: exactly, and for int8 and int16x8 with constant
-            SE gates made constants (`keras_se.export.optimize`).
+        optimize: Whether to rewrite the graph before conversion: exactly, and for int8, int16x8 and selective with
+            constant SE gates made constants (`keras_se.export.optimize`).
         verification_data: Inputs to verify the file on; by default calibration data, or random.
         overwrite: Whether to replace a file that exists.
 
@@ -89,6 +99,7 @@ def to_tflite(
     option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
     batch_size = positive_integer("batch_size", batch_size)
     inference = InferenceModel(model)
+    choice = chosen_layers(inference.model, quantize, keep, keep_as)
     inputs = resolved_inputs(inference.inputs, input_shape)
     calibration = calibration_feeds(inputs, calibration_data) if quantize in CALIBRATED else None
     feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data)
@@ -97,8 +108,12 @@ def to_tflite(
         source, notes = inference, list[str]()
         if optimize:
             source, notes = optimized(inference, calibration, REWRITES.get(quantize, ()))
-        staged.write_bytes(_converted(source, inputs, batch_size, quantize, calibration, io_dtype))
-        return notes
+        if choice is None or calibration is None:
+            content, more = _converted(source, inputs, batch_size, quantize, calibration, io_dtype), list[str]()
+        else:
+            content, more = _selective(source, inputs, batch_size, choice, calibration, io_dtype)
+        staged.write_bytes(content)
+        return notes + more
 
     return write_verified(
         inference,
@@ -142,6 +157,19 @@ def _converted(
         return _dynamic(content) if quantize == "dynamic" else content
 
 
+def _selective(
+    model: InferenceModel,
+    inputs: tuple[Input, ...],
+    batch_size: int,
+    choice: Choice,
+    calibration: Mapping[str, np.ndarray],
+    io_dtype: str,
+) -> tuple[bytes, list[str]]:
+    content = _converted(model, inputs, batch_size, None, None, "float32")
+    with _quiet():
+        return quantized_but(content, model, choice, calibration=calibration, io_dtype=io_dtype, batch_size=batch_size)
+
+
 def _dynamic(content: bytes) -> bytes:
     # TensorFlow's converter quantizes depthwise convolutions too, which LiteRT's delegate then leaves to slower
     # kernels: SE-MobileNet falls into 12 partitions. They hold 1 % of the weights, so they stay in floats here.
@@ -160,7 +188,12 @@ def _dynamic(content: bytes) -> bytes:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the converter prints, and its warnings of what is as it should be."""
-    with open(os.devnull, "w") as nowhere, warnings.catch_warnings(), redirect_stdout(nowhere):
+    with (
+        open(os.devnull, "w") as nowhere,
+        warnings.catch_warnings(),
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),  # bars of progress
+    ):
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected", UserWarning)
         warnings.filterwarnings("ignore", r"(?s).*tf\.lite\.Interpreter is deprecated", UserWarning)
         yield
@@ -210,6 +243,8 @@ class Runner:
             for index in operation["outputs"]
             if index in self._tensors
         }
+        if is_selective(results):
+            return "selective"
         if "int16" in results:
             return "int16x8"
         if "int8" in results:

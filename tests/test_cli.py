@@ -122,6 +122,13 @@ MISTAKES = [
     (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
     (["export", "small.keras", "-q", "int8", "--calibration", "broken.npy"], r"calibration_data must be a readable"),
     (["export", "small.keras", "-q", "int8", "--calibration", "none.npy"], r"calibration_data must be .* exists"),
+    (["export", "small.keras", "-q", "selective", "--calibration", "images.npy", "--keep", "sea"], r"keep must match"),
+    (["export", "small.keras", "-q", "selective", "--calibration", "images.npy", "--keep", "("], r"regular expression"),
+    (["export", "small.keras", "-q", "selective", "--keep-as", "int4"], r"keep_as must be one of"),
+    (
+        ["export", "small.keras", "-q", "int8", "--calibration", "images.npy", "--keep", "se"],
+        r"keep goes with quantize",
+    ),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
     (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
@@ -248,6 +255,15 @@ def test_export_for_microcontrollers(capfd: pytest.CaptureFixture[str], model_fi
     assert Path("small_int8_microcontroller/small_model.cc").is_file()
     status, verified = run_json(capfd, "verify", "small_int8_microcontroller", model_file, "--data", "images.npy")
     assert (status, verified["parity"]["passed"]) == (0, True)
+
+
+def test_export_keeps_chosen_layers(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    arguments = ("-f", "tflite", "-q", "selective", "--calibration", "images.npy", "--keep", "se", "--keep", "stem_.*")
+    status, (artifact,) = run_json(capfd, "export", model_file, *arguments, "--keep-as", "float32")
+    assert (status, artifact["path"].endswith("small_selective.tflite")) == (0, True)
+    status, found = run_json(capfd, "inspect", "small_selective.tflite")
+    assert (status, found["quantize"], found["floats_left"]) == (0, "selective", [])
+    assert set(found["macs_by_arithmetic"]) == {"int8", "float32"}
 
 
 # complexity

@@ -44,7 +44,8 @@ def test_a_short_run_writes_everything(tmp_path: Path) -> None:
     assert done.returncode in (0, 1), done.stderr  # 1: two epochs may be too few for the accuracy
     assert {path.name for path in tmp_path.iterdir()} == {
         "digits.keras", "digits_saved_model", "digits.tflite", "digits_float16.tflite", "digits_dynamic.tflite",
-        "digits_int8.tflite", "digits_int16x8.tflite", "digits.onnx", "digits_float16.onnx", "digits_int8.onnx",
+        "digits_int8.tflite", "digits_int16x8.tflite", "digits_selective.tflite", "digits.onnx", "digits_float16.onnx",
+        "digits_int8.onnx",
         "tradeoff.png", "gates.png",
     }  # fmt: skip
     assert "held-out images are right" in done.stdout

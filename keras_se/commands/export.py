@@ -27,14 +27,21 @@ from keras_se.console import Output, progress, quiet
     "-q",
     "--quantize",
     multiple=True,
-    help="none, float16, dynamic, int8 or int16x8, for the formats that have it; repeatable. Default: none.",
+    help="none, float16, dynamic, int8, int16x8 or selective, for the formats that have it; repeatable. Default: none.",
 )
 @click.option(
     "--calibration",
     type=click.Path(),
-    help="For int8 and int16x8: an .npy or .npz file of inputs, or a folder of images.",
+    help="For int8, int16x8 and selective: an .npy or .npz file of inputs, or a folder of images.",
 )
 @click.option("--samples", type=int, help="How many images of the folder. Default: 100.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="PATTERN",
+    help="For selective: se (the default), or a regular expression for whole names of layers; repeatable.",
+)
+@click.option("--keep-as", help="For selective, what these layers are instead of int8: float32 (the default) or int16.")
 @click.option("--io-dtype", default="float32", show_default=True, help="Type of a TFLite file's inputs and outputs.")
 @click.option("--batch-size", type=int, help="A fixed batch. Default: 1 for TFLite, any for the others.")
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
@@ -53,6 +60,8 @@ def export(
     quantize: tuple[str, ...],
     calibration: str | None,
     samples: int | None,
+    keep: tuple[str, ...],
+    keep_as: str | None,
     io_dtype: str,
     batch_size: int | None,
     opset: int | None,
@@ -98,6 +107,8 @@ def export(
                 chosen,
                 quantize=modes,
                 calibration_data=data,
+                keep=keep or None,
+                keep_as=keep_as,
                 io_dtype=io_dtype,
                 batch_size=batch_size,
                 input_shape=shape,

@@ -10,7 +10,7 @@ from keras_se.export import FORMATS, Artifact
 
 from .networks import sample
 
-CALIBRATED = ("int8", "int16x8")
+CALIBRATED = ("int8", "int16x8", "selective")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SAMPLES = 24
 # Of the largest output.
 FLOAT_ERROR = 1e-4
 # Of what the images differ in: a file that takes no notice of its image is off by 1.
-ERRORS = {"float16": 0.03, "dynamic": 0.5, "int8": 0.5, "int16x8": 0.2}
+ERRORS = {"float16": 0.03, "dynamic": 0.5, "int8": 0.5, "int16x8": 0.2, "selective": 0.5}
 MOBILE = ("SEMobileNet", "SEMobileNetV2", "SEMobileNetV3Small", "SEMobileNetV3Large", "SEShuffleNet")
 # Of the other families, the narrow ones and one at its full width.
 FULL_IN_INT8 = (

@@ -53,13 +53,14 @@ def test_every_mode_is_written(tmp_path):
         "se_resnet_dynamic.tflite",
         "se_resnet_int8.tflite",
         "se_resnet_int16x8.tflite",
+        "se_resnet_selective.tflite",
     ]
     assert [artifact.path.name for artifact in artifacts] == expected
     assert started == [(tmp_path / name, False) for name in expected], "told before, in order"
     assert [artifact.quantize for artifact in artifacts] == [*FORMATS["onnx"].modes, *modes]
     # The type of the ends is for the mode that has it.
     ends = {artifact.quantize: artifact._runner._inputs["image"]["dtype"] for artifact in artifacts[3:]}
-    assert ends.pop("int8") is np.int8
+    assert ends.pop("int8") is ends.pop("selective") is np.int8
     assert set(ends.values()) == {np.float32}
 
 

@@ -18,7 +18,7 @@ from .runtimes import interpreter
 from .test_tflite import outside_the_delegate
 
 inspect = getattr(inspect_module, "inspect", inspect_module)
-MODES = (None, "float16", "dynamic", "int8", "int16x8")
+MODES = (None, "float16", "dynamic", "int8", "int16x8", "selective")
 
 
 @pytest.mark.parametrize("mode", MODES)

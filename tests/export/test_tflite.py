@@ -97,8 +97,12 @@ def test_the_batch_is_fixed(exported, batch_size):
     assert [tuple(detail["shape"]) for detail in loaded.get_output_details()] == [(batch_size, 10)]
 
 
-IO_DTYPES = {"int8": ("float32", "int8", "uint8"), "int16x8": ("float32", "int16")}
-MODES = (None, "float16", "dynamic", *CALIBRATED)
+IO_DTYPES = {
+    "int8": ("float32", "int8", "uint8"),
+    "int16x8": ("float32", "int16"),
+    "selective": ("float32", "int8", "uint8"),
+}
+MODES = (None, "float16", "dynamic", *CALIBRATED, "selective")
 COMBINATIONS = [(mode, io) for mode in MODES for io in ("float32", "int8", "uint8", "int16")]
 
 

@@ -1,0 +1,106 @@
+"""Which Keras layers the tensors of a TFLite file belong to, by their names."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_se.export.flatbuffer import FileGraph
+from keras_se.export.inference import InferenceModel
+from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+
+EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
+# What TensorFlow appends to a scope that is opened again, as Keras does for each call of a layer.
+AGAIN = re.compile(r"(.+)_\d+")
+
+
+def layers_by_path(layer: keras.layers.Layer, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """All layers inside a model or layer, by path: `"backbone/stage1_se"` of a layer in a model in the model."""
+    for inner in _inside(layer):
+        path = f"{above}{inner.name}"
+        yield path, inner
+        yield from layers_by_path(inner, f"{path}/")
+
+
+def _inside(layer: keras.layers.Layer) -> Sequence[Any]:
+    # Keras has no public way to ask a layer that is no model for the layers it holds.
+    found = layer.layers if isinstance(layer, keras.Model) else getattr(layer, "_layers", ())
+    return [inner for inner in found if isinstance(inner, keras.layers.Layer)]
+
+
+class LayerNames:
+    """Finds the layers of a model in a file that was converted from it.
+
+    The converter names a tensor after the scope that it was computed in, `se_resnet_1/stage1_se_1/Mul`, and what it has
+    fused after all of them: `net_1/relu_1/Relu;net_1/conv_1/BiasAdd`. Inputs and outputs are named after the signature.
+    """
+
+    def __init__(self, model: InferenceModel):
+        self._model = model.model
+        self._ends = dict(zip((tensor.name for tensor in model.outputs), _output_layers(model.model), strict=True))
+
+    def find(self, name: str) -> tuple[str, ...]:
+        """The paths of layers that a tensor is named after; the first is the one whose result it is."""
+        paths = [self._path(part.split("/")) for part in name.split(";")]
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    def of_operations(self, graph: FileGraph) -> list[tuple[str, ...]]:
+        """The paths of the layers that each operation belongs to, the one whose result it is first."""
+        return [self._of_operation(graph, operation) for operation in graph.operations]
+
+    def _of_operation(self, graph: FileGraph, operation: Any) -> tuple[str, ...]:
+        paths: list[str] = []
+        for index in operation.outputs:
+            name = graph.tensors[index].name
+            if index in graph.outputs and name in self._ends:
+                # The name of the layer is lost: its weights still have it, and those of what was fused with it.
+                constants = [graph.tensors[i].name for i in operation.inputs if i >= 0 and graph.tensors[i].constant]
+                paths += [self._ends[name], *(path for constant in constants for path in self.find(constant))]
+            paths += self.find(name)
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    def _path(self, scopes: list[str]) -> str:
+        """The innermost layer of a chain of scopes, or nothing."""
+        begin = next((i for i, scope in enumerate(scopes) if self._model.name in _origins(scope, True)), None)
+        if begin is None:
+            return ""
+        again = scopes[begin] != self._model.name
+        layer: Any = self._model
+        path: list[str] = []
+        for scope in scopes[begin + 1 :]:
+            inside = {inner.name: inner for inner in _inside(layer)}
+            name = next((origin for origin in _origins(scope, again) if origin in inside), None)
+            if name is None:
+                break
+            layer = inside[name]
+            path.append(name)
+        return "/".join(path)
+
+
+def _origins(scope: str, again: bool) -> tuple[str, ...]:
+    """The names of layers that a scope can be of, the likelier first: with a number appended, or as it is.
+
+    Of layers `conv` and `conv_1` the scopes are `conv_1` and `conv_1_1`, if scopes are opened again at all.
+    """
+    appended = AGAIN.fullmatch(scope)
+    origins = (scope,) if appended is None else (scope, appended[1])
+    return origins[::-1] if again else origins
+
+
+def _output_layers(model: keras.Model, above: str = "") -> list[str]:
+    """The path of the layer behind each output; nothing where it is no layer."""
+    found = []
+    for output in model.outputs:
+        layer, _, index = output._keras_history
+        if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
+            found.append(_output_layers(layer, f"{above}{layer.name}/")[index])
+        else:
+            found.append(f"{above}{layer.name}" if isinstance(layer, keras.layers.Layer) else "")
+    return found
+
+
+def within(path: str, chosen: Mapping[str, Any] | frozenset[str]) -> bool:
+    """Whether a layer, or one that it is inside of, is among the chosen."""
+    parts = path.split("/")
+    return any("/".join(parts[:count]) in chosen for count in range(1, len(parts) + 1))
