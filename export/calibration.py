@@ -4,15 +4,19 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from keras_se.export.images import Images
 from keras_se.export.inference import Tensor, feeds_of
+from keras_se.export.preprocessing import check_pixels
 
 
-def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data") -> "Feeds":
+def calibration_feeds(
+    inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data", *, pixels: bool = False
+) -> "Feeds":
     """Arrays by input name, samples first.
 
     Args:
@@ -24,10 +28,15 @@ def calibration_feeds(inputs: Sequence[Tensor], data: Any, argument: str = "cali
             - the path of a folder of images, or `keras_se.export.Images`, which says more, for a model of one input;
             - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind. It is read to its end.
         argument: What the data is called in errors.
+        pixels: Whether it has to be pixels from 0 to 255, as preprocessing is part of the file.
 
     Raises:
         ValueError: if the data is missing, empty, unreadable, of the wrong shape, or not finite.
     """
+    if pixels:  # as floats: images that were prepared already must not become whole numbers before that is seen
+        given = calibration_feeds([replace(tensor, dtype="float32") for tensor in inputs], data, argument)
+        check_pixels(given, argument)
+        return Feeds(feeds_of(inputs, given, argument), given.classes)
     names = [tensor.name for tensor in inputs]
     if data is None:
         raise ValueError(

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
-from keras_se.export.inference import InferenceModel, Tensor
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
-from keras_se.export.preprocessing import check_pixels, preprocessing_of, with_preprocessing
+from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.selective import MODE as SELECTIVE
 from keras_se.export.selective import chosen_layers, refuse_keep
 from keras_se.export.tflite import IO_DTYPES
@@ -105,23 +103,17 @@ def export(
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
-    source = quantized = model
-    if prepared is not None:
-        source = with_preprocessing(model, prepared)
-        # A quantizer wants floats; the file's own input is made uint8 by `io_dtype`.
-        quantized = with_preprocessing(model, prepared, "float32")
-    inference = InferenceModel(source)
+    # Data are checked as they are; each format makes of them what its file takes.
+    inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
     if SELECTIVE in modes:
         chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator
-        verification_data = verification_feeds(_as_given(inference.inputs, prepared), verification_data)
-        check_pixels(verification_data if prepared else None, "verification_data")
+        verification_data = verification_feeds(inference.inputs, verification_data, pixels=pixels)
     inputs = inference.inputs
     if input_shape is not None or any(name in FIXED for name in formats):
         inputs = resolved_inputs(inputs, input_shape)
     if any(mode in FORMATS[name].modes for name in formats for mode in modes if mode in CALIBRATED):
-        calibration_data = calibration_feeds(_as_given(inputs, prepared), calibration_data)
-        check_pixels(calibration_data if prepared else None, "calibration_data")
+        calibration_data = calibration_feeds(inputs, calibration_data, pixels=pixels)
 
     own: dict[str, Callable[[str | None], dict[str, Any]]] = {
         "saved_model": lambda mode: {"batch_size": batch_size},
@@ -137,19 +129,24 @@ def export(
             "calibration_data": calibration_data if mode in CALIBRATED else None,
             "keep": keep if mode == SELECTIVE else None,
             "keep_as": keep_as if mode == SELECTIVE else None,
-            "io_dtype": _io_dtype(io_dtype, mode, prepared is not None),
+            "io_dtype": _io_dtype(io_dtype, mode),
             "batch_size": batch_size or 1,
             "input_shape": input_shape,
         },
         "microcontroller": lambda mode: {
             "quantize": mode,
             "calibration_data": calibration_data if mode in CALIBRATED else None,
-            "io_dtype": None if io_dtype == "float32" and prepared is None else _io_dtype(io_dtype, mode, True),
+            "io_dtype": None if io_dtype == "float32" else _io_dtype(io_dtype, mode),
             "batch_size": batch_size or 1,
             "input_shape": input_shape,
         },
     }
-    shared = {"optimize": optimize, "verification_data": verification_data, "overwrite": overwrite}
+    shared = {
+        "optimize": optimize,
+        "verification_data": verification_data,
+        "preprocessing": prepared or False,
+        "overwrite": overwrite,
+    }
     jobs = planned(model.name, directory, formats, modes)
     for _, _, path in jobs:
         check_target(path, overwrite)
@@ -157,11 +154,7 @@ def export(
     for row, mode, path in jobs:
         if on_start is not None:
             on_start(path)
-        artifacts.append(
-            row.convert(
-                quantized if mode in CALIBRATED and row.name in FIXED else source, path, **shared, **own[row.name](mode)
-            )
-        )
+        artifacts.append(row.convert(model, path, **shared, **own[row.name](mode)))
     return artifacts
 
 
@@ -176,11 +169,6 @@ def planned(
     ]
 
 
-def _as_given(inputs: Sequence[Tensor], prepared: Any) -> Sequence[Tensor]:
-    """As floats: images that were prepared already must not become whole numbers before that is seen."""
-    return [replace(tensor, dtype="float32") for tensor in inputs] if prepared else inputs
-
-
 def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequence[str]) -> None:
     fixed = any(name in FIXED for name in formats)
     fits = any(io_dtype in IO_DTYPES[mode] for mode in modes) and (fixed or io_dtype == "float32")
@@ -192,9 +180,7 @@ def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequenc
         )
 
 
-def _io_dtype(io_dtype: str, mode: str | None, pixels: bool) -> str:
-    if pixels and mode in ("int8", SELECTIVE) and io_dtype == "float32":
-        return "uint8"
+def _io_dtype(io_dtype: str, mode: str | None) -> str:
     return io_dtype if io_dtype in IO_DTYPES[mode] else "float32"
 
 

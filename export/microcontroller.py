@@ -19,12 +19,12 @@ from keras_se.export.files import check_target, published
 from keras_se.export.flatbuffer import FileTensor, read_graph
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.golden import golden_vectors
-from keras_se.export.inference import InferenceModel
 from keras_se.export.manifest import read_manifest, sha256, write_manifest
 from keras_se.export.micro_ops import micro_methods
 from keras_se.export.micro_program import Program
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.layers.gated import positive_integer
 from keras_se.version import __version__
 
@@ -44,6 +44,7 @@ def to_microcontroller(
     input_shape: Any = None,
     optimize: bool = True,
     verification_data: Any = None,
+    preprocessing: Any = False,
     overwrite: bool = False,
     name: str | None = None,
     golden: int = 4,
@@ -82,6 +83,7 @@ def to_microcontroller(
         optimize: Whether to rewrite the graph before conversion, as in `to_tflite`.
         verification_data: Inputs to verify the file on, and of which golden ones are taken; by default calibration
             data, or random.
+        preprocessing: Whether the network takes pixels, as in `to_tflite`.
         overwrite: Whether to replace a folder that an export wrote and nobody has changed since.
         name: What files, arrays and constants are called: letters, digits and `_`. Made of the model's by default.
         golden: How many golden samples, at most; as many as there are otherwise.
@@ -96,21 +98,26 @@ def to_microcontroller(
             that the runtime lacks.
     """
     option("quantize", quantize, tuple(MODES), " for microcontrollers")
-    io_dtype = MODES[quantize] if io_dtype is None else io_dtype
+    prepared = preprocessing_of(model, preprocessing)
+    pixels = prepared is not None
+    if io_dtype is None:
+        io_dtype = "float32" if pixels else MODES[quantize]
+    io_dtype = tflite.ends_dtype(io_dtype, quantize, pixels)
     option("io_dtype", io_dtype, tflite.IO_DTYPES[quantize], f" with quantize={quantize!r}")
     option("batch_size", batch_size, (1,), " for microcontrollers")
     golden = positive_integer("golden", golden)
-    inference = InferenceModel(model)
+    inference = prepared_model(model, prepared, tflite.image_dtype(quantize))
     name = _name(name, inference.model.name)
     path = Path(path)
     check_target(path, overwrite)
     inputs = resolved_inputs(inference.inputs, input_shape)
     # Read once: data can be a generator.
-    calibration = calibration_feeds(inputs, calibration_data) if quantize in CALIBRATED else None
+    calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
     given = calibration if verification_data is None else verification_data
-    samples = (
-        verification_feeds(inputs, None) if given is None else calibration_feeds(inputs, given, "verification_data")
-    )
+    if given is None:
+        samples = verification_feeds(inputs, None)
+    else:
+        samples = calibration_feeds(inputs, given, "verification_data", pixels=pixels)
     with published(path, overwrite) as staged:
         staged.mkdir()
         artifact = tflite.to_tflite(
@@ -122,6 +129,7 @@ def to_microcontroller(
             input_shape=input_shape,
             optimize=optimize,
             verification_data=None if given is None else samples,
+            preprocessing=prepared or False,
         )
         _write_sources(staged, name, artifact, samples, golden)
     return replace(artifact, path=path.absolute(), format="microcontroller")

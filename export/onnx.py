@@ -19,6 +19,7 @@ from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
+from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
 from keras_se.layers.gated import positive_integer
 from keras_se.version import __version__
@@ -44,6 +45,7 @@ def to_onnx(
     batch_size: int | None = None,
     optimize: bool = True,
     verification_data: Any = None,
+    preprocessing: Any = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes an ONNX file.
@@ -67,6 +69,7 @@ def to_onnx(
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.optimize`) and after.
         verification_data: Inputs to verify the file on; by default calibration data, or random.
+        preprocessing: Whether the file takes pixels, of uint8, as in `export`.
         overwrite: Whether to replace a file that exists.
 
     Returns:
@@ -82,9 +85,13 @@ def to_onnx(
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
-    inference = InferenceModel(model)
-    calibration = calibration_feeds(inference.inputs, calibration_data) if quantize in CALIBRATED else None
-    feeds = verification_feeds(inference.inputs, calibration if verification_data is None else verification_data)
+    prepared = preprocessing_of(model, preprocessing)
+    inference, pixels = prepared_model(model, prepared), prepared is not None
+    calibration = None
+    if quantize in CALIBRATED:
+        calibration = calibration_feeds(inference.inputs, calibration_data, pixels=pixels)
+    given = calibration if verification_data is None else verification_data
+    feeds = verification_feeds(inference.inputs, given, pixels=pixels)
 
     def write(staged: Path) -> list[str]:
         onnx = require("onnx", "onnx")

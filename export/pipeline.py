@@ -65,11 +65,12 @@ def _reason(error: Exception) -> str:
     return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
 
-def verification_feeds(inputs: Sequence[Tensor], data: Any) -> dict[str, np.ndarray]:
+def verification_feeds(inputs: Sequence[Tensor], data: Any, *, pixels: bool = False) -> dict[str, np.ndarray]:
     """The samples that a file is verified on: the first ones of `data`, or random ones."""
     if data is None:
         return random_feeds(inputs, SAMPLES)
-    return {name: column[:SAMPLES] for name, column in calibration_feeds(inputs, data, "verification_data").items()}
+    given = calibration_feeds(inputs, data, "verification_data", pixels=pixels)
+    return {name: column[:SAMPLES] for name, column in given.items()}
 
 
 def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:

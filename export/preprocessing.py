@@ -1,6 +1,7 @@
 """What is done to an image before the network, put into the file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -24,14 +25,23 @@ def preprocessing_of(model: Any, preprocessing: Any) -> Preprocessing | None:
     return own
 
 
-def check_pixels(feeds: Mapping[str, np.ndarray] | None, argument: str) -> None:
+def check_pixels(feeds: Mapping[str, np.ndarray], argument: str) -> None:
     """Raises a `ValueError` for data that was prepared already: a file with preprocessing takes pixels."""
-    for values in (feeds or {}).values():
+    for values in feeds.values():
         if values.min() < 0 or values.max() > 255 or values.max() <= 1:
             raise ValueError(
                 f"{argument} must be pixels from 0 to 255, as preprocessing is part of the file. "
                 f"Received: values from {values.min():.3g} to {values.max():.3g}"
             )
+
+
+def prepared_model(model: Any, prepared: Preprocessing | None, dtype: str = "uint8") -> InferenceModel:
+    """The model as it is exported: behind its preprocessing, if it gets one."""
+    if prepared is None:
+        return InferenceModel(model)
+    inference = InferenceModel(with_preprocessing(model, prepared, dtype))
+    inference.inputs = tuple(replace(tensor, preprocessing=prepared) for tensor in inference.inputs)
+    return inference
 
 
 def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: str = "uint8") -> keras.Model:

@@ -13,6 +13,7 @@ from keras_se.export.inference import InferenceModel, Tensor, trace
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
+from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.layers.gated import positive_integer
 
 SIGNATURE = "serving_default"
@@ -27,6 +28,7 @@ def to_saved_model(
     batch_size: int | None = None,
     optimize: bool = True,
     verification_data: Any = None,
+    preprocessing: Any = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a TensorFlow SavedModel, which loads and serves without Keras.
@@ -45,6 +47,7 @@ def to_saved_model(
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly before conversion (`keras_se.export.optimize`).
         verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
+        preprocessing: Whether the file takes pixels, of uint8, as in `export`.
         overwrite: Whether to replace a folder that exists.
 
     Returns:
@@ -57,8 +60,9 @@ def to_saved_model(
     """
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
-    inference = InferenceModel(model)
-    feeds = verification_feeds(inference.inputs, verification_data)
+    prepared = preprocessing_of(model, preprocessing)
+    inference = prepared_model(model, prepared)
+    feeds = verification_feeds(inference.inputs, verification_data, pixels=prepared is not None)
 
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])

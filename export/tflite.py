@@ -21,6 +21,7 @@ from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
+from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
 from keras_se.export.selective import Choice, chosen_layers, is_selective, quantized_but
 from keras_se.layers.gated import positive_integer
@@ -53,6 +54,7 @@ def to_tflite(
     input_shape: Any = None,
     optimize: bool = True,
     verification_data: Any = None,
+    preprocessing: Any = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a TFLite file of built-in operations only, for LiteRT on phones, boards and microcontrollers.
@@ -85,6 +87,8 @@ def to_tflite(
         optimize: Whether to rewrite the graph before conversion: exactly, and for int8, int16x8 and selective with
             constant SE gates made constants (`keras_se.export.optimize`).
         verification_data: Inputs to verify the file on; by default calibration data, or random.
+        preprocessing: Whether the file takes pixels, as in `export`: of uint8, but for int16x8 (float32). The outputs
+            of an int8 file are uint8, too, if `io_dtype` is not `"int8"`.
         overwrite: Whether to replace a file that exists.
 
     Returns:
@@ -96,13 +100,16 @@ def to_tflite(
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
     option("quantize", quantize, FORMATS["tflite"].modes)
+    prepared = preprocessing_of(model, preprocessing)
+    pixels = prepared is not None
+    io_dtype = ends_dtype(io_dtype, quantize, pixels)
     option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
     batch_size = positive_integer("batch_size", batch_size)
-    inference = InferenceModel(model)
+    inference = prepared_model(model, prepared, image_dtype(quantize))
     choice = chosen_layers(inference.model, quantize, keep, keep_as)
     inputs = resolved_inputs(inference.inputs, input_shape)
-    calibration = calibration_feeds(inputs, calibration_data) if quantize in CALIBRATED else None
-    feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data)
+    calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
+    feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data, pixels=pixels)
 
     def write(staged: Path) -> list[str]:
         source, notes = inference, list[str]()
@@ -125,6 +132,16 @@ def to_tflite(
         calibration=calibration,
         overwrite=overwrite,
     )
+
+
+def ends_dtype(io_dtype: str, quantize: str | None, pixels: bool) -> str:
+    """The type of inputs and outputs, where `"float32"` may be nobody's wish: pixels are bytes."""
+    return "uint8" if pixels and quantize in ("int8", "selective") and io_dtype == "float32" else io_dtype
+
+
+def image_dtype(quantize: str | None) -> str:
+    """The type of pixels in Keras. A quantizer wants floats: the file's own input is made uint8 by `io_dtype`."""
+    return "float32" if quantize in CALIBRATED else "uint8"
 
 
 def _converted(

@@ -1,12 +1,14 @@
 """Files that take pixels: what was done to images before the network is in them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from keras_se.export import export, to_tflite
+from keras_se.export import Artifact, export, to_microcontroller, to_onnx, to_saved_model, to_tflite
 from keras_se.export.preprocessing import with_preprocessing
 from keras_se.models import SEResNet
 from keras_se.weights import Preprocessing
@@ -84,6 +86,41 @@ def test_names_are_kept(name: str) -> None:
     x = pixels(2)
     expected = keras.ops.convert_to_numpy(model(PREPARED.preprocess_input(x)))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(whole(x)), expected, atol=1e-5)
+
+
+SINGLE = [
+    (to_saved_model, {}),
+    (to_onnx, {}),
+    (to_onnx, {"quantize": "int8"}),
+    (to_tflite, {}),
+    (to_tflite, {"quantize": "int8"}),
+    (to_microcontroller, {"quantize": "int8"}),
+]
+
+
+@pytest.mark.parametrize(("convert", "options"), SINGLE)
+def test_each_format_takes_pixels_by_its_own_call(
+    model: keras.Model, convert: Callable[..., Artifact], options: dict[str, Any], tmp_path: Path
+) -> None:
+    x = pixels()
+    calibration = {"calibration_data": x} if options else {}
+    artifact = convert(model, tmp_path / "small", preprocessing=PREPARED, **options, **calibration)
+    prepared = (x / 255.0 - np.array(PREPARED.mean)) / np.array(PREPARED.std)
+    expected = keras.ops.convert_to_numpy(model(prepared.astype("float32")))
+    assert np.abs(artifact.predict(x) - expected).max() < (0.06 if options else 1e-5)
+    (ends,) = artifact._runner.inputs
+    assert (ends.name, ends.dtype) == ("image", "float32" if options and convert is not to_onnx else "uint8")
+    if convert is to_tflite and options:
+        assert artifact._runner._inputs["image"]["dtype"] is np.uint8
+
+
+@pytest.mark.parametrize("convert", [to_saved_model, to_onnx, to_tflite, to_microcontroller])
+def test_what_was_prepared_already_is_no_pixels(
+    model: keras.Model, convert: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"^verification_data must be pixels from 0 to 255.*Received: values from"):
+        convert(model, tmp_path / "small", preprocessing=PREPARED, verification_data=pixels() / 255)
+    assert not list(tmp_path.iterdir())
 
 
 def test_refuses_what_is_no_image(tmp_path: Path) -> None:
