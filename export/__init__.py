@@ -11,6 +11,7 @@ from keras_se.export.errors import ExportError
 from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
 from keras_se.export.images import Images
+from keras_se.export.metadata import read_metadata
 from keras_se.export.microcontroller import to_microcontroller
 from keras_se.export.onnx import to_onnx
 from keras_se.export.saved_model import to_saved_model
@@ -27,6 +28,7 @@ __all__ = [
     "Images",
     "Parity",
     "export",
+    "read_metadata",
     "to_microcontroller",
     "to_onnx",
     "to_saved_model",

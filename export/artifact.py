@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_se.export.formats import CALIBRATED, FORMATS, Runner, format_of
 from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
+from keras_se.export.metadata import read_metadata, stored_preprocessing
 from keras_se.export.verify import SAMPLES, Parity, compare, rounded_kernel
 
 
@@ -52,6 +53,11 @@ class Artifact:
         artifact = cls(path, row.name, runner.quantize)
         artifact.__dict__["_runner"] = runner
         return artifact
+
+    @cached_property
+    def metadata(self) -> dict[str, Any] | None:
+        """What the file says of itself (`read_metadata`), or `None`."""
+        return read_metadata(self.path)
 
     @property
     def size(self) -> int:
@@ -150,7 +156,7 @@ def _weak_points(parity: Parity, expected: Mapping[str, np.ndarray]) -> list[str
 
 
 def verify(
-    path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES, *, preprocessing: Any = False
+    path: str | os.PathLike, model: Any, data: Any = None, samples: int = SAMPLES, *, preprocessing: Any = None
 ) -> Artifact:
     """Compares a file with a Keras model, in the file's own runtime.
 
@@ -160,7 +166,7 @@ def verify(
         data: Inputs to compare on, in the forms that calibration data has; random ones by default. A quantized
             file is only right on data like what it was calibrated with.
         samples: How many random samples.
-        preprocessing: As it was in `export`, of a file that takes pixels.
+        preprocessing: As it was in `export`, of a file that takes pixels. By default what the file says of itself.
 
     Returns:
         An `Artifact` whose `parity.passed` tells.
@@ -172,6 +178,8 @@ def verify(
     from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
 
     artifact = Artifact.open(path)
+    if preprocessing is None:
+        preprocessing = stored_preprocessing(artifact.metadata) or False
     prepared = preprocessing_of(model, preprocessing)
     if prepared is not None:
         dtype = "float32" if artifact.quantize in CALIBRATED and artifact.format != "onnx" else "uint8"

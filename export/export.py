@@ -10,6 +10,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
+from keras_se.export.labels import labels_of
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
@@ -22,6 +23,8 @@ from keras_se.layers.gated import positive_integer
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
 # The formats whose files have no unknown sizes.
 FIXED = ("tflite", "microcontroller")
+# Those whose metadata can lie beside them, too; the others are folders, which have a file with it.
+SINGLE_FILES = ("tflite", "onnx")
 
 
 @on_any_backend
@@ -42,6 +45,8 @@ def export(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    labels: Any = None,
+    metadata_file: bool = False,
     overwrite: bool = False,
     on_start: Callable[[Path], None] | None = None,
 ) -> list[Artifact]:
@@ -67,6 +72,8 @@ def export(
             `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
             (float32); of int8 and selective files the outputs are, too, if `io_dtype` does not say otherwise.
             Calibration and verification data are pixels.
+        labels: Names of the output's channels, for the metadata of all files, as in `to_tflite`.
+        metadata_file: Whether to write the metadata of TFLite and ONNX files to a file beside each, too.
         on_start: Called with each path before it is written, to show progress.
 
     Returns:
@@ -145,16 +152,20 @@ def export(
         "optimize": optimize,
         "verification_data": verification_data,
         "preprocessing": prepared or False,
+        "labels": labels_of(labels, inference.outputs),
         "overwrite": overwrite,
     }
     jobs = planned(model.name, directory, formats, modes)
-    for _, _, path in jobs:
+    for row, _, path in jobs:
         check_target(path, overwrite)
+        if metadata_file and row.name in SINGLE_FILES:
+            check_target(Path(f"{path}.json"), overwrite)
     artifacts = []
     for row, mode, path in jobs:
         if on_start is not None:
             on_start(path)
-        artifacts.append(row.convert(model, path, **shared, **own[row.name](mode)))
+        options = own[row.name](mode) | ({"metadata_file": metadata_file} if row.name in SINGLE_FILES else {})
+        artifacts.append(row.convert(model, path, **shared, **options))
     return artifacts
 
 

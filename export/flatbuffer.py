@@ -66,6 +66,14 @@ class FileGraph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def ends(self) -> dict[str, list[FileTensor]]:
+        """The tensors of the `inputs` and `outputs`."""
+        return {
+            end: [self.tensors[index] for index in indices]
+            for end, indices in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
     def operation_counts(self) -> dict[str, int]:
         """How often each operation occurs, by name in alphabetical order."""
         return dict(sorted(Counter(operation.name for operation in self.operations).items()))

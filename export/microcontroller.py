@@ -4,7 +4,6 @@ import os
 import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,19 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.c_source import identifier, is_identifier
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.files import check_target, published
-from keras_se.export.flatbuffer import FileTensor, read_graph
+from keras_se.export.flatbuffer import read_graph
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.golden import golden_vectors
+from keras_se.export.labels import labels_of
 from keras_se.export.manifest import read_manifest, sha256, write_manifest
+from keras_se.export.metadata import Facts, with_parity
+from keras_se.export.metadata_tflite import end_facts
 from keras_se.export.micro_ops import micro_methods
 from keras_se.export.micro_program import Program
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.layers.gated import positive_integer
-from keras_se.version import __version__
 
 # The modes that the runtime's kernels have, and the type of the ends of a file without other ones inside.
 MODES = {None: "float32", "int8": "int8", "int16x8": "int16"}
@@ -45,6 +46,7 @@ def to_microcontroller(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    labels: Any = None,
     overwrite: bool = False,
     name: str | None = None,
     golden: int = 4,
@@ -53,13 +55,13 @@ def to_microcontroller(
 
     In it are, for a network called `name`:
 
-    - `name.tflite`, the file that `to_tflite` writes, verified;
+    - `name.tflite`, the file that `to_tflite` writes, verified, without metadata: memory is scarce there;
     - `name_model.h` and `.cc`, the same as an aligned array;
     - `name_ops.h`, which adds its operations to a `tflite::MicroMutableOpResolver`;
     - `name_settings.h`, with an estimate of the memory it needs, and shape and quantization of inputs and outputs;
     - `name_golden.h` and `.cc`, samples and what LiteRT's reference kernels compute of them;
     - `main.cc`, which runs these samples on the device and compares;
-    - `README.md`, and `manifest.json` with everything in numbers.
+    - `README.md`, and `manifest.json` with everything in numbers, and the metadata that other files carry.
 
     The same model, data and versions give the same bytes.
 
@@ -84,6 +86,8 @@ def to_microcontroller(
         verification_data: Inputs to verify the file on, and of which golden ones are taken; by default calibration
             data, or random.
         preprocessing: Whether the network takes pixels, as in `to_tflite`.
+        labels: Names of the output's channels, for the manifest: a list of strings, a text file with one on each
+            line, or `"imagenet"`.
         overwrite: Whether to replace a folder that an export wrote and nobody has changed since.
         name: What files, arrays and constants are called: letters, digits and `_`. Made of the model's by default.
         golden: How many golden samples, at most; as many as there are otherwise.
@@ -118,6 +122,8 @@ def to_microcontroller(
         samples = verification_feeds(inputs, None)
     else:
         samples = calibration_feeds(inputs, given, "verification_data", pixels=pixels)
+    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size}
+    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
     with published(path, overwrite) as staged:
         staged.mkdir()
         artifact = tflite.to_tflite(
@@ -130,8 +136,13 @@ def to_microcontroller(
             optimize=optimize,
             verification_data=None if given is None else samples,
             preprocessing=prepared or False,
+            metadata=False,
         )
-        _write_sources(staged, name, artifact, samples, golden)
+        program = _write_sources(staged, name, artifact, samples, golden)
+        ends = {end: [end_facts(tensor) for tensor in tensors] for end, tensors in program.graph.ends.items()}
+        document = facts.document(inference, "microcontroller", quantize, ends, calibration)
+        own = _facts(program, sha256(staged / f"{name}.tflite"))
+        write_manifest(staged, {**with_parity(document, artifact.parity), **own})
     return replace(artifact, path=path.absolute(), format="microcontroller")
 
 
@@ -156,7 +167,9 @@ def _name(given: str | None, model_name: str) -> str:
     return given
 
 
-def _write_sources(folder: Path, name: str, artifact: Artifact, samples: Mapping[str, np.ndarray], golden: int) -> None:
+def _write_sources(
+    folder: Path, name: str, artifact: Artifact, samples: Mapping[str, np.ndarray], golden: int
+) -> Program:
     file = folder / f"{name}.tflite"
     content = file.read_bytes()
     graph = read_graph(content)
@@ -165,27 +178,18 @@ def _write_sources(folder: Path, name: str, artifact: Artifact, samples: Mapping
     for file_name, text in program.sources().items():
         (folder / file_name).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(_readme(program, artifact.quantize), encoding="utf-8")
-    write_manifest(folder, _facts(program, artifact, sha256(file)))
+    return program
 
 
-def _facts(program: Program, artifact: Artifact, digest: str) -> dict[str, Any]:
+def _facts(program: Program, digest: str) -> dict[str, Any]:
     graph, golden = program.graph, program.golden
     return {
-        "format": "microcontroller",
         "name": program.name,
-        "quantize": artifact.quantize,
         "model": {"file": f"{program.name}.tflite", "size": len(program.content), "sha256": digest},
         "arena": _arena_facts(program.arena),
         "operations": graph.operation_counts(),
-        "inputs": [_end_facts(graph.tensors[index]) for index in graph.inputs],
-        "outputs": [_end_facts(graph.tensors[index]) for index in graph.outputs],
         "classes": program.classes,
         "golden": {"samples": golden.samples, "tolerances": golden.tolerances},
-        "parity": _rounded(artifact.parity.to_dict() if artifact.parity else {}),
-        "versions": {
-            "keras_se": __version__,
-            **{package: version(package) for package in ("keras", "tensorflow", "ai-edge-litert")},
-        },
     }
 
 
@@ -195,16 +199,6 @@ def _arena_facts(arena: Arena) -> dict[str, int]:
         **{f"persistent_{8 * word}_bit": size for word, size in arena.persistent.items()},
         **{f"estimate_{8 * word}_bit": arena.total(word) for word in arena.persistent},
     }
-
-
-def _end_facts(tensor: FileTensor) -> dict[str, Any]:
-    quantization = {"scale": tensor.scales[0], "zero_point": tensor.zero_points[0]} if tensor.scales else {}
-    return {"name": tensor.name, "type": tensor.type.lower(), "shape": list(tensor.shape), **quantization}
-
-
-def _rounded(parity: Mapping[str, Any]) -> dict[str, Any]:
-    # Keras computes its side in several threads: the last digits can differ from run to run.
-    return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in parity.items()}
 
 
 def _readme(program: Program, quantize: str | None) -> str:

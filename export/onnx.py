@@ -14,6 +14,8 @@ from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel, Tensor, layers_of, trace
 from keras_se.export.kernels import spell_out_hard_swish
+from keras_se.export.labels import labels_of
+from keras_se.export.metadata import Facts
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.optimize import optimized
@@ -46,6 +48,8 @@ def to_onnx(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    labels: Any = None,
+    metadata_file: bool = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes an ONNX file.
@@ -70,6 +74,9 @@ def to_onnx(
         optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.optimize`) and after.
         verification_data: Inputs to verify the file on; by default calibration data, or random.
         preprocessing: Whether the file takes pixels, of uint8, as in `export`.
+        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
+            line, or `"imagenet"`.
+        metadata_file: Whether to write the metadata to a file beside it, too: the path with `.json` at its end.
         overwrite: Whether to replace a file that exists.
 
     Returns:
@@ -92,6 +99,13 @@ def to_onnx(
         calibration = calibration_feeds(inference.inputs, calibration_data, pixels=pixels)
     given = calibration if verification_data is None else verification_data
     feeds = verification_feeds(inference.inputs, given, pixels=pixels)
+
+    facts = Facts(
+        model,
+        {"optimize": optimize, "opset": opset, "layout": layout, "batch_size": batch_size},
+        prepared,
+        labels_of(labels, inference.outputs),
+    )
 
     def write(staged: Path) -> list[str]:
         onnx = require("onnx", "onnx")
@@ -117,6 +131,8 @@ def to_onnx(
         feeds=feeds,
         quantize=quantize,
         calibration=calibration,
+        facts=facts,
+        metadata_file=metadata_file,
         overwrite=overwrite,
     )
 

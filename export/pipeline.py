@@ -1,7 +1,9 @@
 """The steps that every format shares: write to a staging place, run, compare, and only then give the file its name."""
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from keras_se.export.files import published
 from keras_se.export.formats import FORMATS
 from keras_se.export.images import summary
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
-from keras_se.export.verify import SAMPLES
+from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
+from keras_se.export.verify import SAMPLES, Parity
 
 
 def write_verified(
@@ -25,11 +28,18 @@ def write_verified(
     format: str,
     write: Callable[[Path], Sequence[str]],
     feeds: dict[str, np.ndarray],
+    facts: Facts,
     quantize: str | None = None,
     calibration: Mapping[str, np.ndarray] | None = None,
+    check: Callable[[Artifact], None] | None = None,
+    embed: bool = True,
+    metadata_file: bool = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a file with `write`, which returns notes, and publishes it if it computes what the model computes.
+
+    `check` looks at more of the file, and raises an `ExportError`. `facts` become the file's metadata (`embed`), and
+    those of a file beside it (`metadata_file`).
 
     Raises:
         ExportError: if the conversion fails, the file does not run, or its outputs are too far from the model's.
@@ -37,10 +47,18 @@ def write_verified(
     suffix = Path(path).suffix
     if suffix != FORMATS[format].suffix and suffix in {row.suffix for row in FORMATS.values()}:
         raise ValueError(f"The path of a {format} file must not end in {suffix}. Received: {str(path)!r}")
-    with published(path, overwrite) as staged:
+    with ExitStack() as places:
+        beside = places.enter_context(published(f"{os.fspath(path)}.json", overwrite)) if metadata_file else None
+        staged = places.enter_context(published(path, overwrite))
         try:
             notes = tuple(write(staged))
+            carries = carrier(FORMATS[format])
+            document = facts.document(model, format, quantize, carries.ends(staged), calibration)
+            if embed:
+                carries.embed(staged, draft(document))
             artifact = Artifact(staged, format, quantize, notes=notes).verified(model, feeds)
+            if check is not None:
+                check(artifact)
         except (ExportError, ImportError, OSError):
             raise
         except Exception as error:  # converters and runtimes raise anything
@@ -53,10 +71,24 @@ def write_verified(
                 f"The {format} file of {model.model.name} does not compute what the Keras model computes: "
                 f"{artifact.parity}"
             )
-    seen = None if calibration is None else summary(calibration)
-    return replace(
-        artifact, path=Path(path).absolute(), calibration=seen
-    )  # without the runner, which has the staged file open
+        parity, seen = artifact.parity, None if calibration is None else summary(calibration)
+        # Without the runner, which has the staged file open.
+        artifact = replace(artifact, path=Path(path).absolute(), calibration=seen)
+        if embed:
+            finish(carries, staged, document, parity)
+        if beside is not None:
+            beside.write_text(json.dumps(with_parity(document, parity), indent=2) + "\n", encoding="utf-8")
+    return artifact
+
+
+def finish(carries: Any, staged: Path, document: Mapping[str, Any], parity: Parity) -> None:
+    """Puts the final document where the draft is: the rest of the file is, to the byte, what was verified."""
+    drafted = draft(document)
+    filled = final(document, parity, len(drafted))
+    if staged.is_dir():  # where it is a file of its own
+        carries.embed(staged, filled)
+    else:
+        replace_bytes(staged, drafted, filled)
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.inference import InferenceModel, Tensor, trace
+from keras_se.export.labels import labels_of
+from keras_se.export.metadata import Facts
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
@@ -29,6 +31,7 @@ def to_saved_model(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    labels: Any = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a TensorFlow SavedModel, which loads and serves without Keras.
@@ -48,6 +51,8 @@ def to_saved_model(
         optimize: Whether to rewrite the graph exactly before conversion (`keras_se.export.optimize`).
         verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
         preprocessing: Whether the file takes pixels, of uint8, as in `export`.
+        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
+            line, or `"imagenet"`.
         overwrite: Whether to replace a folder that exists.
 
     Returns:
@@ -64,12 +69,17 @@ def to_saved_model(
     inference = prepared_model(model, prepared)
     feeds = verification_feeds(inference.inputs, verification_data, pixels=prepared is not None)
 
+    options = {"optimize": optimize, "batch_size": batch_size}
+    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
+
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])
         save(source, staged, batch_size)
         return notes
 
-    return write_verified(inference, path, format="saved_model", write=write, feeds=feeds, overwrite=overwrite)
+    return write_verified(
+        inference, path, format="saved_model", write=write, feeds=feeds, facts=facts, overwrite=overwrite
+    )
 
 
 def save(

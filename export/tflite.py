@@ -18,6 +18,8 @@ from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
+from keras_se.export.labels import labels_of
+from keras_se.export.metadata import Facts
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
@@ -55,6 +57,9 @@ def to_tflite(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    labels: Any = None,
+    metadata: bool = True,
+    metadata_file: bool = False,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a TFLite file of built-in operations only, for LiteRT on phones, boards and microcontrollers.
@@ -89,6 +94,10 @@ def to_tflite(
         verification_data: Inputs to verify the file on; by default calibration data, or random.
         preprocessing: Whether the file takes pixels, as in `export`: of uint8, but for int16x8 (float32). The outputs
             of an int8 file are uint8, too, if `io_dtype` is not `"int8"`.
+        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
+            line, or `"imagenet"`.
+        metadata: Whether the file carries its metadata (`read_metadata`), one or two kilobytes.
+        metadata_file: Whether to write the metadata to a file beside it, too: the path with `.json` at its end.
         overwrite: Whether to replace a file that exists.
 
     Returns:
@@ -111,6 +120,9 @@ def to_tflite(
     calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
     feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data, pixels=pixels)
 
+    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size}
+    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
+
     def write(staged: Path) -> list[str]:
         source, notes = inference, list[str]()
         if optimize:
@@ -130,6 +142,9 @@ def to_tflite(
         feeds=feeds,
         quantize=quantize,
         calibration=calibration,
+        facts=facts,
+        embed=metadata,
+        metadata_file=metadata_file,
         overwrite=overwrite,
     )
 

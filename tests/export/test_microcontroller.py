@@ -377,7 +377,7 @@ def test_other_types_at_the_ends(tmp_path, io_dtype):
         golden=2,
     )
     manifest = json.loads((artifact.path / "manifest.json").read_text())
-    assert [end["type"] for end in (*manifest["inputs"], *manifest["outputs"])] == [io_dtype, io_dtype]
+    assert [end["dtype"] for end in (*manifest["inputs"], *manifest["outputs"])] == [io_dtype, io_dtype]
     assert ("QUANTIZE" in manifest["operations"]) == ("AddQuantize" in (artifact.path / "se_resnet_ops.h").read_text())
     # One step of the softmax is 1/256, in integers or in floats.
     step = 1.0 if io_dtype == "uint8" else 1.01 / 256

@@ -1,0 +1,98 @@
+"""The document in a TFLite file: an entry of the file's metadata, and its buffer."""
+
+from pathlib import Path
+from typing import Any
+
+from keras_se.export.errors import ExportError, require
+from keras_se.export.flatbuffer import FileTensor, read_graph
+from keras_se.export.metadata import KEY, LIMIT
+from keras_se.export.tflite_reader import DAMAGE, IDENTIFIER, Reader
+
+ALIGNMENT = 16
+# Fields of the table that a file begins with. All but the first are offsets.
+FIELDS, BUFFERS, METADATA = 10, 4, 6
+
+
+def ends(path: Path) -> dict[str, Any]:
+    return {end: [end_facts(x) for x in tensors] for end, tensors in read_graph(path.read_bytes()).ends.items()}
+
+
+def end_facts(tensor: FileTensor) -> dict[str, Any]:
+    """An input or output as JSON has it."""
+    quantization = {"scale": tensor.scales[0], "zero_point": tensor.zero_points[0]} if tensor.scales else {}
+    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.type.lower(), **quantization}
+
+
+def embed(path: Path, document: bytes) -> None:
+    path.write_bytes(with_entry(path.read_bytes(), KEY, document))
+
+
+def embedded(path: Path) -> bytes | None:
+    try:
+        reader = Reader(path.read_bytes())
+        buffers = list(reader.each(reader.model, "Buffers"))
+        for entry in reader.each(reader.model, "Metadata"):
+            if entry.Name() == KEY.encode():
+                buffer = reader.item(buffers, entry.Buffer(), "buffer")
+                return reader.data(buffer) if buffer.DataLength() <= LIMIT else None
+    except DAMAGE:
+        return None
+    return None
+
+
+def with_entry(content: bytes, name: str, data: bytes) -> bytes:
+    """A TFLite file with another entry in its metadata.
+
+    The file stays as it is, byte for byte, behind a new first table: offsets are relative and point forwards, and it is
+    moved by a multiple of what its constants are aligned to. To unpack a large file and to pack it again would take
+    long, and does not keep the alignment.
+    """
+    flatbuffers: Any = require("flatbuffers", "tflite")
+    schema: Any = require("ai_edge_litert.schema_py_generated", "tflite")
+    model = schema.Model.GetRootAs(content, 0)
+    table = model._tab
+    places = [table.Offset(4 + 2 * slot) for slot in range(FIELDS)]
+    types = flatbuffers.number_types
+    layout = table.Pos - table.Get(types.SOffsetTFlags, table.Pos)
+    unknown = table.Get(types.VOffsetTFlags, layout) > 4 + 2 * FIELDS
+    # Past 2 GB, constants lie behind the tables, at places counted from the file's beginning.
+    if unknown or any(model.Buffers(index).Offset() > 1 for index in range(model.BuffersLength())):
+        raise ExportError("The TFLite file is of a kind that metadata cannot be added to.")
+
+    builder = flatbuffers.Builder(len(content) + len(data) + 1024)
+    builder.Prep(ALIGNMENT, len(content))
+    start = builder.CreateByteVector(content) - 4  # behind its length, as all offsets counted from the end
+    builder.Prep(ALIGNMENT, len(data))
+    value = builder.CreateByteVector(data)
+    schema.BufferStart(builder)
+    schema.BufferAddData(builder, value)
+    buffer = schema.BufferEnd(builder)
+    title = builder.CreateString(name)
+    schema.MetadataStart(builder)
+    schema.MetadataAddName(builder, title)
+    schema.MetadataAddBuffer(builder, model.BuffersLength())
+    entry = schema.MetadataEnd(builder)
+
+    def moved(slot: int) -> int:
+        return start - table.Indirect(table.Pos + places[slot])
+
+    def longer(slot: int, count: int, last: int) -> int:
+        """A vector of tables with one more."""
+        first = table.Vector(places[slot]) if count else 0
+        old = [start - table.Indirect(first + 4 * index) for index in range(count)]
+        builder.StartVector(4, count + 1, 4)
+        for offset in reversed([*old, last]):
+            builder.PrependUOffsetTRelative(offset)
+        return builder.EndVector()
+
+    changed = {
+        BUFFERS: longer(BUFFERS, model.BuffersLength(), buffer),
+        METADATA: longer(METADATA, model.MetadataLength(), entry),
+    }
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, model.Version())
+    for slot in range(1, FIELDS):
+        if slot in changed or places[slot]:
+            builder.PrependUOffsetTRelativeSlot(slot, changed.get(slot) or moved(slot), 0)
+    builder.Finish(schema.ModelEnd(builder), IDENTIFIER)
+    return bytes(builder.Output())
