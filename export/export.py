@@ -17,6 +17,7 @@ from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.selective import MODE as SELECTIVE
 from keras_se.export.selective import chosen_layers, refuse_keep
+from keras_se.export.signatures import names_of, serving_of
 from keras_se.export.tflite import IO_DTYPES
 from keras_se.layers.gated import positive_integer
 
@@ -45,6 +46,7 @@ def export(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    signatures: Sequence[str] = (),
     labels: Any = None,
     metadata_file: bool = False,
     overwrite: bool = False,
@@ -72,6 +74,8 @@ def export(
             `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
             (float32); of int8 and selective files the outputs are, too, if `io_dtype` does not say otherwise.
             Calibration and verification data are pixels.
+        signatures: Further signatures of the SavedModel, as in `to_saved_model`. With these, its `serving_default`
+            takes what the model takes, whatever `preprocessing` says.
         labels: Names of the output's channels, for the metadata of all files, as in `to_tflite`.
         metadata_file: Whether to write the metadata of TFLite and ONNX files to a file beside each, too.
         on_start: Called with each path before it is written, to show progress.
@@ -102,7 +106,9 @@ def export(
         )
     _check_io_dtype(io_dtype, modes, formats)
     refuse_keep(keep, keep_as, modes)
-    prepared = preprocessing_of(model, preprocessing)
+    prepared, names = preprocessing_of(model, preprocessing), names_of(signatures)
+    if names and "saved_model" not in formats:
+        raise ValueError(f"signatures go with the format saved_model. Received: {names} with formats={list(formats)}")
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
     # What a format would refuse is refused before any file is written.
@@ -116,6 +122,7 @@ def export(
         chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator
         verification_data = verification_feeds(inference.inputs, verification_data, pixels=pixels)
+    serving_of(model, names, prepared)
     inputs = inference.inputs
     if input_shape is not None or any(name in FIXED for name in formats):
         inputs = resolved_inputs(inputs, input_shape)
@@ -123,7 +130,7 @@ def export(
         calibration_data = calibration_feeds(inputs, calibration_data, pixels=pixels)
 
     own: dict[str, Callable[[str | None], dict[str, Any]]] = {
-        "saved_model": lambda mode: {"batch_size": batch_size},
+        "saved_model": lambda mode: {"batch_size": batch_size, "signatures": names},
         "onnx": lambda mode: {
             "quantize": mode,
             "calibration_data": calibration_data if mode in CALIBRATED else None,

@@ -9,6 +9,7 @@ from typing import Any
 from keras_se.export.errors import require
 from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs
 from keras_se.export.isolated import RefusedError, probe
+from keras_se.export.metadata import KEY, parsed
 
 # Names of the default domain of operators.
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -28,6 +29,9 @@ def inspect_onnx(path: Path) -> Inspection:
     except Exception as error:  # protobuf's errors differ between its versions
         raise ValueError(f"FILE must be a whole ONNX file. Received: {str(path)!r} ({_line(error)})") from error
     graph = _Graph(onnx, model.graph, _inferred(path))
+    metadata = _metadata(model)
+    if document := parsed(metadata.get(KEY)):
+        del metadata[KEY]
     operations = tuple(graph.operations(model.graph))
     return Inspection(
         path,
@@ -38,7 +42,8 @@ def inspect_onnx(path: Path) -> Inspection:
         tuple(graph.tensor(value.name) for value in model.graph.output),
         operations,
         opsets={entry.domain: entry.version for entry in model.opset_import},
-        metadata=_metadata(model),
+        metadata=metadata,
+        document=document,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_se.export import metadata
 from keras_se.export.errors import require
 from keras_se.export.inspection import Inspection, Operation, TensorInfo, elements, gating_macs
 from keras_se.export.saved_model import SIGNATURE
@@ -16,8 +17,8 @@ CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 # How many operations a graph may have, its functions written out where they are called: a few that call each other
 # twice make millions.
 LIMIT = 200_000
-# Where a SavedModel may carry what keras_se says of it.
-NOTES = ("assets.extra/keras_se.json", "assets/keras_se.json", "keras_se.json")
+# Where a SavedModel may carry what its owner says of it.
+NOTES = ("assets/keras_se.json", "keras_se.json")
 
 
 def inspect_saved_model(path: Path) -> Inspection:
@@ -50,6 +51,7 @@ def inspect_saved_model(path: Path) -> Inspection:
         graph.ends("outputs"),
         operations,
         metadata=_metadata(path, stored.meta_graphs[0]),
+        document=metadata.read_metadata(path),
     )
 
 
@@ -60,8 +62,10 @@ def _metadata(path: Path, meta_graph: Any) -> dict[str, str]:
     }
     for name in NOTES:
         try:
+            if (path / name).stat().st_size > metadata.LIMIT:
+                continue
             document = json.loads((path / name).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(document, dict):
             found |= {

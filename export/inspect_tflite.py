@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs
 from keras_se.export.isolated import RefusedError, probe
+from keras_se.export.metadata import KEY, parsed
 from keras_se.export.selective import is_selective
 from keras_se.export.tflite_reader import DAMAGE, Reader, read_bytes, text
 
@@ -44,6 +45,7 @@ def inspect_tflite(path: Path) -> Inspection:
         loaded.get("partitions"),
         loaded.get("problem"),
         metadata=found.metadata,
+        document=found.document,
     )
 
 
@@ -74,6 +76,7 @@ class _Graph:
         self._nodes = [list(self._read_nodes(number)) for number in range(len(self._graphs))]
         self._signature = next(iter(reader.each(model, "SignatureDefs")), None)
         self._names = {end: list(self._read_ends(end)) for end in ("Inputs", "Outputs")}
+        self.document: dict[str, Any] | None = None
         self.metadata = self._read_metadata()
 
     def ends(self, end: str) -> list[TensorInfo]:
@@ -160,7 +163,10 @@ class _Graph:
         found = {"description": description} if description else {}
         for entry in reader.each(model, "Metadata"):
             data = reader.data(reader.item(self._buffers, entry.Buffer(), "buffer"))
-            found[text(entry.Name())] = _readable(data)
+            if entry.Name() == KEY.encode() and self.document is None and (document := parsed(data)):
+                self.document = document
+            else:
+                found[text(entry.Name())] = _readable(data)
         return found
 
 

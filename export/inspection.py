@@ -108,6 +108,7 @@ class Inspection:
         problem: Why the file's runtime does not take it, or `None`.
         opsets: Versions of the operator sets that an ONNX file names.
         metadata: What else the file says of itself.
+        document: What this package wrote into it, as `read_metadata` returns it; `None` for another's file.
     """
 
     path: Path
@@ -121,6 +122,7 @@ class Inspection:
     problem: str | None = None
     opsets: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] | None = None
 
     @property
     def macs(self) -> int:
@@ -209,6 +211,7 @@ class Inspection:
             "problem": self.problem,
             "opsets": dict(self.opsets),
             "metadata": dict(self.metadata),
+            "document": self.document,
         }
 
     def tables(self) -> list[Table]:

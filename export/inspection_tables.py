@@ -1,5 +1,8 @@
 """An inspection for people: tables and sentences."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
@@ -10,6 +13,8 @@ from keras_se.export.inspection import Inspection, TensorInfo
 
 # How many names a sentence has, before it counts the rest.
 NAMES = 5
+# How many characters one has that is made of what a file says.
+SENTENCE = 600
 
 
 def tensor_table(inspection: Inspection) -> Table:
@@ -61,7 +66,28 @@ def notes(inspection: Inspection) -> list[str]:
     found += [f"{title}: {_several(names)}." for title, names in lists if names]
     found += [f"Operator set {domain or 'ai.onnx'}: {version}." for domain, version in inspection.opsets.items()]
     found += [f"{key}: {value}" for key, value in inspection.metadata.items()]
+    found += told(inspection.document or {})
     return [printable(sentence) for sentence in found]
+
+
+def told(document: Mapping[str, Any]) -> list[str]:
+    """What a file says of itself, in sentences. It may be anything that JSON can be: it is from a file."""
+    if not document:
+        return []
+    source = str(document.get("source_sha256"))[:12]
+    found = [f"Made by {document['made_by']} {document.get('version')} of {document.get('model_name')} ({source})."]
+    if isinstance(labels := document.get("labels"), list):
+        found.append(f"Labels: {_several([str(label) for label in labels])}.")
+    if isinstance(prepared := document.get("preprocessing"), dict):
+        where = "in the file" if prepared.get("in_file") is True else "left to you"
+        values = ", ".join(f"{key} {value}" for key, value in prepared.items() if key != "in_file")
+        found.append(f"Preprocessing, {where}: {values}.")
+    if isinstance(signatures := document.get("signatures"), dict) and signatures:
+        found.append(f"Further signatures: {_several(list(signatures))}.")
+    for key, title in (("calibration", "Calibration"), ("parity", "Verified")):
+        if isinstance(facts := document.get(key), dict):
+            found.append(f"{title}: {', '.join(f'{name} {value}' for name, value in facts.items())}.")
+    return [sentence if len(sentence) <= SENTENCE else f"{sentence[:SENTENCE]}…" for sentence in found]
 
 
 def as_text(inspection: Inspection) -> str:

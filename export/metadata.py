@@ -10,7 +10,7 @@ import json
 import mmap
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,16 +51,16 @@ class Facts:
     Attributes:
         model: The Keras model as it was given.
         options: Those that it was exported with.
-        preprocessing: What is done to images in the file.
+        preprocessing: What is done to images.
         labels: The names of the output's channels.
-        more: What else the document has.
+        in_file: Whether it is done in the file.
     """
 
     model: Any
     options: Mapping[str, Any]
     preprocessing: Preprocessing | None = None
     labels: Sequence[str] | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    in_file: bool = True
 
     def document(
         self,
@@ -75,7 +75,7 @@ class Facts:
         Args:
             inference: The model as it is exported.
             format, quantize: The file's.
-            ends: Its `inputs` and `outputs`.
+            ends: Its `inputs` and `outputs`, and more of the kind.
             calibration: What a quantizer saw.
         """
         return {
@@ -87,7 +87,6 @@ class Facts:
             "quantize": quantize,
             "options": dict(self.options),
             **ends,
-            **self.more,
             "labels": None if self.labels is None else list(self.labels),
             "preprocessing": _preprocessing_facts(self, inference),
             "source_sha256": source_sha256(self.model),
@@ -154,9 +153,10 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
     Returns:
         The document: `made_by`, `version` and the `versions` of other packages; `model_name`, `format`, `quantize`,
         `options`; `inputs` and `outputs` (`name`, `shape`, `dtype`, and `scale` and `zero_point` where they are
-        quantized); `labels`; `preprocessing`, and whether it is `in_file`; `source_sha256`, of the Keras model's
-        configuration and weights; `calibration`, with the `sha256` of the data; `parity`, to two digits. `None` for a
-        file that carries no such document, as one that something else made.
+        quantized), and the inputs of a SavedModel's further `signatures`; `labels`; `preprocessing`, and whether it is
+        `in_file`; `source_sha256`, of the Keras model's configuration and weights; `calibration`, with the `sha256` of
+        the data; `parity`, to two digits. `None` for a file that carries no such document, as one that something else
+        made.
 
     Raises:
         ValueError: for a path that does not exist, or is of none of these formats.
@@ -209,7 +209,7 @@ def _preprocessing_facts(facts: Facts, inference: InferenceModel) -> dict[str, A
     if isinstance(known, Preprocessing):
         scale, offset = (1 / (255 * np.asarray(known.std)), -np.asarray(known.mean) / np.asarray(known.std))
         stated = {"scale": scale.tolist(), "offset": offset.tolist(), **asdict(known)}
-        return {"in_file": facts.preprocessing is not None, **stated}
+        return {"in_file": facts.preprocessing is not None and facts.in_file, **stated}
     scaling = inference.inputs[0].scaling if len(inference.inputs) == 1 else None
     if scaling is None:
         return None

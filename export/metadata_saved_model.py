@@ -7,6 +7,7 @@ from typing import Any
 from keras_se.export.metadata import LIMIT
 from keras_se.export.saved_model import SIGNATURE
 
+PREFIX = "serving_"
 FILE = Path("assets.extra") / "keras_se.json"
 
 
@@ -15,12 +16,17 @@ def ends(path: Path) -> dict[str, Any]:
     from tensorflow.core.protobuf import saved_model_pb2
 
     stored = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    signature = stored.meta_graphs[0].signature_def[SIGNATURE]
-    return {end: [_facts(DataType, name, own[name]) for name in sorted(own)] for end, own in _sides(signature)}
+    signatures = stored.meta_graphs[0].signature_def
 
+    def facts(own: Any) -> list[dict[str, Any]]:
+        return [_facts(DataType, name, own[name]) for name in sorted(own)]
 
-def _sides(signature: Any) -> list[tuple[str, Any]]:
-    return [("inputs", signature.inputs), ("outputs", signature.outputs)]
+    more = [name for name in sorted(signatures) if name.startswith(PREFIX) and name != SIGNATURE]
+    return {
+        "inputs": facts(signatures[SIGNATURE].inputs),
+        "outputs": facts(signatures[SIGNATURE].outputs),
+        "signatures": {name: facts(signatures[name].inputs) for name in more},
+    }
 
 
 def _facts(types: Any, name: str, info: Any) -> dict[str, Any]:

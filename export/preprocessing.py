@@ -55,15 +55,9 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: 
     Raises:
         ValueError: for a model of another input.
     """
-    first = keras.config.image_data_format() == "channels_first"
-    shape = model.inputs[0].shape[1:] if len(model.inputs) == 1 else ()
-    if len(shape) != 3 or shape[0 if first else -1] != 3:
-        raise ValueError(
-            f"preprocessing goes with a model of one input, images of three channels. Received: {model.name!r} with "
-            f"inputs {[tuple(x.shape[1:]) for x in model.inputs]}"
-        )
+    _, first = image_shape(model)
     scale, offset = (x.reshape(-1, 1, 1) if first else x for x in preprocessing.scale_and_offset())
-    image = keras.Input(shape, dtype=dtype, name=model.inputs[0].name)
+    image = keras.Input(model.inputs[0].shape[1:], dtype=dtype, name=model.inputs[0].name)
     names = [output.name for output in InferenceModel(model).outputs]
     kept = {image.name, *names}  # by which clients know inputs and outputs
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=_free("preprocessing", kept))(image)
@@ -74,6 +68,22 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: 
     # Clients read outputs by name: they keep those that they have without preprocessing.
     named = [keras.layers.Identity(name=name)(output) for name, output in zip(names, outputs, strict=True)]
     return keras.Model(image, keras.tree.pack_sequence_as(model.output, named), name=model.name)
+
+
+def image_shape(model: keras.Model) -> tuple[tuple[int | None, int | None], bool]:
+    """Height and width of the images that a model takes, and whether their channels are first.
+
+    Raises:
+        ValueError: for a model that takes something else.
+    """
+    first = keras.config.image_data_format() == "channels_first"
+    shape = model.inputs[0].shape[1:] if len(model.inputs) == 1 else ()
+    if len(shape) != 3 or shape[0 if first else -1] != 3:
+        raise ValueError(
+            f"preprocessing goes with a model of one input, images of three channels. Received: {model.name!r} with "
+            f"inputs {[tuple(x.shape[1:]) for x in model.inputs]}"
+        )
+    return (shape[1:] if first else shape[:2]), first
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -1,7 +1,8 @@
 """Keras → SavedModel, run by TensorFlow."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.signatures import names_of, serving_of
 from keras_se.layers.gated import positive_integer
 
 SIGNATURE = "serving_default"
@@ -31,12 +33,14 @@ def to_saved_model(
     optimize: bool = True,
     verification_data: Any = None,
     preprocessing: Any = False,
+    signatures: Sequence[str] = (),
     labels: Any = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Writes a TensorFlow SavedModel, which loads and serves without Keras.
 
-    Its signature `serving_default` has the model's inputs and outputs by name.
+    Its signature `serving_default` has the model's inputs and outputs by name. `signatures` adds others, with the same
+    outputs: `serving_uint8` takes images as they are, `serving_encoded` JPEG and PNG files.
 
     Example:
 
@@ -50,7 +54,11 @@ def to_saved_model(
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly before conversion (`keras_se.export.optimize`).
         verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
-        preprocessing: Whether the file takes pixels, of uint8, as in `export`.
+        preprocessing: Whether the file takes pixels, of uint8, as in `export`. With `signatures` it is these that do,
+            and `serving_default` takes what the model takes; verification data are pixels all the same.
+        signatures: Any of `"uint8"` (images of shape (batch, height, width, 3), from 0 to 255) and `"encoded"` (a
+            vector of strings, the bytes of JPEG or PNG files, resized and cropped as `Preprocessing.load_image` does).
+            Both prepare images as `preprocessing` says, or `model.preprocessing`, and are verified like the first.
         labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
             line, or `"imagenet"`.
         overwrite: Whether to replace a folder that exists.
@@ -65,29 +73,52 @@ def to_saved_model(
     """
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
+    names = names_of(signatures)
     prepared = preprocessing_of(model, preprocessing)
     inference = prepared_model(model, prepared)
     feeds = verification_feeds(inference.inputs, verification_data, pixels=prepared is not None)
+    serving = serving_of(model, names, prepared)
+    if serving is not None and prepared is not None:
+        feeds, prepared = serving.feeds(feeds), None
+        inference = serving.inference
 
     options = {"optimize": optimize, "batch_size": batch_size}
-    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
+    facts = Facts(
+        model,
+        options,
+        serving.prepared if serving else prepared,
+        labels_of(labels, inference.outputs),
+        in_file=serving is None,
+    )
 
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])
-        save(source, staged, batch_size)
+        save(source, staged, batch_size, more=serving and partial(serving.functions, batch_size=batch_size))
         return notes
 
     return write_verified(
-        inference, path, format="saved_model", write=write, feeds=feeds, facts=facts, overwrite=overwrite
+        inference,
+        path,
+        format="saved_model",
+        write=write,
+        feeds=feeds,
+        facts=facts,
+        check=serving and partial(serving.check, feeds=feeds, batch_size=batch_size),
+        overwrite=overwrite,
     )
 
 
 def save(
-    model: InferenceModel, folder: Path, batch_size: int | None, shapes: Mapping[str, tuple] | None = None
+    model: InferenceModel,
+    folder: Path,
+    batch_size: int | None,
+    shapes: Mapping[str, tuple] | None = None,
+    more: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> None:
+    """Writes a SavedModel; `more` makes further signatures of the traced model."""
     tf = require("tensorflow", "tensorflow")
     module, function = trace(model, batch_size, shapes)
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
 
 
 class Runner:

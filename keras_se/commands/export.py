@@ -48,6 +48,9 @@ from keras_se.console import Output, progress, quiet
 @click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
 @click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
 @click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, of published weights' networks.")
+@click.option("--signature", "signatures", multiple=True, help="Of a SavedModel, too: uint8 or encoded; repeatable.")
+@click.option("--labels", help="A text file with a label on each line, for the files' metadata, or imagenet.")
+@click.option("--metadata-file", is_flag=True, help="Write metadata beside .tflite and .onnx files, too, as .json.")
 @click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @model_options
@@ -68,6 +71,9 @@ def export(
     layout: str,
     verification: str | None,
     preprocessing: bool,
+    signatures: tuple[str, ...],
+    labels: str | None,
+    metadata_file: bool,
     no_optimize: bool,
     force: bool,
     **build: Any,
@@ -117,6 +123,9 @@ def export(
                 optimize=not no_optimize,
                 verification_data=verification,
                 preprocessing=preprocessing,
+                signatures=signatures,
+                labels=labels,
+                metadata_file=metadata_file,
                 overwrite=force,
                 on_start=on_start,
             )

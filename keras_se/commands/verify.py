@@ -14,7 +14,7 @@ from keras_se.console import FAILED, Output, print_error, progress, quiet
 @click.argument("file")
 @click.argument("model")
 @click.option("--data", type=click.Path(), help="An .npy or .npz file of inputs to compare on. Default: random.")
-@click.option("--preprocessing", is_flag=True, help="FILE was exported with --preprocessing.")
+@click.option("--preprocessing", is_flag=True, help="FILE takes pixels; most files say so themselves.")
 @click.option("--samples", type=click.IntRange(1), default=8, show_default=True, help="How many random inputs.")
 @click.option("--strict", is_flag=True, help="Exit status 1 also if the comparison is inconclusive.")
 @model_options
@@ -42,7 +42,7 @@ def verify(
         with progress(output) as bar:
             bar.add_task(f"verifying {Path(file).name}", total=None)
             network, _ = load(output, model, build)
-            artifact = verify_file(file, network, data, samples, preprocessing=preprocessing)
+            artifact = verify_file(file, network, data, samples, preprocessing=preprocessing or None)
     output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
     if artifact.parity is None or not artifact.parity.passed:
         print_error(output, f"{file} does not compute what {model} computes.")
