@@ -13,6 +13,9 @@ from keras_se.export.images import Images
 from keras_se.export.inference import Tensor, feeds_of
 from keras_se.export.preprocessing import check_pixels
 
+# An archive may be any size; of more than this, it may not take this many times its own.
+LARGEST_UNPACKED, MOST_PACKED = 2**28, 50
+
 
 def calibration_feeds(
     inputs: Sequence[Tensor], data: Any, argument: str = "calibration_data", *, pixels: bool = False
@@ -87,10 +90,18 @@ def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return content
+            _check_unpacked(content.zip, os.path.getsize(path))
             arrays = {name: content[name] for name in content.files}
     except (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{argument} must be a readable file of numbers. Received: {path!r} ({error})") from error
     return next(iter(arrays.values())) if len(names) == len(arrays) == 1 else arrays
+
+
+def _check_unpacked(archive: zipfile.ZipFile, size: int) -> None:
+    """Raises a `ValueError` for an archive that would fill the memory: images are not packed that well."""
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(LARGEST_UNPACKED, MOST_PACKED * size):
+        raise ValueError(f"it has {size} bytes, and unpacks to {unpacked}")
 
 
 def _gather(inputs: Sequence[Tensor], batches: Any, argument: str) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 from keras_se.export.manifest import is_untouched
 
 STAGING_PREFIX = ".keras_se."
+# What the disk says, and no mistake in the path does: there is no room, or it is broken.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
@@ -20,26 +23,46 @@ def published(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path
     that is killed can leave that folder behind, never a partial file under the final name.
 
     Raises:
-        FileExistsError: if `path` exists and `overwrite` is false.
-        NotADirectoryError, PermissionError: if the folder is missing or cannot be written to.
+        FileExistsError: if `path` exists and `overwrite` is false, or is neither a file nor a folder.
+        NotADirectoryError, PermissionError: if the folder is missing, vanishes, or cannot be written to.
+        OSError: if there is no room.
     """
     final = Path(path)
     check_target(final, overwrite)
     try:
         staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=final.parent))
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(final, error) from error
         raise PermissionError(f"The folder of the file must be writable. Received: {str(final)!r} ({error})") from error
     try:
         yield staging / final.name
         _place(staging / final.name, final, overwrite, staging)
+    except Exception as error:
+        if not staging.is_dir():
+            raise NotADirectoryError(
+                f"The folder of the file must stay until the file is in it. Received: {str(final)!r}"
+            ) from error
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise _full(final, error) from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _full(path: Path, error: OSError) -> OSError:
+    """The error as a sentence, with its number."""
+    told = OSError(f"The file could not be written: {error.strerror}. Received: {str(path)!r}")
+    told.errno = error.errno
+    return told
 
 
 def check_target(path: Path, overwrite: bool) -> None:
     """Raises what `published` would, before any work is done."""
     if not path.parent.is_dir():
         raise NotADirectoryError(f"The folder of the file must exist. Received: {str(path)!r}")
+    if os.path.lexists(path) and not (path.is_file() or path.is_dir()):
+        raise FileExistsError(f"{str(path)!r} is no regular file, and is never replaced.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists already, and is replaced only with overwrite=True (--force).")
     exported = (path / "saved_model.pb").is_file() or is_untouched(path)

@@ -55,7 +55,7 @@ class Format:
             return (path / "saved_model.pb").is_file()
         if self.name == "microcontroller":
             return (read_manifest(path) or {}).get("format") == self.name
-        return path.suffix == self.suffix
+        return path.suffix == self.suffix and path.is_file()  # to open a FIFO would be to wait
 
 
 FORMATS = {

@@ -74,10 +74,13 @@ class Images:
         folder, samples = Path(self.folder), positive_integer("samples", self.samples)
         rng = np.random.default_rng(self.seed)
         groups = []
-        for name in ("", *sorted(entry.name for entry in folder.iterdir() if entry.is_dir())):
-            entries = sorted((folder / name).iterdir())
-            files = [path for path in entries if path.is_file() and path.suffix.lower() in SUFFIXES]
-            groups.append([(files[i], name) for i in rng.permutation(len(files))])
+        try:
+            for name in ("", *sorted(entry.name for entry in folder.iterdir() if entry.is_dir())):
+                entries = sorted((folder / name).iterdir())
+                files = [path for path in entries if path.is_file() and path.suffix.lower() in SUFFIXES]
+                groups.append([(files[i], name) for i in rng.permutation(len(files))])
+        except OSError as error:
+            raise ValueError(f"{argument} must be a folder that can be read. Received: {error.filename!r}") from error
         turns = [group[i] for i in range(max(map(len, groups))) for group in groups if i < len(group)]
         if not turns:
             raise ValueError(

@@ -184,7 +184,8 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
             f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
             f"Received: {array.shape}"
         )
-    return np.ascontiguousarray(array, dtype=tensor.dtype)
+    with np.errstate(over="ignore"):  # what is too large for the type becomes infinite, and is refused as that
+        return np.ascontiguousarray(array, dtype=tensor.dtype)
 
 
 @contextmanager

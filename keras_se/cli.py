@@ -18,7 +18,7 @@ from keras_se.commands.verify import verify
 from keras_se.console import FAILED, WRONG_INPUT, Output, is_expected, print_error
 from keras_se.version import __version__
 
-WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (models, complexity, export, verify, inspect, doctor)
 
 
