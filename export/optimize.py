@@ -1,21 +1,20 @@
 """The rewrites of the Keras graph before conversion. The model that was passed in is never changed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 
 from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.constant_gates import freeze_constant_gates
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
-from keras_se.export.rewrite import CannotCopyError
+from keras_se.export.rewrite import CannotCopyError, Rewrite
 
 
 def optimized(
     model: InferenceModel,
     calibration: Mapping[str, np.ndarray] | None = None,
-    rewrites: Sequence[Callable[[keras.Model], keras.Model]] = (),
+    rewrites: Sequence[Rewrite] = (),
 ) -> tuple[InferenceModel, list[str]]:
     """The model rewritten, with the same inputs and outputs, and notes for the user.
 

@@ -7,6 +7,9 @@ import keras
 
 from keras_se.export.inference import copy_weights
 
+# A model → the same function as another model, or the model itself.
+Rewrite = Callable[[keras.Model], keras.Model]
+
 
 class CannotCopyError(Exception):
     """A layer whose configuration does not make the layer again."""
@@ -21,7 +24,7 @@ def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
     return substituted(model, replacements, dropped=set()) if replacements else model
 
 
-def nested(model: keras.Model, rewrite: Callable[[keras.Model], keras.Model]) -> dict[str, keras.layers.Layer]:
+def nested(model: keras.Model, rewrite: Rewrite) -> dict[str, keras.layers.Layer]:
     """The models inside a model that a rewrite changes, rewritten, by name."""
     results = [(layer, rewrite(layer)) for layer in model.layers if has_graph(layer)]
     return {layer.name: result for layer, result in results if result is not layer}

@@ -4,7 +4,7 @@ import collections
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.rewrite import Rewrite
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
 from keras_se.export.selective import Choice, chosen_layers, is_selective, quantized_but
 from keras_se.layers.gated import positive_integer
@@ -39,7 +40,11 @@ IO_DTYPES = {
 }
 
 # What the kernels of a mode, or the delegate's, lack.
-REWRITES = {"int8": FOR_INT8, "selective": FOR_INT8, "int16x8": (spell_out_hard_swish,)}
+REWRITES: Mapping[str | None, Sequence[Rewrite]] = {
+    "int8": FOR_INT8,
+    "selective": FOR_INT8,
+    "int16x8": (spell_out_hard_swish,),
+}
 
 
 @on_any_backend
