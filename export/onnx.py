@@ -1,8 +1,7 @@
 """Keras → ONNX, run by ONNX Runtime."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
+from keras_se.export.tf2onnx_memory import lean
 from keras_se.layers.gated import positive_integer
 from keras_se.version import __version__
 
@@ -31,7 +31,6 @@ OPSETS = range(13, 19)
 DEFAULT_OPSET = 17
 LAYOUTS = ("nhwc", "nchw")
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
-CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 LAYOUT_KEY, QUANTIZE_KEY = "keras_se.layout", "keras_se.quantize"
 
 
@@ -153,7 +152,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
         )[0]
 
     try:
-        with _without_copies():
+        with lean():
             graph = convert()
     except Exception:  # of one of its passes, perhaps, which it can do without
         graph = convert()
@@ -163,22 +162,6 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, model)
     return graph
-
-
-@contextmanager
-def _without_copies() -> Iterator[None]:
-    """Keeps tf2onnx from copying the whole graph before each of its passes, for the case that the pass fails.
-
-    The copies of SE-ResNet-50, whose weights are 104 MB, took 3 GB and more.
-    """
-    before = os.environ.get(CATCH_ERRORS)
-    os.environ[CATCH_ERRORS] = "FALSE"
-    try:
-        yield
-    finally:
-        del os.environ[CATCH_ERRORS]
-        if before is not None:
-            os.environ[CATCH_ERRORS] = before
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
