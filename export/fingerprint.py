@@ -22,7 +22,7 @@ def source_sha256(model: keras.Model) -> str:
     for weight in model.weights:
         values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
         digest.update(f"{values.dtype.name} {values.shape}".encode())
-        digest.update(values.view("uint8") if values.ndim else values.tobytes())  # bfloat16 has no buffer
+        digest.update(values.reshape(-1).view("uint8").data)  # bfloat16 has no buffer of its own
     return digest.hexdigest()
 
 

@@ -77,13 +77,14 @@ def image_shape(model: keras.Model) -> tuple[tuple[int | None, int | None], bool
         ValueError: for a model that takes something else.
     """
     first = keras.config.image_data_format() == "channels_first"
-    shape = model.inputs[0].shape[1:] if len(model.inputs) == 1 else ()
+    shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else ()
     if len(shape) != 3 or shape[0 if first else -1] != 3:
         raise ValueError(
             f"preprocessing goes with a model of one input, images of three channels. Received: {model.name!r} with "
             f"inputs {[tuple(x.shape[1:]) for x in model.inputs]}"
         )
-    return (shape[1:] if first else shape[:2]), first
+    height, width = shape[1:] if first else shape[:2]
+    return (height, width), first
 
 
 def _free(name: str, taken: set[str]) -> str:

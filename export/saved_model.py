@@ -78,6 +78,7 @@ def to_saved_model(
     inference = prepared_model(model, prepared)
     feeds = verification_feeds(inference.inputs, verification_data, pixels=prepared is not None)
     serving = serving_of(model, names, prepared)
+    more = None if serving is None else partial(serving.functions, batch_size=batch_size)
     if serving is not None and prepared is not None:
         feeds, prepared = serving.feeds(feeds), None
         inference = serving.inference
@@ -93,7 +94,7 @@ def to_saved_model(
 
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])
-        save(source, staged, batch_size, more=serving and partial(serving.functions, batch_size=batch_size))
+        save(source, staged, batch_size, more=more)
         return notes
 
     return write_verified(
@@ -103,7 +104,7 @@ def to_saved_model(
         write=write,
         feeds=feeds,
         facts=facts,
-        check=serving and partial(serving.check, feeds=feeds, batch_size=batch_size),
+        check=None if serving is None else partial(serving.check, feeds=feeds, batch_size=batch_size),
         overwrite=overwrite,
     )
 
