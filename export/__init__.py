@@ -11,6 +11,7 @@ from keras_se.export.errors import ExportError
 from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
 from keras_se.export.images import Images
+from keras_se.export.layer_errors import LayerErrors, layer_errors
 from keras_se.export.metadata import read_metadata
 from keras_se.export.microcontroller import to_microcontroller
 from keras_se.export.onnx import to_onnx
@@ -26,8 +27,10 @@ __all__ = [
     "ExportError",
     "Format",
     "Images",
+    "LayerErrors",
     "Parity",
     "export",
+    "layer_errors",
     "read_metadata",
     "to_microcontroller",
     "to_onnx",

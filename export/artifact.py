@@ -87,19 +87,7 @@ class Artifact:
     def verified(self, model: InferenceModel, feeds: dict[str, np.ndarray]) -> "Artifact":
         """This artifact with its parity, compared with the model on the given samples."""
         runner = self._runner
-        wanted, found = [tensor.name for tensor in model.inputs], [tensor.name for tensor in runner.inputs]
-        if set(wanted) != set(found) or {tensor.name for tensor in model.outputs} != set(runner.outputs):
-            raise ValueError(
-                f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
-                f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
-            )
-        sizes = {tensor.name: tensor.shape for tensor in runner.inputs}
-        for tensor in model.inputs:
-            if not _compatible(tensor.shape, sizes[tensor.name]):
-                raise ValueError(
-                    "The file and the model must take inputs of the same shape (--input-shape of a builder's network). "
-                    f"Received: {sizes[tensor.name]} in the file, {tensor.shape} in the model, for {tensor.name!r}"
-                )
+        self.check_same_ends(model)
         feeds = feeds_of(runner.inputs, feeds, "data")  # the file's sizes may be fixed where the model's are not
         expected = model.reference(feeds)
         parity = compare(
@@ -117,11 +105,28 @@ class Artifact:
             (*self.notes, *_weak_points(parity, expected)),
             self.calibration,
             model.pack_outputs,
-            tuple(wanted),
+            tuple(tensor.name for tensor in model.inputs),
             tuple(tensor.name for tensor in model.outputs),
         )
         artifact.__dict__["_runner"] = runner
         return artifact
+
+    def check_same_ends(self, model: InferenceModel) -> None:
+        """Raises a `ValueError` if the file has other inputs and outputs than the model."""
+        runner = self._runner
+        wanted, found = [tensor.name for tensor in model.inputs], [tensor.name for tensor in runner.inputs]
+        if set(wanted) != set(found) or {tensor.name for tensor in model.outputs} != set(runner.outputs):
+            raise ValueError(
+                f"The file and the model must have the same inputs and outputs. Received: a file with {found} → "
+                f"{list(runner.outputs)}, a model with {wanted} → {[tensor.name for tensor in model.outputs]}"
+            )
+        sizes = {tensor.name: tensor.shape for tensor in runner.inputs}
+        for tensor in model.inputs:
+            if not _compatible(tensor.shape, sizes[tensor.name]):
+                raise ValueError(
+                    "The file and the model must take inputs of the same shape (--input-shape of a builder's network). "
+                    f"Received: {sizes[tensor.name]} in the file, {tensor.shape} in the model, for {tensor.name!r}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -175,16 +180,9 @@ def verify(
         ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
     """
     from keras_se.export.calibration import calibration_feeds
-    from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
 
     artifact = Artifact.open(path)
-    if preprocessing is None:
-        preprocessing = stored_preprocessing(artifact.metadata) or False
-    prepared = preprocessing_of(model, preprocessing)
-    if prepared is not None:
-        dtype = "float32" if artifact.quantize in CALIBRATED and artifact.format != "onnx" else "uint8"
-        model = with_preprocessing(model, prepared, dtype)
-    inference = InferenceModel(model)
+    inference = InferenceModel(exported_model(artifact, model, preprocessing))
     # The sizes are of the file, which may be fixed where the model's are not.
     shapes = {tensor.name: tensor.shape for tensor in artifact._runner.inputs}
     runs_on = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]
@@ -197,3 +195,16 @@ def verify(
         )
         return replace(verified, notes=(*verified.notes, note))
     return verified
+
+
+def exported_model(artifact: Artifact, model: Any, preprocessing: Any) -> Any:
+    """The model that a file was made of: the given one, or with its preprocessing before it, if that is in the file."""
+    from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
+
+    if preprocessing is None:
+        preprocessing = stored_preprocessing(artifact.metadata) or False
+    prepared = preprocessing_of(model, preprocessing)
+    if prepared is None:
+        return model
+    dtype = "float32" if artifact.quantize in CALIBRATED and artifact.format != "onnx" else "uint8"
+    return with_preprocessing(model, prepared, dtype)

@@ -6,10 +6,12 @@ from typing import Any
 
 import keras
 
-from keras_se.export.flatbuffer import FileGraph
+from keras_se.export.flatbuffer import FileGraph, FileOperation
 from keras_se.export.inference import InferenceModel
 from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
+# Operations that convert between types, and compute nothing.
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What TensorFlow appends to a scope that is opened again, as Keras does for each call of a layer.
 AGAIN = re.compile(r"(.+)_\d+")
@@ -47,17 +49,20 @@ class LayerNames:
 
     def of_operations(self, graph: FileGraph) -> list[tuple[str, ...]]:
         """The paths of the layers that each operation belongs to, the one whose result it is first."""
-        return [self._of_operation(graph, operation) for operation in graph.operations]
+        ends = {index: self._ends.get(graph.tensors[index].name, "") for index in graph.outputs}
+        for operation in reversed(graph.operations):
+            if operation.name in CONVERSIONS and operation.outputs[0] in ends:
+                ends[operation.inputs[0]] = ends[operation.outputs[0]]
+        return [self._of_operation(graph, operation, ends) for operation in graph.operations]
 
-    def _of_operation(self, graph: FileGraph, operation: Any) -> tuple[str, ...]:
+    def _of_operation(self, graph: FileGraph, operation: FileOperation, ends: Mapping[int, str]) -> tuple[str, ...]:
         paths: list[str] = []
         for index in operation.outputs:
-            name = graph.tensors[index].name
-            if index in graph.outputs and name in self._ends:
+            if index in ends:
                 # The name of the layer is lost: its weights still have it, and those of what was fused with it.
                 constants = [graph.tensors[i].name for i in operation.inputs if i >= 0 and graph.tensors[i].constant]
-                paths += [self._ends[name], *(path for constant in constants for path in self.find(constant))]
-            paths += self.find(name)
+                paths += [ends[index], *(path for constant in constants for path in self.find(constant))]
+            paths += self.find(graph.tensors[index].name)
         return tuple(dict.fromkeys(path for path in paths if path))
 
     def _path(self, scopes: list[str]) -> str:

@@ -13,7 +13,7 @@ from keras_se.export.calibration import batches
 from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import EXCITATIONS, LayerNames, layers_by_path, within
+from keras_se.export.layer_names import CONVERSIONS, EXCITATIONS, LayerNames, layers_by_path, within
 from keras_se.export.tensor_values import TensorValues
 
 MODE = "selective"
@@ -21,8 +21,6 @@ MODE = "selective"
 SE = "se"
 # What chosen layers are kept as, by the schema's name of it.
 KEPT = {"float32": "FLOAT32", "int16": "INT16"}
-# What converts between types and computes nothing.
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 EVERYTHING = ".*"
 EVERY_END = "(?:.*)"  # another key than `EVERYTHING` to the quantizer, which keeps one list of settings for each
 # How many names a note has, before it counts the rest.

@@ -15,6 +15,7 @@ class TensorValues:
     Attributes:
         graph: The file's main graph.
         computed: The indices of tensors that operations compute, and of inputs.
+        batch: The file's fixed batch.
     """
 
     def __init__(self, content: bytes):
@@ -29,6 +30,7 @@ class TensorValues:
         self._interpreter.allocate_tensors()
         self._signature = self._interpreter.get_signature_runner()
         made = [index for operation in self.graph.operations for index in operation.outputs]
+        self.batch = self.graph.tensors[self.graph.inputs[0]].shape[0]
         self.computed = tuple(dict.fromkeys((*self.graph.inputs, *made)))
 
     def run(self, batch: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:

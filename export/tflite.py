@@ -164,6 +164,11 @@ def image_dtype(quantize: str | None) -> str:
     return "float32" if quantize in CALIBRATED else "uint8"
 
 
+def float_file(model: InferenceModel, inputs: tuple[Input, ...], batch_size: int) -> bytes:
+    """The bytes of a file in floats."""
+    return _converted(model, inputs, batch_size, None, None, "float32")
+
+
 def _converted(
     model: InferenceModel,
     inputs: tuple[Input, ...],
@@ -202,7 +207,7 @@ def _selective(
     calibration: Mapping[str, np.ndarray],
     io_dtype: str,
 ) -> tuple[bytes, list[str]]:
-    content = _converted(model, inputs, batch_size, None, None, "float32")
+    content = float_file(model, inputs, batch_size)
     with _quiet():
         return quantized_but(content, model, choice, calibration=calibration, io_dtype=io_dtype, batch_size=batch_size)
 
@@ -259,13 +264,15 @@ class Runner:
         self.steps = {name: step for name, detail in self._outputs.items() if (step := self._step(detail)) > 0}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        quantized = {name: _quantized(feeds[name], detail) for name, detail in self._inputs.items()}
-
         def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             outputs = self._signature(**batch)
             return {name: _dequantized(outputs[name], detail) for name, detail in self._outputs.items()}
 
-        return in_batches(quantized, run_batch, self._batch)
+        return in_batches(self.stored(feeds), run_batch, self._batch)
+
+    def stored(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Named inputs in the file's own types."""
+        return {name: _quantized(feeds[name], detail) for name, detail in self._inputs.items()}
 
     def operations(self) -> collections.Counter[str]:
         """How often each operation occurs; `DELEGATE` is a partition that the delegate runs."""

@@ -129,6 +129,7 @@ MISTAKES = [
         ["export", "small.keras", "-q", "int8", "--calibration", "images.npy", "--keep", "se"],
         r"keep goes with quantize",
     ),
+    (["export", "small.keras", "--debug-layers"], r"--debug-layers goes with a quantized TFLite file"),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
     (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
@@ -264,6 +265,20 @@ def test_export_keeps_chosen_layers(capfd: pytest.CaptureFixture[str], model_fil
     status, found = run_json(capfd, "inspect", "small_selective.tflite")
     assert (status, found["quantize"], found["floats_left"]) == (0, "selective", [])
     assert set(found["macs_by_arithmetic"]) == {"int8", "float32"}
+
+
+def test_export_tells_the_error_of_each_layer(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    arguments = ("-f", "tflite", "-q", "none", "-q", "int8", "--calibration", "images.npy", "--debug-layers")
+    status, (floats, artifact) = run_json(capfd, "export", model_file, *arguments)
+    assert (status, "layer_errors" in floats) == (0, False)
+    errors = artifact["layer_errors"]
+    assert [row["layer"] for row in errors["layers"] if row["se"]] == ["stage1_block1_se"]
+    assert all(row["sqnr"] > 15 and row["cosine"] > 0.9 for row in errors["layers"])
+    assert "stem_conv_bn" in errors["missing"]
+    assert cli.run(["export", model_file, *arguments, "--force"]) == 0
+    printed = capfd.readouterr().out
+    assert re.search(r"stage1_block1_se +SE +[\d.-]+ +\d+\.\d +[01]\.\d{6}", printed)
+    assert "small_int8.tflite: part of other layers, or compute nothing: stem_conv_bn," in printed
 
 
 # complexity

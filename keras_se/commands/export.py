@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Group
 
+from keras_se.commands.layers import check_debug_layers, errors_of, layer_notes, layer_table
 from keras_se.commands.model import load, model_options
 from keras_se.commands.parity import parity_table
 from keras_se.console import Output, progress, quiet
@@ -52,6 +54,7 @@ from keras_se.console import Output, progress, quiet
 @click.option("--labels", help="A text file with a label on each line, for the files' metadata, or imagenet.")
 @click.option("--metadata-file", is_flag=True, help="Write metadata beside .tflite and .onnx files, too, as .json.")
 @click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
+@click.option("--debug-layers", is_flag=True, help="Of quantized TFLite files, print the error of each layer, too.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @model_options
 @click.pass_obj
@@ -75,6 +78,7 @@ def export(
     labels: str | None,
     metadata_file: bool,
     no_optimize: bool,
+    debug_layers: bool,
     force: bool,
     **build: Any,
 ) -> None:
@@ -82,7 +86,8 @@ def export(
 
     Files are named after the model: NAME_saved_model, NAME.tflite, NAME_int8.tflite, NAME.onnx. `error` is how far a
     file's outputs are from Keras', relative to their spread, and `allowed` what it may be: several times what
-    rounding the weights alone does to this network.
+    rounding the weights alone does to this network. With --debug-layers, a table of layers follows, first those that
+    lose most: noise of their result against floats (SQNR), and noise that their inputs did not have yet (adds).
     """
     with quiet(output):
         from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
@@ -98,6 +103,8 @@ def export(
             raise ValueError(f"--samples goes with a folder of images. Received: --calibration {calibration}")
         chosen = formats or DEFAULT_FORMATS
         modes = [None if mode == "none" else mode for mode in quantize] or [None]
+        if debug_layers:
+            check_debug_layers(chosen, quantize)
         with progress(output) as bar:
             task = bar.add_task(f"loading {model}", total=None)
             network, shape = load(output, model, build)
@@ -129,6 +136,14 @@ def export(
                 overwrite=force,
                 on_start=on_start,
             )
+            bar.update(task, description="comparing layers")
+            made = {"optimize": not no_optimize, "preprocessing": preprocessing}
+            errors = errors_of(artifacts, network, verification or data, **made) if debug_layers else {}
     notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
     notes += [sentence(seen) for seen in [artifact.calibration for artifact in artifacts if artifact.calibration][:1]]
-    output.show([artifact.to_dict() for artifact in artifacts], parity_table(artifacts), notes)
+    notes += [note for found in errors.values() for note in layer_notes(found)]
+    documents = [artifact.to_dict() for artifact in artifacts]
+    for document in documents:
+        if document["path"] in errors:
+            document["layer_errors"] = errors[document["path"]].to_dict()
+    output.show(documents, Group(parity_table(artifacts), *map(layer_table, errors.values())), notes)
