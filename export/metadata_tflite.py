@@ -1,5 +1,6 @@
 """The document in a TFLite file: an entry of the file's metadata, and its buffer."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from keras_se.export.tflite_reader import DAMAGE, IDENTIFIER, Reader
 ALIGNMENT = 16
 # Fields of the table that a file begins with. All but the first are offsets.
 FIELDS, BUFFERS, METADATA = 10, 4, 6
+# Where the table of a buffer says where its field for a place in the file is.
+PLACE = 6
 
 
 def ends(path: Path) -> dict[str, Any]:
@@ -43,9 +46,9 @@ def embedded(path: Path) -> bytes | None:
 def with_entry(content: bytes, name: str, data: bytes) -> bytes:
     """A TFLite file with another entry in its metadata.
 
-    The file stays as it is, byte for byte, behind a new first table: offsets are relative and point forwards, and it is
-    moved by a multiple of what its constants are aligned to. To unpack a large file and to pack it again would take
-    long, and does not keep the alignment.
+    The file stays as it is behind a new first table: offsets are relative and point forwards, and it is moved by a
+    multiple of what its constants are aligned to. Only places that are counted from the file's beginning change. To
+    unpack a large file and to pack it again would take long, and does not keep the alignment.
     """
     flatbuffers: Any = require("flatbuffers", "tflite")
     schema: Any = require("ai_edge_litert.schema_py_generated", "tflite")
@@ -54,12 +57,11 @@ def with_entry(content: bytes, name: str, data: bytes) -> bytes:
     places = [table.Offset(4 + 2 * slot) for slot in range(FIELDS)]
     types = flatbuffers.number_types
     layout = table.Pos - table.Get(types.SOffsetTFlags, table.Pos)
-    unknown = table.Get(types.VOffsetTFlags, layout) > 4 + 2 * FIELDS
-    # Past 2 GB, constants lie behind the tables, at places counted from the file's beginning.
-    if unknown or any(model.Buffers(index).Offset() > 1 for index in range(model.BuffersLength())):
+    if table.Get(types.VOffsetTFlags, layout) > 4 + 2 * FIELDS:
         raise ExportError("The TFLite file is of a kind that metadata cannot be added to.")
 
-    builder = flatbuffers.Builder(len(content) + len(data) + 1024)
+    room = 4096 + 4 * (model.BuffersLength() + model.MetadataLength())  # a builder that has to grow copies all
+    builder = flatbuffers.Builder(len(content) + len(data) + room)
     builder.Prep(ALIGNMENT, len(content))
     start = builder.CreateByteVector(content) - 4  # behind its length, as all offsets counted from the end
     builder.Prep(ALIGNMENT, len(data))
@@ -95,4 +97,15 @@ def with_entry(content: bytes, name: str, data: bytes) -> bytes:
         if slot in changed or places[slot]:
             builder.PrependUOffsetTRelativeSlot(slot, changed.get(slot) or moved(slot), 0)
     builder.Finish(schema.ModelEnd(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    whole = builder.Output()
+    _move_constants(model, whole, len(whole) - start)
+    return bytes(whole)
+
+
+def _move_constants(model: Any, whole: bytearray, distance: int) -> None:
+    """LiteRT's quantizer puts constants behind the tables, at places that are counted from the file's beginning."""
+    for index in range(model.BuffersLength()):
+        buffer = model.Buffers(index)
+        if (place := buffer.Offset()) > 1:
+            field = buffer._tab.Pos + buffer._tab.Offset(PLACE)
+            struct.pack_into("<Q", whole, field + distance, place + distance)

@@ -89,6 +89,19 @@ def test_verify_fails_for_another_model(capfd: pytest.CaptureFixture[str], model
     assert not found["parity"]["passed"]
 
 
+def test_labels_and_metadata(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    classes = keras.models.load_model(model_file).output_shape[-1]
+    names = [f"class {i}" for i in range(classes)]
+    Path("labels.txt").write_text("\n".join(names))
+    assert cli.run(["export", model_file, "-f", "tflite", "--labels", "labels.txt", "--metadata-file"]) == 0
+    assert json.loads(Path("small.tflite.json").read_text())["labels"] == names
+    capfd.readouterr()
+    status, found = run_json(capfd, "inspect", "small.tflite")
+    assert (status, found["document"]["labels"]) == (0, names)
+    assert cli.run(["inspect", "small.tflite"]) == 0
+    assert "Labels: class 0, class 1" in capfd.readouterr().out
+
+
 def test_force_replaces_a_file(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     Path("small.tflite").write_text("old")
     arguments = ["export", model_file, "-f", "tflite"]
@@ -145,6 +158,11 @@ MISTAKES = [
     (["export", "SEMobileNet", "--input-shape", "a,b"], r"--input-shape must be made of whole numbers"),
     (["export", "SEMobileNet", "--classes", "0"], r"classes must be a positive integer"),
     (["export", "SEMobileNet", "--weights", "none.weights.h5"], r"weights must be a file that exists"),
+    (["export", "small.keras", "--labels", "text.txt"], r"labels must be one for each of the \d+ channels.*: 1 labels"),
+    (["export", "small.keras", "--labels", "none.txt"], r"labels must be a text file in UTF-8.*'none.txt'"),
+    (["export", "small.keras", "--signature", "png"], r"signatures must be made of"),
+    (["export", "small.keras", "--signature", "uint8"], r"signatures need to know how images are prepared"),
+    (["export", "small.keras", "-f", "onnx", "--signature", "uint8"], r"signatures go with the format saved_model"),
     (["export"], r"Missing argument 'MODEL'"),
     (["export", "small.keras", "--nonsense"], r"No such option"),
     (["nonsense"], r"No such command"),

@@ -33,6 +33,7 @@ from keras_se.export.fingerprint import source_sha256
 from keras_se.export.metadata_tflite import with_entry
 from keras_se.weights import Preprocessing
 
+from .microcontrollers import runtime
 from .networks import conv_bn_se, sample, se_resnet
 
 inspect = getattr(inspect_module, "inspect", inspect_module)
@@ -121,6 +122,20 @@ def test_the_file_that_is_published_is_the_one_that_was_verified(
     assert after[start : start + length].decode().isprintable()
 
 
+def test_constants_behind_the_tables_are_found(tmp_path: Path) -> None:
+    """LiteRT's quantizer puts large ones there, at places that are counted from the file's beginning."""
+    model = keras.Sequential([keras.Input((512,), name="x"), keras.layers.Dense(512, name="y")])
+    given = {"quantize": "dynamic", "verification_data": np.random.default_rng(0).normal(size=(8, 512))}
+    artifact = to_tflite(model, tmp_path / "model.tflite", **given)
+    buffers = schema.ModelT.InitFromPackedBuf(artifact.path.read_bytes(), 0).buffers
+    assert [own.offset % 16 for own in buffers if own.offset > 1] == [0]
+    assert artifact.parity.passed
+    assert artifact.parity.conclusive
+    plain = to_tflite(model, tmp_path / "plain.tflite", metadata=False, **given)
+    x = np.random.default_rng(1).normal(size=(4, 512))
+    assert np.array_equal(artifact.predict(x), plain.predict(x))
+
+
 @pytest.mark.parametrize("mode", [None, "int8"])
 def test_the_rest_of_a_tflite_file_is_untouched(exported: Any, mode: str | None, tmp_path: Path) -> None:
     given = {"quantize": mode, "calibration_data": sample("se_resnet").data} if mode else {}
@@ -145,6 +160,17 @@ def test_a_tflite_file_with_nothing_but_a_table(exported: Any) -> None:
     interpreter = Interpreter(model_content=twice)
     interpreter.allocate_tensors()
     assert interpreter.get_signature_runner()(image=sample("se_resnet").data[:1])["predictions"].shape == (1, 10)
+
+
+def test_boards_run_a_file_with_metadata(exported: Any) -> None:
+    content = exported("se_resnet", "tflite", "int8", io_dtype="int8").path.read_bytes()
+    found = []
+    for own in (content, content[content.index(b"TFL3", 8) - 4 :]):  # the second one is the file before
+        interpreter = runtime().Interpreter.from_bytes(own, arena_size=1 << 20)
+        interpreter.set_input(np.arange(768).reshape(1, 16, 16, 3).astype("int8"), 0)
+        interpreter.invoke()
+        found.append(interpreter.get_output(0).tolist())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("format", FORMATS)
