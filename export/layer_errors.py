@@ -35,7 +35,8 @@ class LayerError:
         se: Whether it is a squeeze-and-excitation layer, or part of one.
         sqnr: Signal to quantization noise of its result in dB, over all samples: 20 is an error of a tenth (root mean
             square), 40 of a hundredth. Infinite without any error.
-        own: The same without the noise that its inputs had already, relative to their signal: what the layer added.
+        own: The same without the noise that its inputs had already, relative to their signal: what the layer added,
+            or amplified.
         cosine: Between its result and the one in floats, the mean over samples.
     """
 
