@@ -10,7 +10,7 @@ version = re.search(r'__version__ = "(.+)"', (here / "keras_se/version.py").read
 
 # The lower bounds are versions that the tests passed with, together: `make test-lowest` runs them.
 tensorflow = ["tensorflow>=2.20"]
-tflite = [*tensorflow, "ai-edge-litert>=2.2", "ai-edge-quantizer>=0.9"]
+tflite = [*tensorflow, "ai-edge-litert>=2.3", "ai-edge-quantizer>=0.10"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
 export = [*tflite, *onnx]
 weights = ["huggingface_hub>=0.30", "pillow>=11.0", "safetensors>=0.5"]

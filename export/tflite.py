@@ -88,7 +88,7 @@ def to_tflite(
             its name or its path, `backbone/stage1_se`); or several. What was fused of several layers is kept if one
             of them is. With float outputs a softmax that makes one is in floats in any case.
         keep_as: For selective, what these layers are instead: `"float32"` (the default), or `"int16"` (16-bit
-            activations, 8-bit weights).
+            activations, 8-bit weights), which LiteRT's delegate leaves to far slower kernels.
         io_dtype: The type of the file's inputs and outputs: `"float32"`; `"int8"` or `"uint8"` with int8 and selective,
             `"int16"` with int16x8.
         batch_size: The file's fixed batch.

@@ -50,7 +50,9 @@ def test_every_format_takes_pixels(model: keras.Model, tmp_path: Path) -> None:
         assert np.abs(artifact.predict(x) - expected).max() < bounds[artifact.quantize], artifact.path.name
 
 
-@pytest.mark.parametrize(("mode", "dtype"), [(None, "uint8"), ("int8", "uint8"), ("int16x8", "float32")])
+@pytest.mark.parametrize(
+    ("mode", "dtype"), [(None, "uint8"), ("int8", "uint8"), ("selective", "uint8"), ("int16x8", "float32")]
+)
 def test_the_type_of_the_input(model: keras.Model, mode: str | None, dtype: str, tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 

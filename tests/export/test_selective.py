@@ -226,3 +226,20 @@ def test_export_keeps_layers_in_the_mode_that_has_it(tmp_path):
         network.model, tmp_path, "tflite", quantize=("int8", "selective"), keep="se", calibration_data=network.data
     )
     assert [set(results(artifact.path).values()) for artifact in artifacts] == [{"INT8"}, {"INT8", "FLOAT32"}]
+
+
+def test_excitations_that_8_bits_cannot_hold(tmp_path):
+    """One hidden unit is a thousand times the others, and nothing reads it: one range leaves the others nothing."""
+    used = sample("sequential")
+    model = keras.models.clone_model(used.model)
+    model.set_weights(used.model.get_weights())
+    block = model.get_layer("se")
+    block.reduce_kernel.assign(block.reduce_kernel.numpy() * np.array([1000.0, 1, 1, 1]))
+    block.expand_kernel.assign(block.expand_kernel.numpy() * np.array([[0.0], [1], [1], [1]]))
+    given = {"calibration_data": used.data, "verification_data": used.data}
+    with pytest.raises(ExportError, match="does not compute what the Keras model computes"):
+        to_tflite(model, tmp_path / "a.tflite", quantize="int8", **given)
+    expected = model.predict(used.data, verbose=0)
+    for keep_as in ("float32", "int16"):
+        artifact = to_tflite(model, tmp_path / f"{keep_as}.tflite", quantize="selective", keep_as=keep_as, **given)
+        assert relative_error(expected, artifact.predict(used.data)) < 0.02
