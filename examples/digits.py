@@ -6,34 +6,27 @@ The images are scikit-learn's: 1,797 of 8x8 pixels, 360 of them held out. int8 i
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
+import demo  # examples/demo.py
 import keras
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
-from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_se import SqueezeExcite
-from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
-from keras_se.export.export import planned
+from keras_se.export import DEFAULT_FORMATS, FORMATS
 from keras_se.export.formats import CALIBRATED
 from keras_se.models import SEResNet
-
-matplotlib.use("Agg")  # pictures are written, not shown
-import matplotlib.pyplot as plt
 
 HELD_OUT = 360
 CALIBRATION = 200
 LEAST_ACCURACY = 0.97
-LARGEST_INT8_LOSS = 0.01
+# Of accuracy; files in floats may lose none.
+LARGEST_LOSS = dict.fromkeys(("dynamic", *CALIBRATED), 0.01)
 
 
 def data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -57,71 +50,6 @@ def build() -> keras.Model:
         classes=10,
         name="digits",
     )
-
-
-class ShowProgress(keras.callbacks.Callback):
-    """A bar over epochs, with the losses."""
-
-    def __init__(self, bar: Progress, epochs: int):
-        super().__init__()
-        self.bar = bar
-        self.task = bar.add_task("training", total=epochs)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        text = f"training: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
-        self.bar.update(self.task, advance=1, description=text)
-
-
-def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int, bar: Progress) -> None:
-    batch = 64
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=epochs * -(-len(x) // batch))
-    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[ShowProgress(bar, epochs)])
-
-
-def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
-    """What the file makes of the held-out images, in its own runtime."""
-    outputs = artifact.predict(x)
-    return {
-        "file": artifact.path.name,
-        "runtime": FORMATS[artifact.format].runtime,
-        "mode": artifact.quantize or "float32",
-        "size": artifact.size,
-        "accuracy": float(np.mean(outputs.argmax(-1) == y)),
-        "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
-        "difference": float(np.abs(outputs - reference).max()),
-    }
-
-
-def latencies(artifacts: list[Artifact], x: np.ndarray, rounds: int = 100) -> list[float]:
-    """Median time of one image through each file, in milliseconds; the files take turns."""
-    times = np.zeros((rounds, len(artifacts)))
-    for turn in range(rounds):
-        for i, artifact in enumerate(artifacts):
-            start = time.perf_counter()
-            artifact.predict(x[:1])
-            times[turn, i] = time.perf_counter() - start
-    return list(np.median(times, axis=0) * 1e3)
-
-
-def table(rows: list[dict[str, Any]]) -> Table:
-    result = Table(title=f"Each file on the {HELD_OUT} held-out images, in its own runtime")
-    result.add_column("file", no_wrap=True)
-    result.add_column("runtime", no_wrap=True)
-    for header in ("size", "accuracy", "agrees with Keras", "largest difference", "ms / image"):
-        result.add_column(header, justify="right")
-    for row in rows:
-        result.add_row(
-            row["file"],
-            row["runtime"],
-            decimal(row["size"]),
-            f"{row['accuracy']:.2%}",
-            f"{row['agreement']:.2%}",
-            f"{row['difference']:.1e}",
-            f"{row['latency']:.2f}",
-        )
-    return result
 
 
 def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
@@ -167,12 +95,7 @@ def plot_gates(model: keras.Model, x: np.ndarray, y: np.ndarray, path: Path) -> 
 
 def shortfalls(accuracy: float, rows: list[dict[str, Any]]) -> list[str]:
     """What is not as it should be, a sentence each."""
-    found = [f"Keras has {accuracy:.2%} accuracy, less than {LEAST_ACCURACY:.0%}."] if accuracy < LEAST_ACCURACY else []
-    for row in rows:
-        allowed = LARGEST_INT8_LOSS if row["mode"] in ("dynamic", *CALIBRATED) else 0.0
-        if accuracy - row["accuracy"] > allowed + 1e-9:
-            found.append(f"{row['file']} loses {accuracy - row['accuracy']:.2%}, more than {allowed:.0%}.")
-    return found
+    return demo.shortfalls(accuracy, rows, LEAST_ACCURACY, LARGEST_LOSS)
 
 
 @click.command()
@@ -182,37 +105,18 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]]) -> list[str]:
 def main(output: Path, epochs: int, seed: int) -> None:
     """Train, export, and measure. Exit status 1 if the network or a file falls short."""
     output.mkdir(parents=True, exist_ok=True)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = demo.console()
     keras.utils.set_random_seed(seed)
     x, y, held_x, held_y = data(seed)
     model = build()
     console.print(f"SE-ResNet with {model.count_params():,} parameters, {len(x)} images to train on.")
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        train(model, x, y, epochs, bar)
+    with demo.progress(console) as bar:
+        demo.train(model, x, y, epochs, bar)
         model.save(output / "digits.keras")
-        modes = FORMATS["tflite"].modes
-        task = bar.add_task("exporting", total=len(planned(model.name, output, DEFAULT_FORMATS, modes)))
-        artifacts = export(
-            model,
-            output,
-            quantize=modes,
-            calibration_data=x[:CALIBRATION],
-            verification_data=held_x,
-            overwrite=True,
-            on_start=lambda path: bar.update(task, advance=1, description=f"exporting {path.name}"),
-        )
-        bar.update(task, description="exported and verified")
-
-    reference = model.predict(held_x, verbose=0)
-    accuracy = float(np.mean(reference.argmax(-1) == held_y))
-    rows = [
-        {**measure(artifact, held_x, held_y, reference), "format": artifact.format, "latency": latency}
-        for artifact, latency in zip(artifacts, latencies(artifacts, held_x), strict=True)
-    ]
+        artifacts = demo.exported(model, output, x[:CALIBRATION], held_x, bar)
+    accuracy, rows = demo.measured(model, artifacts, held_x, held_y)
     console.print(f"Keras: {accuracy:.2%} of the {HELD_OUT} held-out images are right.")
-    console.print(table(rows))
+    console.print(demo.table(rows, HELD_OUT))
     plot_tradeoff(rows, output / "tradeoff.png")
     plot_gates(model, held_x, held_y, output / "gates.png")
     console.print(f"Pictures: {output / 'tradeoff.png'} (size against accuracy), {output / 'gates.png'} (SE gates).")

@@ -1,0 +1,148 @@
+"""What the demos share: training with a bar, exporting to every format and mode, and measuring each file."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import matplotlib
+import numpy as np
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
+from keras_se.export.export import planned
+
+matplotlib.use("Agg")  # pictures are written, not shown
+
+BATCH = 64
+
+
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def progress(out: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=out)
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """A bar over epochs, with the losses."""
+
+    def __init__(self, bar: Progress, epochs: int):
+        super().__init__()
+        self.bar = bar
+        self.task = bar.add_task("training", total=epochs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        text = f"training: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
+        self.bar.update(self.task, advance=1, description=text)
+
+
+def train(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    epochs: int,
+    bar: Progress,
+    varied: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> None:
+    """Trains with Adam; `varied` makes other images of the same classes for each epoch."""
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=epochs * -(-len(x) // BATCH))
+    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs)]}
+    if varied is None:
+        model.fit(x, y, epochs=epochs, **options)
+        return
+    for epoch in range(epochs):
+        model.fit(varied(x), y, initial_epoch=epoch, epochs=epoch + 1, **options)
+
+
+def exported(
+    model: keras.Model, output: Path, calibration: np.ndarray, verification: np.ndarray, bar: Progress
+) -> list[Artifact]:
+    """Every format, and every mode of TFLite."""
+    modes = FORMATS["tflite"].modes
+    task = bar.add_task("exporting", total=len(planned(model.name, output, DEFAULT_FORMATS, modes)))
+    artifacts = export(
+        model,
+        output,
+        quantize=modes,
+        calibration_data=calibration,
+        verification_data=verification,
+        overwrite=True,
+        on_start=lambda path: bar.update(task, advance=1, description=f"exporting {path.name}"),
+    )
+    bar.update(task, description="exported and verified")
+    return artifacts
+
+
+def measured(
+    model: keras.Model, artifacts: Sequence[Artifact], x: np.ndarray, y: np.ndarray
+) -> tuple[float, list[dict[str, Any]]]:
+    """Keras' accuracy on held-out images, and a row for each file of what it makes of them in its own runtime."""
+    reference = model.predict(x, verbose=0)
+    rows = [
+        {**measure(artifact, x, y, reference), "format": artifact.format, "latency": latency}
+        for artifact, latency in zip(artifacts, latencies(artifacts, x), strict=True)
+    ]
+    return float(np.mean(reference.argmax(-1) == y)), rows
+
+
+def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+    outputs = artifact.predict(x)
+    return {
+        "file": artifact.path.name,
+        "runtime": FORMATS[artifact.format].runtime,
+        "mode": artifact.quantize or "float32",
+        "size": artifact.size,
+        "accuracy": float(np.mean(outputs.argmax(-1) == y)),
+        "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
+        "difference": float(np.abs(outputs - reference).max()),
+    }
+
+
+def latencies(artifacts: Sequence[Artifact], x: np.ndarray, rounds: int = 100) -> list[float]:
+    """Median time of one image through each file, in milliseconds; the files take turns."""
+    times = np.zeros((rounds, len(artifacts)))
+    for turn in range(rounds):
+        for i, artifact in enumerate(artifacts):
+            start = time.perf_counter()
+            artifact.predict(x[:1])
+            times[turn, i] = time.perf_counter() - start
+    return list(np.median(times, axis=0) * 1e3)
+
+
+def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
+    result = Table(title=f"Each file on the {held_out:,} held-out images, in its own runtime")
+    result.add_column("file", no_wrap=True)
+    result.add_column("runtime", no_wrap=True)
+    for header in ("size", "accuracy", "agrees with Keras", "largest difference", "ms / image"):
+        result.add_column(header, justify="right")
+    for row in rows:
+        result.add_row(
+            row["file"],
+            row["runtime"],
+            decimal(row["size"]),
+            f"{row['accuracy']:.2%}",
+            f"{row['agreement']:.2%}",
+            f"{row['difference']:.1e}",
+            f"{row['latency']:.2f}",
+        )
+    return result
+
+
+def shortfalls(accuracy: float, rows: Sequence[dict[str, Any]], least: float, allowed: dict[str, float]) -> list[str]:
+    """What is not as it should be, a sentence each; `allowed` is how much accuracy a mode may lose."""
+    found = [f"Keras has {accuracy:.2%} accuracy, less than {least:.0%}."] if accuracy < least else []
+    for row in rows:
+        most = allowed.get(row["mode"], 0.0)
+        if accuracy - row["accuracy"] > most + 1e-9:
+            found.append(f"{row['file']} loses {accuracy - row['accuracy']:.2%}, more than {most:.1%}.")
+    return found
