@@ -68,6 +68,8 @@ def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[s
             gates = keras.ops.convert_to_numpy(layer.excitation(x))
             lowest[i] = np.minimum(lowest[i], gates.min(axis=0))
             highest[i] = np.maximum(highest[i], gates.max(axis=0))
+        if all(np.max(high - low) >= CONSTANT_GATE for low, high in zip(lowest, highest, strict=True)):
+            return {}  # more samples make ranges wider only
     return {
         layer.name: (layer, (low + high) / 2)
         for layer, low, high in zip(blocks, lowest, highest, strict=True)
