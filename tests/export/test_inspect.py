@@ -46,6 +46,18 @@ def test_scales_of_ends_are_those_of_litert(exported):
         assert own[0].scale == pytest.approx(scale)
 
 
+def test_a_folder_for_microcontrollers_is_what_its_file_is(exported, tmp_path):
+    folder = exported("se_resnet", "microcontroller").path
+    (file,) = folder.glob("*.tflite")
+    found, own = inspect(folder), inspect(file)
+    assert (found.path, found.rows, found.size) == (file, own.rows, file.stat().st_size)
+    for manifest in ({}, {"model": "x"}, {"model": {"file": "../x.tflite"}}):
+        content = {"made_by": "keras_se", "format": "microcontroller", **manifest}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match="FILE must be"):
+            inspect(tmp_path)
+
+
 @pytest.mark.parametrize("format", ["tflite", "onnx", "saved_model"])
 @pytest.mark.parametrize("name", ["se_resnet", "grouped"])
 def test_macs_are_those_of_the_network(exported, name, format):
