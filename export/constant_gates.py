@@ -33,7 +33,7 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
     replacements: dict[str, keras.layers.Layer] = {}
     frozen: list[str] = []
     for nested in (layer for layer in called_once(model) if has_graph(layer)):
-        inner = list(_values(model, list(calls(nested)[0].input_tensors), columns))
+        inner = list(inner_values(model, list(calls(nested)[0].input_tensors), columns))
         new, names = freeze_constant_gates(nested, [np.concatenate(column) for column in zip(*inner, strict=True)])
         if names:
             replacements[nested.name] = new
@@ -63,7 +63,7 @@ def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[s
         return {}
     lowest: list[Any] = [np.inf] * len(blocks)
     highest: list[Any] = [-np.inf] * len(blocks)
-    for maps in _values(model, [layer.input for layer in blocks], columns):
+    for maps in inner_values(model, [layer.input for layer in blocks], columns):
         for i, (layer, x) in enumerate(zip(blocks, maps, strict=True)):
             gates = keras.ops.convert_to_numpy(layer.excitation(x))
             lowest[i] = np.minimum(lowest[i], gates.min(axis=0))
@@ -87,7 +87,7 @@ def _with_constant_gates(layer: Any) -> Any:
     return copy
 
 
-def _values(model: keras.Model, tensors: list[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
+def inner_values(model: keras.Model, tensors: list[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
     """The values of inner tensors, a few samples at a time: feature maps of many would fill the memory."""
     probe = InferenceModel(keras.Model(model.inputs, tensors))
     for start in range(0, len(columns[0]), PROBE_BATCH):
