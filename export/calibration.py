@@ -82,6 +82,12 @@ def batches(feeds: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np
 
 
 def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:
+    arrays = read_arrays(path, argument)
+    return next(iter(arrays.values())) if isinstance(arrays, dict) and len(names) == len(arrays) == 1 else arrays
+
+
+def read_arrays(path: str | os.PathLike, argument: str) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an `.npy` file, or those of an `.npz` file by name. Nothing in it is run."""
     path = os.fspath(path)
     if not path.endswith((".npy", ".npz")) or not os.path.isfile(path):
         raise ValueError(f"{argument} must be an .npy or .npz file, or a folder, that exists. Received: {path!r}")
@@ -91,10 +97,9 @@ def _read(path: str | os.PathLike, names: list[str], argument: str) -> Any:
             if isinstance(content, np.ndarray):
                 return content
             _check_unpacked(content.zip, os.path.getsize(path))
-            arrays = {name: content[name] for name in content.files}
+            return {name: content[name] for name in content.files}
     except (ValueError, OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{argument} must be a readable file of numbers. Received: {path!r} ({error})") from error
-    return next(iter(arrays.values())) if len(names) == len(arrays) == 1 else arrays
 
 
 def _check_unpacked(archive: zipfile.ZipFile, size: int) -> None:

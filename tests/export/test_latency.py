@@ -1,0 +1,48 @@
+"""Latencies: medians of calls that take turns, on a clock that tests set."""
+
+import pytest
+
+from keras_se.export import latency
+from keras_se.export.latency import latencies
+
+
+class Clock:
+    """A clock that only calls move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.order: list[str] = []
+
+    def call(self, name: str, seconds: list[float]):
+        left = iter(seconds)
+
+        def work() -> None:
+            self.order.append(name)
+            self.now += next(left, seconds[-1])
+
+        return work
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_calls_take_turns_and_the_first_do_not_count(clock: Clock) -> None:
+    a, b = latencies([clock.call("a", [9, 9, 1, 2, 3, 4, 5]), clock.call("b", [0.5])], rounds=5)
+    assert "".join(clock.order) == "ab" * 7
+    assert (a.median, a.low, a.high, a.runs) == (3, 2, 4, 5)
+    assert b.median == pytest.approx(0.5)
+
+
+def test_slow_calls_are_timed_less_often(clock: Clock) -> None:
+    (found,) = latencies([clock.call("a", [100.0])], rounds=30, seconds=20)
+    assert found.runs == latency.LEAST_ROUNDS
+    (found,) = latencies([clock.call("a", [2.0])], rounds=30, seconds=20)
+    assert found.runs == 10
+
+
+def test_nothing_to_time() -> None:
+    assert latencies([]) == []
