@@ -12,10 +12,11 @@ version = re.search(r'__version__ = "(.+)"', (here / "keras_se/version.py").read
 tensorflow = ["tensorflow>=2.20"]
 tflite = [*tensorflow, "ai-edge-litert>=2.3", "ai-edge-quantizer>=0.10"]
 onnx = [*tensorflow, "tf2onnx>=1.17", "onnx>=1.19", "onnxruntime>=1.23"]
-export = [*tflite, *onnx]
+report = ["jinja2>=3.1.2", "matplotlib>=3.10"]
+export = [*tflite, *onnx, *report]
 weights = ["huggingface_hub>=0.30", "pillow>=11.0", "safetensors>=0.5"]
 ethos_u = ["ethos-u-vela>=5.2"]
-demo = [*export, "matplotlib>=3.10", "scikit-learn>=1.6"]
+demo = [*export, "scikit-learn>=1.6"]
 test = [
     *demo,
     *weights,
@@ -46,12 +47,17 @@ setup(
         "keras_se.export",
     ],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
-    package_data={"keras_se": ["py.typed"], "keras_se.weights": ["imagenet_classes.txt"]},
+    package_data={
+        "keras_se": ["py.typed"],
+        "keras_se.export": ["report.html.j2"],
+        "keras_se.weights": ["imagenet_classes.txt"],
+    },
     install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "packaging>=24.0", "rich>=14.0"],
     extras_require={
         "tensorflow": tensorflow,
         "tflite": tflite,
         "onnx": onnx,
+        "report": report,
         "export": export,
         "weights": weights,
         "torch": ["torch>=2.13"],

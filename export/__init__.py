@@ -15,6 +15,7 @@ from keras_se.export.layer_errors import LayerErrors, layer_errors
 from keras_se.export.metadata import read_metadata
 from keras_se.export.microcontroller import to_microcontroller
 from keras_se.export.onnx import to_onnx
+from keras_se.export.report import write_report
 from keras_se.export.saved_model import to_saved_model
 from keras_se.export.tflite import to_tflite
 from keras_se.export.verify import TOLERANCES, Parity
@@ -37,4 +38,5 @@ __all__ = [
     "to_saved_model",
     "to_tflite",
     "verify",
+    "write_report",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
+from keras_se.export.evaluation import evaluation_of
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.labels import labels_of
@@ -15,6 +16,7 @@ from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.report import check_report, write_report
 from keras_se.export.selective import MODE as SELECTIVE
 from keras_se.export.selective import chosen_layers, refuse_keep
 from keras_se.export.signatures import names_of, serving_of
@@ -49,6 +51,8 @@ def export(
     signatures: Sequence[str] = (),
     labels: Any = None,
     metadata_file: bool = False,
+    report: bool = False,
+    evaluation_data: Any = None,
     overwrite: bool = False,
     on_start: Callable[[Path], None] | None = None,
 ) -> list[Artifact]:
@@ -78,6 +82,9 @@ def export(
             takes what the model takes, whatever `preprocessing` says.
         labels: Names of the output's channels, for the metadata of all files, as in `to_tflite`.
         metadata_file: Whether to write the metadata of TFLite and ONNX files to a file beside each, too.
+        report: Whether to write a page about the files beside them, `<name>_report.html`: see `write_report`.
+        evaluation_data: Labelled data for the report, `(x, y)` or an `.npz` file with `x` and `y`: pixels, if
+            `preprocessing` is given.
         on_start: Called with each path before it is written, to show progress.
 
     Returns:
@@ -123,6 +130,13 @@ def export(
     if verification_data is not None:  # which may be a generator
         verification_data = verification_feeds(inference.inputs, verification_data, pixels=pixels)
     serving_of(model, names, prepared)
+    page = report_path(model.name, directory)
+    if report:
+        check_report(page, overwrite)
+    elif evaluation_data is not None:
+        raise ValueError(f"evaluation_data goes with report=True. Received: report={report!r}")
+    if evaluation_data is not None:
+        evaluation_data = evaluation_of(inference, evaluation_data, pixels=pixels).pair
     inputs = inference.inputs
     if input_shape is not None or any(name in FIXED for name in formats):
         inputs = resolved_inputs(inputs, input_shape)
@@ -168,12 +182,26 @@ def export(
         if metadata_file and row.name in SINGLE_FILES:
             check_target(Path(f"{path}.json"), overwrite)
     artifacts = []
+    started = on_start or (lambda path: None)
     for row, mode, path in jobs:
-        if on_start is not None:
-            on_start(path)
+        started(path)
         options = own[row.name](mode) | ({"metadata_file": metadata_file} if row.name in SINGLE_FILES else {})
         artifacts.append(row.convert(model, path, **shared, **options))
+    if report:
+        started(page)
+        seen = calibration_data if any(artifact.calibration for artifact in artifacts) else verification_data
+        about = {
+            "data": seen if evaluation_data is None else None,
+            "evaluation_data": evaluation_data,
+            "preprocessing": prepared or False,
+        }
+        write_report(model, page, artifacts, **about, overwrite=overwrite)
     return artifacts
+
+
+def report_path(name: str, directory: str | os.PathLike) -> Path:
+    """The page that `export` writes."""
+    return Path(directory) / f"{_stem(name)}_report.html"
 
 
 def planned(
@@ -203,5 +231,8 @@ def _io_dtype(io_dtype: str, mode: str | None) -> str:
 
 
 def _file_name(name: str, mode: str | None, row: Format) -> str:
-    stem = re.sub(r"[^\w.-]", "_", name)
-    return f"{stem}_{mode}{row.suffix}" if mode else f"{stem}{row.suffix}"
+    return f"{_stem(name)}_{mode}{row.suffix}" if mode else f"{_stem(name)}{row.suffix}"
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name)

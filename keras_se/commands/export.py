@@ -53,6 +53,8 @@ from keras_se.console import Output, progress, quiet
 @click.option("--signature", "signatures", multiple=True, help="Of a SavedModel, too: uint8 or encoded; repeatable.")
 @click.option("--labels", help="A text file with a label on each line, for the files' metadata, or imagenet.")
 @click.option("--metadata-file", is_flag=True, help="Write metadata beside .tflite and .onnx files, too, as .json.")
+@click.option("--report", is_flag=True, help="Write a page about the files beside them, NAME_report.html.")
+@click.option("--evaluation", type=click.Path(), help="Labelled data for the report: an .npz file with x and y.")
 @click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
 @click.option("--debug-layers", is_flag=True, help="Of quantized TFLite files, print the error of each layer, too.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
@@ -77,6 +79,8 @@ def export(
     signatures: tuple[str, ...],
     labels: str | None,
     metadata_file: bool,
+    report: bool,
+    evaluation: str | None,
     no_optimize: bool,
     debug_layers: bool,
     force: bool,
@@ -92,7 +96,7 @@ def export(
     with quiet(output):
         from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
         from keras_se.export import export as export_all
-        from keras_se.export.export import planned
+        from keras_se.export.export import planned, report_path
         from keras_se.export.images import SAMPLES, sentence
         from keras_se.export.onnx import DEFAULT_OPSET
 
@@ -113,7 +117,7 @@ def export(
                 bar.update(task, description=f"exporting {path.name}", total=total)
                 bar.advance(task, 0 if bar.tasks[0].total is None else 1)
 
-            total = len(planned(network.name, directory, [name for name in chosen if name in FORMATS], modes))
+            total = len(planned(network.name, directory, [name for name in chosen if name in FORMATS], modes)) + report
             artifacts = export_all(
                 network,
                 directory,
@@ -133,6 +137,8 @@ def export(
                 signatures=signatures,
                 labels=labels,
                 metadata_file=metadata_file,
+                report=report,
+                evaluation_data=evaluation,
                 overwrite=force,
                 on_start=on_start,
             )
@@ -141,6 +147,8 @@ def export(
             errors = errors_of(artifacts, network, verification or data, **made) if debug_layers else {}
     notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
     notes += [sentence(seen) for seen in [artifact.calibration for artifact in artifacts if artifact.calibration][:1]]
+    if report:
+        output.notes.append(f"Report: {report_path(network.name, directory)}")
     notes += [note for found in errors.values() for note in layer_notes(found)]
     documents = [artifact.to_dict() for artifact in artifacts]
     for document in documents:
