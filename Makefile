@@ -9,7 +9,7 @@ DEMO := demo_output
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
 	@mkdir -p $(DEMO)
-	@$(BIN)/python examples/digits.py --output $(DEMO) 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
+	@$(BIN)/python examples/digits.py --output $(DEMO) --report 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
 # The layers and networks run on two backends; exports are TensorFlow's. What only counts weights and layers is the same
 # on both, and what compares the backends needs to run once. Each run has the layers, and builds, trains, saves and runs

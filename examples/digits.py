@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from keras_se import SqueezeExcite
-from keras_se.export import DEFAULT_FORMATS, FORMATS
+from keras_se.export import DEFAULT_FORMATS, FORMATS, write_report
 from keras_se.export.formats import CALIBRATED
 from keras_se.models import SEResNet
 
@@ -102,7 +102,8 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]]) -> list[str]:
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-def main(output: Path, epochs: int, seed: int) -> None:
+@click.option("--report", is_flag=True, help="Write a page about the files, too.")
+def main(output: Path, epochs: int, seed: int, report: bool) -> None:
     """Train, export, and measure. Exit status 1 if the network or a file falls short."""
     output.mkdir(parents=True, exist_ok=True)
     console = demo.console()
@@ -120,6 +121,11 @@ def main(output: Path, epochs: int, seed: int) -> None:
     plot_tradeoff(rows, output / "tradeoff.png")
     plot_gates(model, held_x, held_y, output / "gates.png")
     console.print(f"Pictures: {output / 'tradeoff.png'} (size against accuracy), {output / 'gates.png'} (SE gates).")
+    if report:
+        page = write_report(
+            model, output / "digits_report.html", artifacts, evaluation_data=(held_x, held_y), overwrite=True
+        )
+        console.print(f"Report: {page.name}, in the same folder.")
     for sentence in (found := shortfalls(accuracy, rows)):
         console.print(f"[red]{sentence}")
     sys.exit(1 if found else 0)
