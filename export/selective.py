@@ -9,12 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.calibration import batches
 from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import CONVERSIONS, EXCITATIONS, LayerNames, layers_by_path, within
-from keras_se.export.tensor_values import TensorValues
+from keras_se.export.tensor_values import ranges
 
 MODE = "selective"
 # What `keep` says for every squeeze-and-excitation layer, and the default.
@@ -215,23 +214,15 @@ def _end_config(io_dtype: str) -> Any:
 
 
 def _ranges(content: bytes, calibration: Mapping[str, np.ndarray], batch_size: int) -> dict[str, dict[str, np.ndarray]]:
-    """The smallest and the largest value of each tensor over all calibration data.
+    """The range of each tensor over all calibration data, as the quantizer takes it.
 
-    The quantizer's own calibration takes moving averages, which clip what few samples have.
+    Its own calibration takes moving averages, which clip what few samples have.
     """
-    values = TensorValues(content)
     names = [tensor.name for tensor in read_graph(content, signature=False).tensors]
-    ranges: dict[str, dict[str, np.ndarray]] = {}
-    for batch in batches(calibration, batch_size):
-        for index, array in values.run(batch).items():
-            if array.dtype.kind == "f" and array.size:
-                own = {"min": array.min(keepdims=True), "max": array.max(keepdims=True)}
-                known = ranges.get(names[index], own)
-                ranges[names[index]] = {
-                    "min": np.minimum(own["min"], known["min"]),
-                    "max": np.maximum(own["max"], known["max"]),
-                }
-    return ranges
+    return {
+        names[index]: {"min": np.array([low], "float32"), "max": np.array([high], "float32")}
+        for index, (low, high) in ranges(content, calibration, batch_size).items()
+    }
 
 
 def _result_types(content: bytes) -> dict[str, str]:

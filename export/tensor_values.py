@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_se.export.calibration import batches
 from keras_se.export.errors import require
 from keras_se.export.flatbuffer import FileTensor, read_graph
 
@@ -37,6 +38,18 @@ class TensorValues:
         """Inputs by name, one batch in the file's own types → the real values of all that is computed, by index."""
         self._signature(**batch)
         return {index: _real(self._interpreter.get_tensor(index), self.graph.tensors[index]) for index in self.computed}
+
+
+def ranges(content: bytes, feeds: Mapping[str, np.ndarray], batch_size: int) -> dict[int, tuple[float, float]]:
+    """The smallest and the largest value of each tensor of floats over all samples, by index."""
+    values = TensorValues(content)
+    found: dict[int, tuple[float, float]] = {}
+    for batch in batches(feeds, batch_size):
+        for index, array in values.run(batch).items():
+            if array.dtype.kind == "f" and array.size:
+                low, high = found.get(index, (np.inf, -np.inf))
+                found[index] = (min(low, float(array.min())), max(high, float(array.max())))
+    return found
 
 
 def _real(values: np.ndarray, tensor: FileTensor) -> np.ndarray:
