@@ -28,7 +28,7 @@ class FileReport:
 
     Attributes:
         artifact: The file.
-        size: Bytes.
+        size: Bytes; of a folder of C sources, those of the network in it.
         of_float32: Its size relative to that of the file in floats of its format, or `None` if there is none.
         latency: Of one sample, or `None` if it was not measured.
         accuracy: Top-1 from 0 to 1, or `None` without evaluation data.
@@ -74,11 +74,14 @@ def file_reports(
     """
     takes = [_takes(artifact, prepared) for artifact in artifacts]
     times = _latencies(artifacts, [take({name: x[:1] for name, x in feeds.items()}) for take in takes])
-    sizes = [artifact.size for artifact in artifacts]
+    inspections = [inspect(artifact.path) for artifact in artifacts]
+    sizes = [
+        inspection.size if artifact.format in ELSEWHERE else artifact.size
+        for artifact, inspection in zip(artifacts, inspections, strict=True)
+    ]
     floats = {one.format: size for one, size in zip(artifacts, sizes, strict=True) if one.quantize is None}
     reports = []
-    for artifact, take, size, latency in zip(artifacts, takes, sizes, times, strict=True):
-        inspection = inspect(artifact.path)
+    for artifact, take, size, latency, inspection in zip(artifacts, takes, sizes, times, inspections, strict=True):
         outputs = None if evaluation is None else artifact.predict(take(evaluation.feeds))
         reports.append(
             FileReport(

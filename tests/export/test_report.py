@@ -18,6 +18,7 @@ from keras_se.export.gates import Gates
 from keras_se.export.inspect import inspect
 from keras_se.export.report_plots import Point, histogram, scatter
 from keras_se.export.report_se import Block
+from keras_se.weights import Preprocessing
 
 from .networks import sample
 
@@ -147,10 +148,10 @@ def test_names_and_notes_from_outside_are_text(reported, tmp_path: Path) -> None
     image = keras.Input((16, 16, 3), name="image")
     x = layers.GlobalAveragePooling2D()(SqueezeExcite(2, name="a<b>&'\"$x^2$")(image))
     model = keras.Model(image, layers.Dense(10, name="predictions")(x), name=f"model{HOSTILE}")
-    strange = [replace(artifacts[2], notes=(HOSTILE, "two\nlines"))]
+    strange = [replace(artifacts[2], notes=(HOSTILE, "two\nlines", "third", "fourth"))]
     page = check_page(write_report(model, tmp_path / "page.html", strange))
     assert page.text.count('<img src="x" onerror=alert(1)>&amp;��') >= 3  # title, heading, note
-    assert "two lines" in page.text
+    assert "two lines third 1 more fourth" in page.text
     assert "a<b>&'\"$x^2$" in page.text
 
 
@@ -226,3 +227,28 @@ def test_a_histogram_has_every_value() -> None:
     Page(histogram(values * 4 - 2, None, "key"))  # gates need not be from 0 to 1
     block = Block(Gates("se", "SqueezeExcite", np.array([[0.0, 1.0], [1.0, 1.0]])), {}, None, "")
     assert (block.mean, block.variation) == (0.75, 0.25)
+
+
+def test_files_that_take_pixels_and_one_that_does_not(tmp_path: Path) -> None:
+    """A SavedModel with signatures takes prepared images in its first: it gets them."""
+    model = sample("se_resnet").model
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (1, 16, 16, 3)) * rng.uniform(0.2, 1, (12, 1, 1, 3))
+    prepared = Preprocessing(size=(16, 16), mean=(0.2, 0.2, 0.2), std=(0.1, 0.2, 0.3))
+    y = model.predict(prepared.preprocess_input(pixels), verbose=0).argmax(-1)
+    export(
+        model,
+        tmp_path,
+        ("saved_model", "tflite"),
+        quantize="int8",
+        calibration_data=pixels,
+        preprocessing=prepared,
+        signatures="uint8",
+        report=True,
+        evaluation_data=(pixels, y),
+    )
+    text = check_page(tmp_path / "se_resnet_report.html").text
+    assert " 100.00 % of 12 samples" in text
+    row = text[text.index("se_resnet_saved_model") :]
+    assert " 100.00 % +0.00 " in row[: row.index("verified")]
+    assert re.search(r"se_resnet/stage1_block1_se SqueezeExcite 8 0\.\d+ 0\.\d+ \d+\.\d 0\.\d+ ", text)
