@@ -39,14 +39,16 @@ def _convolutions_with_norm(model: keras.Model) -> list[tuple[Any, Any]]:
 
 
 def _convolution_before(norm: Any, model: keras.Model) -> Any:
-    if len(calls(norm)) != 1 or calls(norm)[0].arguments.kwargs.get("training"):
+    found = calls(norm, model)
+    if len(found) != 1 or found[0].arguments.kwargs.get("training"):
         return None
-    conv = calls(norm)[0].input_tensors[0]._keras_history.operation
+    (x,) = found[0].input_tensors
+    conv = x._keras_history.operation
     foldable = (
         type(conv) in CONVOLUTIONS + DEPTHWISE  # a subclass may compute something that is not linear in the kernel
         and not getattr(conv, "lora_enabled", False)
         and conv.data_format == "channels_last"
-        and norm.axis in (-1, len(norm.input.shape) - 1)
+        and norm.axis in (-1, len(x.shape) - 1)
         and conv.activation is keras.activations.linear
         and read_once(conv, model)
     )

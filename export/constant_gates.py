@@ -33,7 +33,7 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
     replacements: dict[str, keras.layers.Layer] = {}
     frozen: list[str] = []
     for nested in (layer for layer in called_once(model) if has_graph(layer)):
-        inner = list(inner_values(model, list(calls(nested)[0].input_tensors), columns))
+        inner = list(inner_values(model, list(calls(nested, model)[0].input_tensors), columns))
         new, names = freeze_constant_gates(nested, [np.concatenate(column) for column in zip(*inner, strict=True)])
         if names:
             replacements[nested.name] = new
@@ -54,16 +54,17 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
 
 def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[str, tuple[Any, np.ndarray]]:
     # An SE layer that gets a mask has two inputs: its gates need not be constant for other masks.
-    blocks = [
-        layer
+    called = [
+        (layer, calls(layer, model)[0].input_tensors)
         for layer in called_once(model)
-        if isinstance(layer, SqueezeExcite | ConcurrentSqueezeExcite) and not isinstance(layer.input, list | tuple)
+        if isinstance(layer, SqueezeExcite | ConcurrentSqueezeExcite)
     ]
+    blocks, inputs = [layer for layer, x in called if len(x) == 1], [x[0] for _, x in called if len(x) == 1]
     if not blocks:
         return {}
     lowest: list[Any] = [np.inf] * len(blocks)
     highest: list[Any] = [-np.inf] * len(blocks)
-    for maps in inner_values(model, [layer.input for layer in blocks], columns):
+    for maps in inner_values(model, inputs, columns):
         for i, (layer, x) in enumerate(zip(blocks, maps, strict=True)):
             gates = keras.ops.convert_to_numpy(layer.excitation(x))
             lowest[i] = np.minimum(lowest[i], gates.min(axis=0))

@@ -12,7 +12,7 @@ from keras_se.export.calibration import batches
 from keras_se.export.constant_gates import inner_values
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import EXCITATIONS, LayerNames, within
-from keras_se.export.rewrite import calls, has_graph
+from keras_se.export.rewrite import called_once, calls, has_graph
 from keras_se.export.tensor_values import TensorValues
 from keras_se.export.tflite import Runner
 from keras_se.layers import ConcurrentSqueezeExcite
@@ -52,7 +52,8 @@ def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates
     """
     found: list[Gates] = []
     blocks: dict[Any, Any] = {}
-    for layer, inputs in _called_once(model):
+    for layer in called_once(model):
+        inputs = list(calls(layer, model)[0].input_tensors)
         if has_graph(layer):
             inner = inner_values(model, inputs, columns)
             inside = keras_gates(layer, [np.concatenate(column) for column in zip(*inner, strict=True)])
@@ -60,15 +61,6 @@ def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates
         elif isinstance(layer, EXCITATIONS) and len(inputs) == 1:  # with a mask, there are two
             blocks[layer] = inputs[0]
     return found + (_of_blocks(model, blocks, columns) if blocks else [])
-
-
-def _called_once(model: keras.Model) -> list[tuple[Any, list[Any]]]:
-    """The layers that a model calls once, with what it calls them with."""
-    # Keras has no public way to ask for it. A Sequential model that was loaded has called its layers for another graph.
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    own = {id(node) for nodes in graph._nodes_by_depth.values() for node in nodes}
-    found = [(layer, [call for call in calls(layer) if id(call) in own]) for layer in model.layers]
-    return [(layer, list(made[0].input_tensors)) for layer, made in found if len(made) == 1]
 
 
 def _of_blocks(model: keras.Model, blocks: Mapping[Any, Any], columns: Sequence[np.ndarray]) -> list[Gates]:

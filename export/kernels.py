@@ -58,7 +58,7 @@ def relu_before_concatenation(model: keras.Model) -> keras.Model:
     """
     pairs = {}
     for relu in filter(_is_relu, called_once(model)):
-        before = calls(relu)[0].input_tensors[0]._keras_history.operation
+        before = calls(relu, model)[0].input_tensors[0]._keras_history.operation
         if type(before) is keras.layers.Concatenate and read_once(before, model):
             pairs[relu.name] = before
     replacements = nested(model, relu_before_concatenation)

@@ -42,6 +42,9 @@ def rename(model: Any, layers: Iterable[str]) -> None:
         node.output[:] = [names.get(tensor, tensor) for tensor in node.output]
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
+    # In the order in which they are read: tf2onnx's differs from process to process.
+    place = {tensor: i for i, tensor in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
+    graph.initializer.sort(key=lambda tensor: place.get(tensor.name, len(place)))
     del graph.value_info[:]
 
 

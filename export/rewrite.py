@@ -1,6 +1,6 @@
 """How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -63,19 +63,29 @@ def has_graph(layer: keras.layers.Layer) -> bool:
 
 
 def called_once(model: keras.Model) -> list[keras.layers.Layer]:
-    return [layer for layer in model.layers if len(calls(layer)) == 1]
+    own = _nodes(model)
+    return [layer for layer in model.layers if sum(id(call) in own for call in layer._inbound_nodes) == 1]
 
 
 def read_once(layer: Any, model: keras.Model) -> bool:
     """Whether a layer is called once, and one layer reads what it returns, and the model does not return it."""
+    found, own = calls(layer, model), _nodes(model)
     return (
         layer in model.layers
-        and len(calls(layer)) == 1
-        and len(layer._outbound_nodes) == 1
-        and all(layer.output is not output for output in model.outputs)
+        and len(found) == 1
+        and sum(id(call) in own for call in layer._outbound_nodes) == 1
+        and not any(made is output for made in found[0].output_tensors for output in model.outputs)
     )
 
 
-def calls(layer: keras.layers.Layer) -> Sequence[Any]:
+def calls(layer: keras.layers.Layer, model: keras.Model) -> list[Any]:
+    """The calls of a layer in a model: a layer can be part of other models, too."""
     # Keras has no public way to ask how often, and with what, a layer is called in a graph.
-    return layer._inbound_nodes
+    own = _nodes(model)
+    return [call for call in layer._inbound_nodes if id(call) in own]
+
+
+def _nodes(model: keras.Model) -> set[int]:
+    # A Sequential model that was loaded from a file has called its first layer for another graph before.
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    return {id(call) for depth in graph._nodes_by_depth.values() for call in depth}

@@ -262,3 +262,33 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     frozen, names = freeze_constant_gates(model, [x])
     assert names == ["se"]
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
+    """Keras calls its first layer for two graphs."""
+    network = sample("sequential")
+    network.model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    folded = fold_batch_norm(loaded)
+    assert norms(loaded) == ["bn"]
+    assert norms(folded) == []
+    np.testing.assert_allclose(
+        folded.predict(network.data, verbose=0), network.expected["logits"], rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_layer_that_another_model_has_too_is_rewritten():
+    model = se_resnet()
+    features = keras.Model(model.inputs, model.get_layer("stage1_block1_add").output)
+    assert norms(fold_batch_norm(model)) == []
+    assert norms(fold_batch_norm(features)) == []
+
+
+def test_constant_gates_of_a_loaded_sequential_model_become_constants(tmp_path):
+    image = keras.Input((4, 4, 8))
+    model = keras.Sequential([image, SqueezeExcite(2, name="se"), layers.Conv2D(2, 1)])
+    model.get_layer("se").reduce_bias.assign(np.full(4, -100.0))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(0).standard_normal((3, 4, 4, 8)).astype("float32")
+    _, names = freeze_constant_gates(keras.saving.load_model(tmp_path / "model.keras"), [x])
+    assert names == ["se"]
