@@ -279,5 +279,5 @@ def test_what_is_no_file_of_a_known_format(tmp_path, name):
 
 def test_a_folder_called_tflite(tmp_path):
     (tmp_path / "folder.tflite").mkdir()
-    with pytest.raises(ValueError, match=r"it is no file"):
+    with pytest.raises(ValueError, match=r"not one of these"):
         inspect(tmp_path / "folder.tflite")

@@ -1,0 +1,35 @@
+"""The same export has the same bytes, also in another process. (SavedModels hold names that TensorFlow draws.)"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .networks import sample
+
+EXPORT = """
+import sys
+import keras
+import numpy as np
+from keras_se.export import FORMATS, export
+
+source, folder = sys.argv[1:]
+model, images = keras.saving.load_model(source), np.random.default_rng(0).normal(size=(8, 16, 16, 3))
+for name, modes in {"tflite": (None, "int8", "selective"), "onnx": (None, "float16", "int8")}.items():
+    export(model, folder, name, quantize=modes, calibration_data=images)
+"""
+
+
+def test_the_same_export_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    sample("se_resnet").model.save(tmp_path / "model.keras")
+    folders = [tmp_path / name for name in ("one", "other")]
+    running = []
+    for seed, folder in enumerate(folders, 1):
+        folder.mkdir()
+        command = [sys.executable, "-c", EXPORT, tmp_path / "model.keras", folder]
+        # What comes out of sets is in another order.
+        running.append(subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": str(seed)}))
+    assert [process.wait() for process in running] == [0, 0]
+    one, other = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert len(one) == 6
+    assert {name for name in one if one[name] != other.get(name)} == set()
