@@ -17,6 +17,7 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.saved_model_names import normalise
 from keras_se.export.signatures import names_of, serving_of
 from keras_se.layers.gated import positive_integer
 
@@ -95,6 +96,7 @@ def to_saved_model(
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])
         save(source, staged, batch_size, more=more)
+        normalise(staged)
         return notes
 
     return write_verified(

@@ -1,9 +1,11 @@
-"""The same export has the same bytes, also in another process. (SavedModels hold names that TensorFlow draws.)"""
+"""The same export has the same bytes, also in another process, or later in the same one."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from keras_se.export import to_saved_model
 
 from .networks import sample
 
@@ -15,8 +17,12 @@ from keras_se.export import FORMATS, export
 
 source, folder = sys.argv[1:]
 model, images = keras.saving.load_model(source), np.random.default_rng(0).normal(size=(8, 16, 16, 3))
-for name, modes in {"tflite": (None, "int8", "selective"), "onnx": (None, "float16", "int8")}.items():
-    export(model, folder, name, quantize=modes, calibration_data=images)
+for formats, modes in (
+    ("saved_model", None),
+    ("tflite", (None, "int8", "selective")),
+    ("onnx", (None, "float16", "int8")),
+):
+    export(model, folder, formats, quantize=modes, calibration_data=images)
 """
 
 
@@ -30,6 +36,16 @@ def test_the_same_export_has_the_same_bytes_in_every_process(tmp_path: Path) -> 
         # What comes out of sets is in another order.
         running.append(subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": str(seed)}))
     assert [process.wait() for process in running] == [0, 0]
-    one, other = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
-    assert len(one) == 6
+    one, other = map(content, folders)
+    assert len(one) == 6 + 5  # of which a SavedModel has five
     assert {name for name in one if one[name] != other.get(name)} == set()
+
+
+def test_a_later_saved_model_has_the_same_bytes(exported, tmp_path: Path) -> None:
+    """TensorFlow numbers functions and variables over the whole process."""
+    again = to_saved_model(sample("se_resnet").model, tmp_path / "again_saved_model")
+    assert content(again.path) == content(exported("se_resnet", "saved_model").path)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
