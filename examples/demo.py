@@ -1,8 +1,8 @@
 """What the demos share: training with a bar, exporting to every format and mode, and measuring each file."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from rich.table import Table
 
 from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
 from keras_se.export.export import planned
+from keras_se.export.latency import latencies
 
 matplotlib.use("Agg")  # pictures are written, not shown
 
 BATCH = 64
+# How often each file is timed.
+ROUNDS = 100
 
 
 def console() -> Console:
@@ -88,9 +91,10 @@ def measured(
 ) -> tuple[float, list[dict[str, Any]]]:
     """Keras' accuracy on held-out images, and a row for each file of what it makes of them in its own runtime."""
     reference = model.predict(x, verbose=0)
+    calls = [partial(artifact.predict, x[:1]) for artifact in artifacts]
     rows = [
-        {**measure(artifact, x, y, reference), "format": artifact.format, "latency": latency}
-        for artifact, latency in zip(artifacts, latencies(artifacts, x), strict=True)
+        {**measure(artifact, x, y, reference), "format": artifact.format, "latency": latency.median * 1e3}
+        for artifact, latency in zip(artifacts, latencies(calls, ROUNDS), strict=True)
     ]
     return float(np.mean(reference.argmax(-1) == y)), rows
 
@@ -106,17 +110,6 @@ def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndar
         "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
         "difference": float(np.abs(outputs - reference).max()),
     }
-
-
-def latencies(artifacts: Sequence[Artifact], x: np.ndarray, rounds: int = 100) -> list[float]:
-    """Median time of one image through each file, in milliseconds; the files take turns."""
-    times = np.zeros((rounds, len(artifacts)))
-    for turn in range(rounds):
-        for i, artifact in enumerate(artifacts):
-            start = time.perf_counter()
-            artifact.predict(x[:1])
-            times[turn, i] = time.perf_counter() - start
-    return list(np.median(times, axis=0) * 1e3)
 
 
 def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:

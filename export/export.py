@@ -104,6 +104,11 @@ def export(
         )
     for name in formats:
         option("formats", name, tuple(FORMATS))
+    if metadata_file and not any(name in SINGLE_FILES for name in formats):
+        raise ValueError(
+            f"metadata_file goes with a format of single files, {' or '.join(SINGLE_FILES)}. "
+            f"Received: formats={list(formats)}"
+        )
     for mode in modes:
         option("quantize", mode, MODES)
     if not any(mode in FORMATS[name].modes for mode in modes for name in formats):

@@ -88,6 +88,7 @@ def _place(source: Path, final: Path, overwrite: bool, staging: Path) -> None:
         try:
             os.link(source, final)  # unlike a rename, it fails if the name has been taken meanwhile
         except FileExistsError:
+            check_target(final, overwrite)
             raise
         except OSError:  # a file system without hard links
             check_target(final, overwrite)

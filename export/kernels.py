@@ -1,12 +1,16 @@
 """Exact rewrites of what runtimes have no kernel for, or their delegates none."""
 
 import math
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_se.export.rewrite import called_once, calls, nested, read_once, replaced, substituted
 
+# The largest window that becomes a convolution: its kernel is stored for each channel.
+LARGEST_WINDOW = 9
 POOLINGS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
@@ -25,20 +29,21 @@ def stride_by_convolution(model: keras.Model) -> keras.Model:
 
 
 def average_by_convolution(model: keras.Model) -> keras.Model:
-    """Replaces each average pooling that does not pad by a depthwise convolution, whose kernel is constant.
+    """Replaces each average pooling of a small window, without padding, by a depthwise convolution of constants.
 
     Exact. LiteRT's delegate has no average pooling in 8 bits. Returns the model itself if there is nothing to replace.
     """
 
     def by_convolution(layer: Any) -> Any:
-        valid = type(layer) is keras.layers.AveragePooling2D and layer.padding == "valid"
-        return _averaging(layer) if valid and _fits_convolution(layer) else None
+        average = type(layer) is keras.layers.AveragePooling2D and layer.padding == "valid"
+        small = average and math.prod(layer.pool_size) <= LARGEST_WINDOW
+        return _averaging(layer) if small and _fits_convolution(layer) else None
 
     return replaced(model, by_convolution)
 
 
 def spell_out_hard_swish(model: keras.Model) -> keras.Model:
-    """Replaces each hard swish by the sum and products that it is: x · (clip(x / 3, −1, 1) / 2 + 1 / 2).
+    """Replaces each hard swish that is a layer by the sum and products that it is: x · (clip(x / 3, −1, 1) + 1) / 2.
 
     Exact. Of the operation itself LiteRT has no kernel in 16 bits, its delegate none in 8 bits, and ONNX's quantizer
     rounds more. Returns the model itself if there is nothing to replace.
@@ -79,10 +84,15 @@ def _averaging(pooling: Any) -> keras.layers.Layer:
         pooling.pool_size,
         strides=pooling.strides,
         use_bias=False,
-        depthwise_initializer=keras.initializers.Constant(1 / math.prod(pooling.pool_size)),
+        depthwise_initializer=partial(_constant, 1 / math.prod(pooling.pool_size)),
         dtype=pooling.dtype_policy,
         name=pooling.name,
     )
+
+
+def _constant(value: float, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Not by Keras' own initializer, which rounds to float32 in any precision."""
+    return keras.ops.convert_to_tensor(np.full(shape, value), dtype=dtype)
 
 
 def _is_relu(layer: Any) -> bool:

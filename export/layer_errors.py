@@ -84,13 +84,18 @@ class LayerErrors:
         }
 
 
+def _stored_optimize(artifact: Artifact) -> bool:
+    options = (artifact.metadata or {}).get("options")
+    return not isinstance(options, dict) or options.get("optimize") is not False
+
+
 def layer_errors(
     path: str | os.PathLike,
     model: Any,
     data: Any = None,
     samples: int = SAMPLES,
     *,
-    optimize: bool = True,
+    optimize: bool | None = None,
     preprocessing: Any = None,
 ) -> LayerErrors:
     """Compares each layer's result in a quantized TFLite file with the same in floats, to find where precision is lost.
@@ -111,8 +116,7 @@ def layer_errors(
         data: Inputs to run, in the forms that calibration data has, of which the first are taken; random ones by
             default, on which files that were calibrated are hardly right.
         samples: How many.
-        optimize: As it was in the export.
-        preprocessing: As it was in the export; by default what the file says of itself.
+        optimize, preprocessing: As they were in the export; by default what the file says of itself.
 
     Raises:
         ValueError: for a file of another kind, or not of this model.
@@ -127,7 +131,7 @@ def layer_errors(
     inference = InferenceModel(exported_model(artifact, model, preprocessing))
     artifact.check_same_ends(inference)
     source = inference
-    if optimize:
+    if _stored_optimize(artifact) if optimize is None else optimize:
         source, _ = optimized(inference, rewrites=REWRITES.get(artifact.quantize, ()))
     runner: Any = artifact._runner
     inputs = _with_sizes(inference.inputs, runner.inputs)

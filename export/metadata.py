@@ -7,6 +7,7 @@ that, and the final document takes the draft's place, byte for byte: nothing els
 
 import hashlib
 import json
+import math
 import mmap
 import os
 from collections.abc import Mapping, Sequence
@@ -132,7 +133,7 @@ def parsed(data: bytes | str | None) -> dict[str, Any] | None:
     if data is None or len(data) > LIMIT:
         return None
     try:
-        document = json.loads(data, parse_constant=_refuse)
+        document = json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
         return None
     return document if isinstance(document, dict) and document.get("made_by") == MAKER else None
@@ -188,6 +189,12 @@ def _text(document: Mapping[str, Any]) -> str:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        _refuse(number)
+    return value
 
 
 def _versions(format: str, quantize: str | None) -> dict[str, str]:

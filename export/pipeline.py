@@ -13,7 +13,7 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import ExportError
-from keras_se.export.files import published
+from keras_se.export.files import check_target, published
 from keras_se.export.formats import FORMATS
 from keras_se.export.images import summary
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
@@ -48,7 +48,8 @@ def write_verified(
     if suffix != FORMATS[format].suffix and suffix in {row.suffix for row in FORMATS.values()}:
         raise ValueError(f"The path of a {format} file must not end in {suffix}. Received: {str(path)!r}")
     with ExitStack() as places:
-        beside = places.enter_context(published(f"{os.fspath(path)}.json", overwrite)) if metadata_file else None
+        if metadata_file:
+            check_target(Path(f"{os.fspath(path)}.json"), overwrite)
         staged = places.enter_context(published(path, overwrite))
         try:
             notes = tuple(write(staged))
@@ -76,7 +77,9 @@ def write_verified(
         artifact = replace(artifact, path=Path(path).absolute(), calibration=seen)
         if embed:
             finish(carries, staged, document, parity)
-        if beside is not None:
+        if metadata_file:
+            # It gets its name before the file does: the file is what tells that all is done.
+            beside = places.enter_context(published(f"{os.fspath(path)}.json", overwrite))
             beside.write_text(json.dumps(with_parity(document, parity), indent=2) + "\n", encoding="utf-8")
     return artifact
 

@@ -53,7 +53,7 @@ def report_content(
         "evaluated": 0 if evaluation is None else len(evaluation.classes),
         "formats": FORMATS,
         "plots": _plots(files),
-        "se": squeeze_section(inference, artifacts, feeds, model),
+        "se": squeeze_section(inference, artifacts, feeds, model, prepared),
         "source": source,
         "machine": machine(),
         "versions": versions(),

@@ -99,8 +99,8 @@ def file_reports(
 
 def _takes(artifact: Artifact, prepared: Preprocessing | None) -> Callable[[Feeds], Feeds]:
     """What makes of data what a file takes: a SavedModel with signatures takes prepared images in its first."""
-    told = (artifact.metadata or {}).get("preprocessing") or {}
-    if prepared is None or told.get("in_file") is not False:
+    told = (artifact.metadata or {}).get("preprocessing")
+    if prepared is None or not isinstance(told, dict) or told.get("in_file") is not False:
         return dict
     return lambda feeds: {name: prepared.preprocess_input(pixels) for name, pixels in feeds.items()}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ from keras_se.export.gates import Gates, file_gates, keras_gates
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_errors import layer_errors
 from keras_se.export.report_plots import histogram
+from keras_se.weights import Preprocessing
 
 # How many samples are looked at: operations run without a delegate for it, and slowly.
 SAMPLES = 16
@@ -65,7 +65,11 @@ class Section:
 
 
 def squeeze_section(
-    model: InferenceModel, artifacts: Sequence[Artifact], feeds: Mapping[str, np.ndarray], source: Any
+    model: InferenceModel,
+    artifacts: Sequence[Artifact],
+    feeds: Mapping[str, np.ndarray],
+    source: Any,
+    prepared: Preprocessing | None = None,
 ) -> Section:
     """Compares the gates of all blocks with those that the quantized TFLite files compute.
 
@@ -74,14 +78,20 @@ def squeeze_section(
         artifacts: The files.
         feeds: Inputs by name, of which the first samples are taken.
         source: The Keras model, without preprocessing that is part of files.
+        prepared: That preprocessing, for files that do not tell.
     """
     few = {tensor.name: feeds[tensor.name][:SAMPLES] for tensor in model.inputs}
     expected = keras_gates(model.model, list(few.values()))
-    quantized = {one.path.name: one for one in artifacts if one.format == "tflite" and one.quantize} if expected else {}
+    names = [one.path.name for one in artifacts]
+    quantized = {
+        one.path.name if names.count(one.path.name) == 1 else str(one.path): one
+        for one in artifacts
+        if one.format == "tflite" and one.quantize and expected
+    }
     found = {name: file_gates(artifact.path, model, expected, few) for name, artifact in quantized.items()}
     modes = {artifact.quantize: name for name, artifact in quantized.items()}
     drawn = next((modes[mode] for mode in DRAWN if mode in modes), "")
-    noise = _noise(quantized[drawn].path, source, few) if drawn else {}
+    noise = _noise(quantized[drawn], source, few, prepared) if drawn else {}
     blocks = [
         Block(
             gates,
@@ -95,11 +105,15 @@ def squeeze_section(
     return Section(blocks, files, drawn, len(next(iter(few.values()))))
 
 
-def _noise(path: Path, model: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _noise(
+    artifact: Artifact, model: Any, feeds: Mapping[str, np.ndarray], prepared: Preprocessing | None
+) -> dict[str, float]:
     """The SQNR of each layer, which only Keras on TensorFlow can tell."""
     if keras.backend.backend() != "tensorflow":
         return {}
-    return {row.layer: row.sqnr for row in layer_errors(path, model, dict(feeds), SAMPLES).rows}
+    preprocessing = None if artifact.metadata else prepared or False
+    found = layer_errors(artifact.path, model, dict(feeds), SAMPLES, preprocessing=preprocessing)
+    return {row.layer: row.sqnr for row in found.rows}
 
 
 def _error(expected: np.ndarray, found: np.ndarray | None) -> float | None:

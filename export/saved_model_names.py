@@ -1,7 +1,8 @@
 """SavedModels whose bytes do not tell what their process did before, nor are drawn at random."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def _rename(message: Any, names: Mapping[str, str]) -> None:
         if entry:
             _rename_map(value, names)
         elif field.type == field.TYPE_MESSAGE:
-            for inner in value if field.is_repeated else [value]:
+            for inner in value if isinstance(value, Sequence) else [value]:
                 _rename(inner, names)
-        elif field.type == field.TYPE_STRING and field.is_repeated:
+        elif field.type == field.TYPE_STRING and not isinstance(value, str):
             value[:] = [names.get(text, text) for text in value]
         elif field.type == field.TYPE_STRING:
             setattr(message, field.name, names.get(value, value))
@@ -55,12 +56,12 @@ def _rename_map(entries: Any, names: Mapping[str, str]) -> None:
             entries[key] = names.get(entries[key], entries[key])
         elif hasattr(entries[key], "ListFields"):
             _rename(entries[key], names)
-        if isinstance(key, str) and key in names:
-            value = entries.pop(key)
-            if hasattr(value, "ListFields"):
-                entries[names[key]].CopyFrom(value)
-            else:
-                entries[names[key]] = value
+    # Out first, then in again: a new name can be the old one of another.
+    renamed = {key: deepcopy(entries[key]) for key in list(entries) if key in names}
+    for key in renamed:
+        del entries[key]
+    for key, value in renamed.items():
+        entries[names[key]].CopyFrom(value)
 
 
 def _identify(folder: Path) -> None:

@@ -27,7 +27,7 @@ class Output:
 
     def show(self, document: Any, table: RenderableType, notes: Sequence[str] = ()) -> None:
         if self.as_json:
-            self.stdout.file.write(json.dumps(document, indent=2) + "\n")
+            self.stdout.file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
             self.stdout.file.flush()
             for note in self.notes:
                 self.stderr.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

@@ -103,6 +103,10 @@ BAD = {
     "opset": ({"opset": 99}, "opset must be one of"),
     "layout": ({"layout": "chwn"}, "layout must be one of"),
     "batch": ({"batch_size": 0, "formats": ("tflite",)}, "batch_size must be a positive integer"),
+    "metadata beside a folder": (
+        {"metadata_file": True, "formats": ("saved_model",)},
+        "metadata_file goes with a format of single files",
+    ),
     "verification data": ({"verification_data": np.zeros((2, 2))}, "shape"),
 }
 

@@ -15,13 +15,11 @@ import numpy as np
 import pytest
 
 from keras_se import cli
-from keras_se.export import Artifact
 from keras_se.export.files import STAGING_PREFIX
 
 from .networks import se_resnet
 
 NAMES = ("small_saved_model", "small.tflite", "small.onnx")
-IMAGES = np.random.default_rng(0).standard_normal((4, 16, 16, 3)).astype("float32")
 
 
 @dataclass(frozen=True)
@@ -87,11 +85,12 @@ def killed_at(moment: Moment, source: Path, folder: Path) -> bool:
 
 
 def is_copy(path: Path, original: Path) -> bool:
-    """Of files, the same bytes; a SavedModel has other ones each time, and is run."""
-    if path.is_file():
-        return path.read_bytes() == original.read_bytes()
-    outputs = [Artifact.open(folder).predict(IMAGES) for folder in (path, original)]
-    return path.is_dir() and bool(np.allclose(*outputs, rtol=1e-5, atol=1e-6))
+    """Whether a file, or all files of a folder, have the same bytes."""
+    one, other = (
+        {file.relative_to(root): file.read_bytes() for file in [root, *root.rglob("*")] if file.is_file()}
+        for root in (path, original)
+    )
+    return one == other
 
 
 def check_kills(undisturbed: Undisturbed, folder: Path, moments: Sequence[Moment]) -> tuple[int, int]:
@@ -131,7 +130,8 @@ def moments(count: int, seconds: float, of_writing: bool) -> list[Moment]:
 
 
 def test_a_few_kills_while_files_are_written(undisturbed: Undisturbed, tmp_path: Path) -> None:
-    check_kills(undisturbed, tmp_path, moments(3, undisturbed.writing, of_writing=True))
+    killed, _ = check_kills(undisturbed, tmp_path, moments(3, undisturbed.writing / 2, of_writing=True))
+    assert killed >= 1
     left = tmp_path / "0"
     (left / f"{STAGING_PREFIX}left").mkdir()  # whatever the kill has left
     (left / f"{STAGING_PREFIX}left" / "small.onnx").write_bytes(b"part")

@@ -361,6 +361,7 @@ LIES = {
     "deep": b"[" * 200_000,
     "a number": b"1" + b"0" * 10_000,
     "no number": b'{"made_by": "keras_se", "version": NaN}',
+    "no finite number": b'{"made_by": "keras_se", "version": 1e999}',
     "long": b'{"made_by": "keras_se", "x": "' + b"a" * metadata.LIMIT + b'"}',
     "bytes": b"\xff\xfe\x00",
     "nothing": b"",

@@ -1,5 +1,7 @@
 """tf2onnx with less memory: the same file."""
 
+import resource
+
 import keras
 import numpy as np
 import onnx
@@ -53,7 +55,7 @@ def test_what_a_pass_deletes_is_not_kept():
 
 def resident() -> int:
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_a_pass_that_fails_does_not_fail_the_export(tmp_path, monkeypatch):

@@ -107,8 +107,8 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
     else:
         save = saved_model_format.save
 
-        def saved(model, folder, *args):
-            save(model, tmp_path / "sound", *args)
+        def saved(model, folder, *args, **options):
+            save(model, tmp_path / "sound", *args, **options)
             spoil_saved_model(tmp_path / "sound", folder)
 
         monkeypatch.setattr(saved_model_format, "save", saved)
