@@ -187,7 +187,7 @@ for line in range(1000):
 """
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("overwrite", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_line_it_leaves_all_or_nothing(tmp_path, kind, overwrite):
     command = [sys.executable, "-c", KILLED_AT_EVERY_LINE, files_module.__file__, kind, str(overwrite), str(tmp_path)]

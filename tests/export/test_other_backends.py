@@ -78,6 +78,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 def test_errors_are_the_same(tmp_path: Path) -> None:
     program = f"""
 for call in {list(ERRORS)!r}:
