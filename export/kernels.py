@@ -1,7 +1,7 @@
 """Exact rewrites of what runtimes have no kernel for, or their delegates none."""
 
 import math
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,12 +20,7 @@ def stride_by_convolution(model: keras.Model) -> keras.Model:
     Exact. LiteRT's delegate refuses the pooling, which would cut the network in two. Returns the model itself if there
     is nothing to replace.
     """
-
-    def by_convolution(layer: Any) -> Any:
-        single = type(layer) in POOLINGS and layer.pool_size == (1, 1)
-        return _averaging(layer) if single and _fits_convolution(layer) else None
-
-    return replaced(model, by_convolution)
+    return _by_convolutions(model, lambda layer: type(layer) in POOLINGS and layer.pool_size == (1, 1))
 
 
 def average_by_convolution(model: keras.Model) -> keras.Model:
@@ -34,12 +29,11 @@ def average_by_convolution(model: keras.Model) -> keras.Model:
     Exact. LiteRT's delegate has no average pooling in 8 bits. Returns the model itself if there is nothing to replace.
     """
 
-    def by_convolution(layer: Any) -> Any:
+    def small(layer: Any) -> bool:
         average = type(layer) is keras.layers.AveragePooling2D and layer.padding == "valid"
-        small = average and math.prod(layer.pool_size) <= LARGEST_WINDOW
-        return _averaging(layer) if small and _fits_convolution(layer) else None
+        return average and math.prod(layer.pool_size) <= LARGEST_WINDOW
 
-    return replaced(model, by_convolution)
+    return _by_convolutions(model, small)
 
 
 def spell_out_hard_swish(model: keras.Model) -> keras.Model:
@@ -51,7 +45,7 @@ def spell_out_hard_swish(model: keras.Model) -> keras.Model:
 
     def spelled_out(layer: Any) -> Any:
         hard_swish = type(layer) is keras.layers.Activation and layer.activation is keras.activations.hard_silu
-        return _HardSwish(dtype=layer.dtype_policy, name=layer.name) if hard_swish else None
+        return _HardSwish(dtype=layer.dtype_policy.name, name=layer.name) if hard_swish else None
 
     return replaced(model, spelled_out)
 
@@ -75,24 +69,21 @@ def relu_before_concatenation(model: keras.Model) -> keras.Model:
 FOR_INT8 = (spell_out_hard_swish, relu_before_concatenation, average_by_convolution)
 
 
-def _fits_convolution(pooling: Any) -> bool:
-    return pooling.data_format == "channels_last" and len(set(pooling.strides)) == 1
+def _by_convolutions(model: keras.Model, chosen: Callable[[Any], bool]) -> keras.Model:
+    made: list[tuple[Any, float]] = []
 
+    def by_convolution(pooling: Any) -> Any:
+        if not chosen(pooling) or pooling.data_format != "channels_last" or len(set(pooling.strides)) != 1:
+            return None
+        options = {"strides": pooling.strides, "use_bias": False, "dtype": pooling.dtype_policy, "name": pooling.name}
+        convolution = keras.layers.DepthwiseConv2D(pooling.pool_size, **options)
+        made.append((convolution, 1 / math.prod(pooling.pool_size)))
+        return convolution
 
-def _averaging(pooling: Any) -> keras.layers.Layer:
-    return keras.layers.DepthwiseConv2D(
-        pooling.pool_size,
-        strides=pooling.strides,
-        use_bias=False,
-        depthwise_initializer=partial(_constant, 1 / math.prod(pooling.pool_size)),
-        dtype=pooling.dtype_policy,
-        name=pooling.name,
-    )
-
-
-def _constant(value: float, shape: tuple[int, ...], dtype: Any = None) -> Any:
-    """Not by Keras' own initializer, which rounds to float32 in any precision."""
-    return keras.ops.convert_to_tensor(np.full(shape, value), dtype=dtype)
+    result = replaced(model, by_convolution)
+    for convolution, value in made:  # not by Keras' initializer, which rounds to float32 in any precision
+        convolution.set_weights([np.full(convolution.kernel.shape, value)])
+    return result
 
 
 def _is_relu(layer: Any) -> bool:

@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_se import SqueezeExcite
+from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import (
+    FOR_INT8,
     average_by_convolution,
     relu_before_concatenation,
     spell_out_hard_swish,
     stride_by_convolution,
 )
+from keras_se.export.optimize import optimized
 
 from .networks import in_float64
 
@@ -135,3 +139,20 @@ def test_hard_swish_is_spelled_out_exactly() -> None:
     assert type(rewritten.get_layer("part").get_layer("inner")) is not keras.layers.Activation
     assert type(rewritten.get_layer("other")) is keras.layers.Activation
     assert spell_out_hard_swish(rewritten) is rewritten
+
+
+def test_rewrites_follow_one_another() -> None:
+    """What one puts in, the next can copy."""
+    image = keras.Input((16, 16, 4), name="image")
+    x = layers.Conv2D(8, 3, name="conv")(image)
+    x = layers.BatchNormalization(name="norm")(layers.MaxPooling2D(1, strides=2, name="stride")(x))
+    x = layers.AveragePooling2D(2, name="average")(layers.Activation("hard_swish", name="swish")(x))
+    block = SqueezeExcite(2, name="se")
+    model = keras.Model(image, layers.Conv2D(2, 1, name="end")(block(x)))
+    block.reduce_bias.assign(np.full(4, -100.0))  # a dead one
+    feeds = {"image": np.random.default_rng(0).normal(size=(4, 16, 16, 4)).astype("float32")}
+    rewritten, notes = optimized(InferenceModel(model), feeds, FOR_INT8)
+    assert notes == ["The gates of se are constant over the calibration data."]
+    assert "norm" not in [layer.name for layer in rewritten.model.layers]
+    expected = model.predict(feeds["image"], verbose=0)
+    np.testing.assert_allclose(rewritten.model.predict(feeds["image"], verbose=0), expected, rtol=1e-5, atol=1e-6)
