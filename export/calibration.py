@@ -45,7 +45,7 @@ def calibration_feeds(
         raise ValueError(
             "calibration_data must be given for int8, int16x8 and selective: about 100 samples of what the model will "
             "see, prepared as for training, as an array (samples, height, width, channels), an .npy or .npz file, or "
-            "an iterable of batches. Received: None"
+            "an iterable of batches, a folder of images (--calibration). Received: None"
         )
     classes: Mapping[str, int] = getattr(data, "classes", {})
     if isinstance(data, str | os.PathLike) and os.path.isdir(data):

@@ -80,9 +80,9 @@ def to_tflite(
     Args:
         model: A functional or Sequential `keras.Model`.
         path: The file to write.
-        quantize: `None`; `"float16"` (weights in half the size); `"dynamic"` (8-bit weights of convolutions and
-            dense layers, activations quantized while running); `"int8"` (all in 8 bits, weights per channel);
-            `"int16x8"` (16-bit activations, 8-bit weights); `"selective"` (as int8, but for chosen layers).
+        quantize: `None`; `"float16"` (weights in half the size); `"dynamic"` (8-bit weights of dense layers and of
+            convolutions but depthwise ones, activations quantized while running); `"int8"` (all in 8 bits, weights per
+            channel); `"int16x8"` (16-bit activations, 8-bit weights); `"selective"` (as int8, but for chosen layers).
         calibration_data: What int8, int16x8 and selective learn ranges from, and are verified on: see
             `keras_se.export.calibration`. About 100 samples, prepared as for training.
         keep: For selective, the layers that are not in 8 bits: `"se"` (the default), every squeeze-and-excitation

@@ -56,6 +56,10 @@ class Package:
         return self.found is not None and SpecifierSet(self.wanted).contains(self.found, prereleases=True)
 
 
+# What Keras computes with, any of them.
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What `diagnose` found.
@@ -107,6 +111,8 @@ def diagnose(version: Callable[[str], str | None] | None = None, requires: list[
         if package.found is not None and not package.fits
     ]
     missing = [f"{package.name} is missing." for package in packages if package.found is None and "" in package.extras]
+    if not any(map(version, BACKENDS)):
+        missing.append(f"Keras has no backend to compute with: install one of {', '.join(BACKENDS)}.")
     return Diagnosis(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",

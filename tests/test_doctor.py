@@ -39,6 +39,7 @@ def test_a_sound_environment() -> None:
     ("versions", "problem"),
     [
         ({"keras": None}, r"keras is missing."),
+        ({"tensorflow": None}, "Keras has no backend to compute with: install one of tensorflow, jax, torch."),
         ({"keras": "3.11.0"}, "keras must be >=3.12. Found: 3.11.0."),
         ({"tf2onnx": "1.16.1"}, "tf2onnx must be >=1.17. Found: 1.16.1."),
         ({"tf2onnx": "1.16.1"}, "tf2onnx 1.16.1 with numpy 2.4.6: tf2onnx before 1.17 cannot be imported"),
