@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.rewrite import calls, nested, read_once, substituted
+from keras_se.rewrite import calls, nested, read_once, substituted
 
 # The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)

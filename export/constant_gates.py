@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.inference import InferenceModel, copy_weights
-from keras_se.export.rewrite import called_once, calls, has_graph, substituted
+from keras_se.export.inference import InferenceModel
 from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
+from keras_se.rewrite import called_once, calls, copy_weights, has_graph, substituted
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.

@@ -12,10 +12,10 @@ from keras_se.export.calibration import batches
 from keras_se.export.constant_gates import inner_values
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import EXCITATIONS, LayerNames, within
-from keras_se.export.rewrite import called_once, calls, has_graph
 from keras_se.export.tensor_values import TensorValues
 from keras_se.export.tflite import Runner
 from keras_se.layers import ConcurrentSqueezeExcite
+from keras_se.rewrite import called_once, calls, has_graph
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_se.export.errors import ExportError, require
+from keras_se.rewrite import copy_weights, layers_of
 
 CONVERTED = ("float16", "bfloat16", "float64")
 # Random samples have this size where the model's is unknown.
@@ -287,14 +288,6 @@ def _float32_config(config: Any) -> Any:
     return result
 
 
-def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
-    """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
-    copy.set_weights(source.get_weights())
-    for layer in (copy, *(layers_of(copy) if isinstance(copy, keras.Model) else ())):
-        if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
-            layer.finalize_state()
-
-
 def _check_copy(model: keras.Model, copy: keras.Model) -> None:
     # Files are compared with the copy: it has to be right itself, to what half precision can tell.
     tensors = _tensors([str(i) for i in range(len(model.inputs))], model.inputs)
@@ -307,14 +300,6 @@ def _check_copy(model: keras.Model, copy: keras.Model) -> None:
     for expected, actual in zip(*results, strict=True):
         if np.abs(actual - expected).max() > COPY_TOLERANCE * max(np.abs(expected).max(), 1e-6):
             raise ExportError(f"{model.name} cannot be exported: its copy in float32 computes something else.")
-
-
-def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers, also those of models inside."""
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from layers_of(layer)
 
 
 def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.rewrite import called_once, calls, nested, read_once, replaced, substituted
+from keras_se.rewrite import called_once, calls, nested, read_once, replaced, substituted
 
 # The largest window that becomes a convolution: its kernel is stored for each channel.
 LARGEST_WINDOW = 9

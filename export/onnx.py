@@ -11,7 +11,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
-from keras_se.export.inference import InferenceModel, Tensor, layers_of, trace
+from keras_se.export.inference import InferenceModel, Tensor, trace
 from keras_se.export.kernels import spell_out_hard_swish
 from keras_se.export.labels import labels_of
 from keras_se.export.metadata import Facts
@@ -24,6 +24,7 @@ from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
 from keras_se.export.tf2onnx_memory import lean
 from keras_se.layers.gated import positive_integer
+from keras_se.rewrite import layers_of
 from keras_se.version import __version__
 
 # What tf2onnx writes, and this package tests. From 18 on it writes the squeeze as ReduceMean between two Transposes.

@@ -8,7 +8,7 @@ from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.constant_gates import freeze_constant_gates
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
-from keras_se.export.rewrite import CannotCopyError, Rewrite
+from keras_se.rewrite import CannotCopyError, Rewrite
 
 
 def optimized(

@@ -25,11 +25,11 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
-from keras_se.export.rewrite import Rewrite
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
 from keras_se.export.selective import Choice, chosen_layers, is_selective, quantized_but
 from keras_se.export.tensor_values import ranges
 from keras_se.layers.gated import positive_integer
+from keras_se.rewrite import Rewrite
 
 # What the inputs and outputs of a file can be, for each mode.
 IO_DTYPES = {

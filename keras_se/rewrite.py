@@ -1,11 +1,9 @@
 """How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
-
-from keras_se.export.inference import copy_weights
 
 # A model → the same function as another model, or the model itself.
 Rewrite = Callable[[keras.Model], keras.Model]
@@ -56,6 +54,22 @@ def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Laye
         if layer.name not in dropped:
             copy_weights(layer, copy)
     return result
+
+
+def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
+    """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
+    copy.set_weights(source.get_weights())
+    for layer in (copy, *(layers_of(copy) if isinstance(copy, keras.Model) else ())):
+        if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
+            layer.finalize_state()
+
+
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, also those of models inside."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
 
 
 def has_graph(layer: keras.layers.Layer) -> bool:
