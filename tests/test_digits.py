@@ -25,13 +25,16 @@ def test_the_data_is_split_without_overlap(digits: ModuleType) -> None:
     assert (x.shape[1:], x.min(), x.max()) == ((8, 8, 1), 0.0, 1.0)
     assert len(y) == len(x)
     assert len({image.tobytes() for image in held_x} & {image.tobytes() for image in x}) == 0
+    assert [len(part) for part in digits.data(0, held_out=1000)] == [797, 797, 1000, 1000]
     assert min((held_y == digit).sum() for digit in range(10)) >= 34  # every class is held out
 
 
 def test_shortfalls_are_found(digits: ModuleType) -> None:
     rows = [{"file": "a", "mode": "float32", "accuracy": 0.98}, {"file": "b", "mode": "int8", "accuracy": 0.975}]
+    rows.append({"file": "c", "mode": "int16x8", "accuracy": 0.978})
     assert digits.shortfalls(0.98, rows) == []
-    assert digits.shortfalls(0.99, rows) == ["a loses 1.00%, more than 0.0%.", "b loses 1.50%, more than 1.0%."]
+    found = ["a loses 1.00%, more than 0.0%.", "b loses 1.50%, more than 1.0%.", "c loses 1.20%, more than 0.3%."]
+    assert digits.shortfalls(0.99, rows) == found
     assert digits.shortfalls(0.9, [])[0].startswith("Keras has 90.00% accuracy")
 
 
