@@ -1,19 +1,18 @@
 """SE blocks whose gates are constant, made constants."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.export.inference import InferenceModel
+from keras_se.inner import inner_values
 from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.rewrite import called_once, calls, copy_weights, has_graph, substituted
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.
 CONSTANT_GATE = 1e-4
-PROBE_BATCH = 8
 
 
 def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> tuple[keras.Model, list[str]]:
@@ -86,13 +85,6 @@ def _with_constant_gates(layer: Any) -> Any:
     del copy.channel
     copy.channel = _Scale(layer.channel.data_format, name="channel")
     return copy
-
-
-def inner_values(model: keras.Model, tensors: list[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
-    """The values of inner tensors, a few samples at a time: feature maps of many would fill the memory."""
-    probe = InferenceModel(keras.Model(model.inputs, tensors))
-    for start in range(0, len(columns[0]), PROBE_BATCH):
-        yield probe(*(keras.ops.convert_to_tensor(column[start : start + PROBE_BATCH]) for column in columns))
 
 
 class _Scale(keras.layers.Layer):

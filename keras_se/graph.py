@@ -1,6 +1,6 @@
-"""Walks over a functional model: each call of each layer, with the shapes that it gets and returns."""
+"""Walks over a model: each call of each layer with the shapes that it gets and returns, and all layers by path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,3 +83,18 @@ def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call]) -> Any:
 
 def _shapes(tensors: list[Any]) -> tuple[Shape, ...]:
     return tuple(tuple(x.shape) for x in tensors)
+
+
+def layers_by_path(layer: keras.layers.Layer, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """All layers inside a model or layer, by path: `"backbone/stage1_se"` of a layer in a model in the model."""
+    for inner in layers_inside(layer):
+        path = f"{above}{inner.name}"
+        yield path, inner
+        yield from layers_by_path(inner, f"{path}/")
+
+
+def layers_inside(layer: keras.layers.Layer) -> Sequence[Any]:
+    """The layers right inside a model or layer."""
+    # Keras has no public way to ask a layer that is no model for the layers it holds.
+    found = layer.layers if isinstance(layer, keras.Model) else getattr(layer, "_layers", ())
+    return [inner for inner in found if isinstance(inner, keras.layers.Layer)]
