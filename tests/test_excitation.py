@@ -196,7 +196,7 @@ def test_models_without_blocks_or_graph() -> None:
     hidden = keras.Sequential([keras.Input((5, 4)), Wrapped(name="wrapped")], name="hidden")
     for model, received in (
         (plain, "'plain'$"),
-        (hidden, r"'hidden', whose SE blocks \['wrapped/hidden'\] are inside"),
+        (hidden, r"'hidden', whose SE blocks \['wrapped/hidden'\] cannot be seen"),
     ):
         with pytest.raises(ValueError, match=f"SE blocks in its graph. Received: {received}"):
             excitation.record(model, noise(2, 5, 4))
