@@ -25,6 +25,7 @@ if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-
     # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
     from keras_se import excitation
     from keras_se.complexity import complexity
+    from keras_se.insert import insert_se, insertion_plan
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
 if not (Path(__file__).parent / "export").exists() and (Path(__file__).parents[1] / "export/artifact.py").is_file():
@@ -38,7 +39,11 @@ __all__ = [
     "__version__",
     "complexity",
     "excitation",
+    "insert_se",
+    "insertion_plan",
 ]
+# Where what is no layer is.
+MODULES = {"complexity": "complexity", "insert_se": "insert", "insertion_plan": "insert"}
 
 
 def __getattr__(name: str) -> Any:
@@ -47,7 +52,7 @@ def __getattr__(name: str) -> Any:
     if name == "excitation":
         return importlib.import_module("keras_se.excitation")
     if name in __all__:
-        module = importlib.import_module("keras_se.complexity" if name == "complexity" else "keras_se.layers")
+        module = importlib.import_module(f"keras_se.{MODULES.get(name, 'layers')}")
         # Kept here: importing keras_se/complexity.py leaves the module under the function's name.
         globals()[name] = getattr(module, name)
         return globals()[name]

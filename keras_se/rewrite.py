@@ -1,5 +1,6 @@
 """How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,9 +29,18 @@ def nested(model: keras.Model, rewrite: Rewrite) -> dict[str, keras.layers.Layer
     return {layer.name: result for layer, result in results if result is not layer}
 
 
-def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Layer], dropped: set[str]) -> keras.Model:
-    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name."""
+def substituted(
+    model: keras.Model,
+    replacements: Mapping[str, keras.layers.Layer],
+    dropped: set[str],
+    added: Callable[[str, int], keras.layers.Layer | None] = lambda name, index: None,
+) -> keras.Model:
+    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
+
+    `added` tells which layer to put behind another, by the other's name and which of its calls it is, from 0.
+    """
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+    counts: Counter[str] = Counter()
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
@@ -41,10 +51,16 @@ def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Laye
             raise CannotCopyError(layer.name) from error
         if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
             copies.append((layer, copy))
+        copy.name = layer.name  # a get_config of somebody's may leave it out
         return copy
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if layer.name in dropped else layer(*args, **kwargs)
+        if layer.name in dropped:
+            return args[0]
+        outputs = layer(*args, **kwargs)
+        new = added(layer.name, counts[layer.name])
+        counts[layer.name] += 1
+        return outputs if new is None else new(outputs)
 
     functional = (
         keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
