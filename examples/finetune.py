@@ -114,6 +114,7 @@ def compared(
     """A network trained on with SE and without, and the one with SE."""
     keras.utils.set_random_seed(seed)
     excited = insert_se(start, where="auto", r=r, identity=True)
+    excited.name = f"{start.name}_se"
     plain = keras.models.clone_model(start)
     plain.set_weights(start.get_weights())
     before = accuracy(start, data)
@@ -127,8 +128,8 @@ def table(results: list[Result], start: keras.Model, excited: keras.Model, epoch
         found.add_column(header, justify="left" if header == "network" else "right")
     for name, model, part in (
         ("as it was", start, "before"),
-        (f"without SE, {epochs} epochs more", start, "plain"),
-        (f"with SE, {epochs} epochs more", excited, "se"),
+        (f"trained on without SE, epochs: {epochs}", start, "plain"),
+        (f"trained on with SE, epochs: {epochs}", excited, "se"),
     ):
         found.add_row(name, f"{model.count_params():,}", spread([getattr(result, part) for result in results]))
     return found
@@ -209,7 +210,7 @@ def fresh(data: Data, epochs: int, seed: int, bar: Progress) -> keras.Model:
 
 def export(model: keras.Model, data: Data, output: Path, console: Console) -> None:
     """TFLite files of the network with SE, each measured on the held-out images in its own runtime."""
-    model.save(output / f"{model.name}_se.keras")
+    model.save(output / f"{model.name}.keras")
     with demo.progress(console) as bar:
         artifacts = demo.exported(model, output, data.x[:CALIBRATION], data.held_x, bar, ("tflite",), MODES)
     reference, rows = demo.measured(model, artifacts, data.held_x, data.held_y)

@@ -18,8 +18,8 @@ from letters import varied  # examples/letters.py
 from keras_se import ConcurrentSqueezeExcite, excitation
 from keras_se.models import SEResNet
 
-# Letters that are alike, and letters that are not.
-FEW = ("E", "O", "F", "Q")
+# Two and two that are alike.
+FEW = ("E", "F", "O", "Q")
 OVERLAID = 4
 
 
@@ -61,7 +61,7 @@ def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> No
     figures = {
         "means": excitation.plot_means(recorded, names, classes=FEW),
         "classes": excitation.plot_classes(recorded, names),
-        "spread": excitation.plot_spread(recorded, names, classes=FEW[:2]),
+        "spread": excitation.plot_spread(recorded, names, classes=FEW[1:3]),
         "saturation": excitation.plot_saturation(recorded),
         "overlay": excitation.plot_overlay(few, held_x[:OVERLAID], labels=names[:OVERLAID]),
     }

@@ -123,7 +123,7 @@ def test_maps_over_images() -> None:
     recorded = excitation.record(model, pictures, maps=True)
     figure = excitation.plot_overlay(recorded, pictures, labels=["x", "y"])
     axes = np.array(figure.axes).reshape(2, 3)
-    assert [one.get_title() for one in axes[0]] == ["image", "both/channel", "both/spatial"]
+    assert [one.get_title() for one in axes[0]] == ["image", "both/\nchannel", "both/\nspatial"]
     assert [one.get_ylabel() for one in axes[:, 0]] == ["x", "y"]
     half = pictures.reshape(2, 4, 2, 4, 2, 3).mean(axis=(2, 4))
     weights = recorded["both/channel"].values
@@ -131,6 +131,7 @@ def test_maps_over_images() -> None:
         heat = sum(weights[i, c] * np.abs(half[i, :, :, c]) for c in range(3)) / weights[i].sum()
         np.testing.assert_allclose(axes[i, 1].images[-1].get_array(), heat, rtol=1e-5)
         np.testing.assert_array_equal(axes[i, 2].images[-1].get_array(), recorded["both/spatial"].values[i])
+        assert axes[i, 2].images[-1].get_clim() == (0.0, 1.0)
         for one in axes[i, 1:]:
             assert one.images[0].get_extent() == one.images[-1].get_extent()  # the map covers the image
         shown = axes[i, 0].images[0].get_array()

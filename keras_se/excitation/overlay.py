@@ -11,7 +11,9 @@ from keras_se.excitation.record import Gates, Recording
 
 # Inches, of an image; and of how many images there is a row, if they are not chosen.
 PANEL, MOST_COLUMNS = 1.5, 5
-HEAT, OPACITY = "inferno", 0.6
+HEAT, OPACITY = "inferno", 0.65
+# How bright red, green and blue are.
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])
 
 
 def plot_overlay(
@@ -19,9 +21,9 @@ def plot_overlay(
 ) -> Any:
     """Where blocks look: a row for each image, with a map for each block over it, brighter where there is more.
 
-    Of gates of positions the map is the gates themselves. Of gates of channels it is the mean over channels of the
-    map that the block was given, weighted with the gates: `Σ s_c · |x_c| / Σ s_c` at each position. Each map is drawn
-    from its own lowest to its own highest value.
+    Of gates of positions the map is the gates themselves, from the lowest to the highest value that they can have. Of
+    gates of channels it is the mean over channels of the map that the block was given, weighted with the gates:
+    `Σ s_c · |x_c| / Σ s_c` at each position, from its own lowest to its own highest value.
 
     Example:
 
@@ -53,17 +55,18 @@ def plot_overlay(
         raise ValueError(f"labels must be one for each of the {len(pictures)} images. Received: {len(labels)}")
     figure, rows = blank_grid(len(pictures), 1 + len(drawn), PANEL)
     height, width = pictures.shape[1:3]
-    maps = [where(gates) for gates in drawn]
+    over = {"cmap": HEAT, "alpha": OPACITY, "extent": (-0.5, width - 0.5, height - 0.5, -0.5)}
+    maps = [(where(gates), (None, None) if gates.of_channels else gates.bounds or (None, None)) for gates in drawn]
     for i, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
-        for axes in row:
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        grey = picture if picture.ndim == 2 else picture @ BRIGHTNESS
+        row[0].imshow(picture, cmap="gray", vmin=0, vmax=1)
         if labels is not None:
             row[0].set_ylabel(str(labels[i]), color=INK)
-        for axes, heat in zip(row[1:], maps, strict=True):
-            extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-            axes.imshow(heat[i], cmap=HEAT, alpha=OPACITY, extent=extent, interpolation="bilinear")
+        for axes, (heat, (low, high)) in zip(row[1:], maps, strict=True):
+            axes.imshow(grey, cmap="gray", vmin=0, vmax=1)
+            axes.imshow(heat[i], vmin=low, vmax=high, interpolation="bilinear", **over)
     for axes, title in zip(rows[0], ("image", *(gates.label for gates in drawn)), strict=True):
-        axes.set_title(title, fontsize=8, color=INK)
+        axes.set_title(title.replace("/", "/\n"), fontsize=8, color=INK)
     return figure
 
 
