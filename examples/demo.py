@@ -1,5 +1,6 @@
 """What the demos share: training with a bar, exporting to every format and mode, and measuring each file."""
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import matplotlib
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +27,8 @@ BATCH = 64
 RATE = 3e-3
 # How often each file is timed.
 ROUNDS = 100
+# Of pictures.
+COLOURS = 96
 
 
 def console() -> Console:
@@ -120,6 +124,14 @@ def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndar
         "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
         "difference": float(np.abs(outputs - reference).max()),
     }
+
+
+def picture(figure: Any, path: Path) -> None:
+    """Writes a figure as a PNG of few colours: noise in many makes large files."""
+    pixels = io.BytesIO()
+    figure.savefig(pixels, dpi=110)
+    with Image.open(pixels) as image:
+        image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:

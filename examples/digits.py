@@ -101,8 +101,7 @@ def main(output: Path, epochs: int, seed: int, report: bool) -> None:
     console.print(f"Keras: {accuracy:.2%} of the {HELD_OUT} held-out images are right.")
     console.print(demo.table(rows, HELD_OUT))
     plot_tradeoff(rows, output / "tradeoff.png")
-    gates = excitation.record(model, held_x)
-    excitation.plot_classes(gates, held_y).savefig(output / "gates.png", dpi=120)
+    demo.picture(excitation.plot_classes(excitation.record(model, held_x), held_y), output / "gates.png")
     console.print(f"Pictures: {output / 'tradeoff.png'} (size against accuracy), {output / 'gates.png'} (SE gates).")
     if report:
         page = write_report(

@@ -66,7 +66,7 @@ def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> No
         "overlay": excitation.plot_overlay(few, held_x[:OVERLAID], labels=names[:OVERLAID]),
     }
     for name, figure in figures.items():
-        figure.savefig(output / f"{name}.png", dpi=110)
+        demo.picture(figure, output / f"{name}.png")
     console.print(f"Pictures: {', '.join(f'{name}.png' for name in figures)} in {output}.")
     model.save(output / "letters_scse.keras")
 
