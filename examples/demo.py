@@ -28,7 +28,7 @@ RATE = 3e-3
 # How often each file is timed.
 ROUNDS = 100
 # Of pictures.
-COLOURS = 96
+COLOURS = 256
 
 
 def console() -> Console:
@@ -129,7 +129,7 @@ def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndar
 def picture(figure: Any, path: Path) -> None:
     """Writes a figure as a PNG of few colours: noise in many makes large files."""
     pixels = io.BytesIO()
-    figure.savefig(pixels, dpi=110)
+    figure.savefig(pixels, dpi=95)
     with Image.open(pixels) as image:
         image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 

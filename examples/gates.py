@@ -20,7 +20,7 @@ from keras_se.models import SEResNet
 
 # Two and two that are alike.
 FEW = ("E", "F", "O", "Q")
-OVERLAID = 4
+OVERLAID = 3
 
 
 def build() -> keras.Model:

@@ -75,7 +75,7 @@ def where(gates: Gates) -> np.ndarray:
     if not gates.of_channels:
         return gates.values
     weights = gates.values[:, None, None, :]
-    return (weights * np.abs(gates.maps)).sum(axis=-1) / np.maximum(weights.sum(axis=-1), 1e-12)
+    return (weights * np.abs(np.asarray(gates.maps))).sum(axis=-1) / np.maximum(weights.sum(axis=-1), 1e-12)
 
 
 def _pictures(images: Any, samples: int) -> np.ndarray:
