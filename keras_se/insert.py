@@ -26,7 +26,7 @@ def insert_se(
 
     With `identity` each block is `SqueezeExcite(r, gate=twice_sigmoid)` whose second projection is zero. Its gates are
     2 · sigmoid(0), exactly 1, and the slope of the gate there is 1/2: the second projection has gradients from the
-    first step on, and once it is not zero any more, so has the first.
+    first step on (its kernel, from hidden units that are on), and once it is not zero any more, so has the first.
 
     `where="auto"` reads the places off the graph. The first of these rules that finds anything decides:
 
@@ -47,7 +47,7 @@ def insert_se(
     >>> model = keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), alpha=0.35)
     >>> excited = insert_se(model, r=4)
     >>> excited.count_params() - model.count_params()
-    167360
+    286780
 
     Args:
         model: A functional model, or a Sequential one that is built, with any number of inputs and outputs, shared
@@ -107,7 +107,7 @@ def insertion_plan(
     >>> [row.layer for row in plan.rows]
     ['block1_conv2', 'block2_conv2', 'block3_conv3', 'block4_conv3', 'block5_conv3']
     >>> plan.parameters
-    82172
+    77852
 
     Returns:
         An `InsertionPlan`.
@@ -135,9 +135,9 @@ def _chosen(
             "se must be a function from a layer's path to a new layer or None, such as lambda path: SqueezeExcite(8). "
             f"Received: se={se!r}"
         )
-    taken = _names(model)
     chosen: list[tuple[Place, keras.layers.Layer]] = []
-    for place in places(model, where, force):
+    found, taken = places(model, where, force), _names(model)
+    for place in found:
         layer = se(place.path) if se is not None else _excitation(place, r, identity)
         if layer is None:
             continue
@@ -212,11 +212,11 @@ def _with_layers(model: keras.Model, chosen: list[tuple[Place, keras.layers.Laye
 
 
 def _freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
-    """Freezes what is frozen in the model, or inside something that is; a configuration does not tell all of that."""
+    """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
     for layer in (layer for layer in model.layers if layer.weights):
         new = copy.get_layer(layer.name)
         if has_graph(layer):
-            _freeze_like(layer, new, frozen or not layer.trainable)
+            _freeze_like(layer, new, frozen)
             continue
         for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
             same.trainable = part.trainable and not frozen

@@ -113,7 +113,7 @@ def is_sum(call: Call) -> bool:
 
 def is_drop(layer: Any) -> bool:
     """Whether a layer drops or scales what goes through it and does nothing else: dropout, LayerScale and the like."""
-    if isinstance(layer, (layers.Identity, *DROPOUTS)):
+    if isinstance(layer, (layers.Identity, layers.Rescaling, *DROPOUTS)):
         return True
     if isinstance(layer, layers.Activation):
         return layer.activation is activations.linear

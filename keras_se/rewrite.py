@@ -63,7 +63,9 @@ def substituted(
         return outputs if new is None else new(outputs)
 
     functional = (
-        keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
+        keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        if isinstance(model, keras.Sequential)
+        else model
     )
     result = keras.models.clone_model(functional, clone_function=clone, call_function=call)
     for layer, copy in copies:
