@@ -10,6 +10,7 @@ from types import ModuleType
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers import randomise
 from PIL import Image
 from rich.console import Console
@@ -112,12 +113,15 @@ def test_counting(finetune: ModuleType) -> None:
         ((8, 8, 1), 2, "images of a fixed size, in colours. Received: an input of shape (None, 8, 8, 1)"),
     ],
 )
-def test_a_model_that_does_not_fit(tmp_path: Path, shape: tuple[int, ...], classes: int, message: str) -> None:
+def test_a_model_that_does_not_fit(
+    finetune: ModuleType, tmp_path: Path, shape: tuple[int, ...], classes: int, message: str
+) -> None:
     model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(classes)])
     model.save(tmp_path / "model.keras")
     folder = folder_of_images(tmp_path / "images", {"a": 5, "b": 5})
-    done = run("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out")
-    assert done.returncode == 2, done.stderr
+    options = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out")
+    done = CliRunner().invoke(finetune.main, [str(option) for option in options])
+    assert done.exit_code == 2, done.output
     assert message in done.stdout
     assert not (tmp_path / "out").exists()
 
