@@ -24,7 +24,8 @@ def gates(path: str, channels: int, **options: Any) -> Gates:
 def recorded() -> Recording:
     """Two blocks in one stage, and one in the next; and gates of positions."""
     spatial = Gates("stage2_both/spatial", "SpatialSqueezeExcite", np.full((len(LABELS), 4, 4), 0.5))
-    blocks = (gates("stage1_block1_se", 4), gates("stage1_block2_se", 5), gates("stage2_block1_se", 7))
+    names = {"stage1_block1_se": 4, "backbone/stage1_block2_se/channel": 5, "stage2_block1_se": 7}
+    blocks = tuple(gates(path, channels) for path, channels in names.items())
     return Recording("net", (*blocks, spatial), ())
 
 
@@ -43,7 +44,7 @@ def legend(figure: Figure) -> list[str]:
 def test_means_by_class_in_the_last_block_of_each_stage(recorded: Recording) -> None:
     figure = excitation.plot_means(recorded, LABELS)
     assert isinstance(figure, Figure)
-    assert titles(figure) == ["stage1_block2_se", "stage2_block1_se"]
+    assert titles(figure) == ["backbone/stage1_block2_se/channel", "stage2_block1_se"]
     assert legend(figure) == ["a", "b", "c", "all"]
     for axes, block in zip(figure.axes, (recorded.blocks[1], recorded.blocks[2]), strict=True):
         found = lines(axes)
@@ -67,6 +68,8 @@ def test_five_blocks_of_many_without_stages_and_classes_with_most_samples() -> N
     recorded = Recording("net", tuple(gates(f"model/se_{i}", 3) for i in range(20)), ())
     figure = excitation.plot_means(recorded, ["rare", "c", "c", "c", "d", "d"])
     assert titles(figure) == [f"model/se_{i}" for i in (0, 5, 10, 14, 19)]
+    mixed = Recording("net", (*recorded.blocks[:2], gates("stage1_block1_se", 3)), ())
+    assert titles(excitation.plot_means(mixed, LABELS)) == ["model/se_0", "model/se_1", "stage1_block1_se"]
     assert legend(excitation.plot_spread(recorded, ["rare", "c", "c", "c", "d", "d"])) == ["c", "d"]
 
 
@@ -88,7 +91,7 @@ def test_the_spread_within_classes(recorded: Recording) -> None:
 def test_a_map_of_classes_by_channels(recorded: Recording) -> None:
     figure = excitation.plot_classes(recorded, LABELS)
     maps = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title("left") for axes in maps] == ["stage1_block2_se", "stage2_block1_se"]
+    assert [axes.get_title("left") for axes in maps] == ["backbone/stage1_block2_se/channel", "stage2_block1_se"]
     values = recorded["stage2_block1_se"].values
     order = np.argsort(values.mean(axis=0))
     (image,) = maps[1].images

@@ -45,6 +45,6 @@ def members(
 
 
 def _last_of_stages(labels: Sequence[str]) -> list[str]:
-    """The last block of each stage, in networks whose layers are named after stages."""
-    named = ((STAGE.search(label), label) for label in labels)
-    return list({match.group(1): label for match, label in named if match}.values())
+    """The last block of each stage, if all are in layers that are named after stages."""
+    stages = [[match.group(1) for part in label.split("/") if (match := STAGE.match(part))] for label in labels]
+    return list({found[0]: label for found, label in zip(stages, labels, strict=True)}.values()) if all(stages) else []

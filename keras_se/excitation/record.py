@@ -35,7 +35,7 @@ class Gates:
         path: The layer's name, after those of the models and layers that it is inside of: `backbone/stage1_se`.
         kind: Its class.
         values: (samples, channels), or (samples, *spatial) of gates of positions.
-        call: The how-manieth call of the layer this is, from 1.
+        call: Which call of the layer it is, from 1.
         masked: Whether the call got a mask.
         bounds: The lowest and the highest value that such a gate can have, or `None` where that is not known, or
             there is none.
