@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.constant_gates import inner_values
 from keras_se.export.calibration import batches
-from keras_se.export.constant_gates import inner_values
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import EXCITATIONS, LayerNames, within
 from keras_se.export.tensor_values import TensorValues
