@@ -54,4 +54,4 @@ def inner_values(model: keras.Model, tensors: list[Any], columns: Sequence[np.nd
     probe = keras.Model(model.inputs, tensors)
     for start in range(0, len(columns[0]), PROBE_BATCH):
         batch = [keras.ops.convert_to_tensor(column[start : start + PROBE_BATCH]) for column in columns]
-        yield probe(batch, training=False)
+        yield keras.tree.flatten(probe(batch, training=False))

@@ -151,8 +151,9 @@ def uncompiled(model: keras.Model) -> keras.Model:
 
 def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
     """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
-    for layer in (layer for layer in model.layers if layer.weights):
-        new = copy.get_layer(layer.name)
+    copies = {layer.name: layer for layer in copy.layers}
+    for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
+        new = copies[layer.name]
         if has_graph(layer):
             freeze_like(layer, new, frozen)
             continue
