@@ -91,7 +91,7 @@ def remove_se(
     >>> from keras_se import SqueezeExcite, remove_se
     >>> layers = [keras.layers.Conv2D(8, 3), SqueezeExcite(4, name="se"), keras.layers.GlobalAveragePooling2D()]
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
-    >>> model.get_layer("se").expand_kernel.assign(np.zeros((2, 8)))
+    >>> _ = model.get_layer("se").expand_kernel.assign(np.zeros((2, 8)))
     >>> removal = remove_se(model, np.random.default_rng(0).normal(size=(4, 8, 8, 3)))
     >>> list(removal.folded), removal.max_abs < 1e-6
     (['se'], True)
