@@ -27,6 +27,7 @@ if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-
     from keras_se.complexity import complexity
     from keras_se.insert import insert_se, insertion_plan
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+    from keras_se.prune import remove_se
 
 if not (Path(__file__).parent / "export").exists() and (Path(__file__).parents[1] / "export/artifact.py").is_file():
     # In a clone, export/ lies beside this folder: so Python started there finds it, whatever is installed.
@@ -41,9 +42,10 @@ __all__ = [
     "excitation",
     "insert_se",
     "insertion_plan",
+    "remove_se",
 ]
 # Where what is no layer is.
-MODULES = {"complexity": "complexity", "insert_se": "insert", "insertion_plan": "insert"}
+MODULES = {"complexity": "complexity", "insert_se": "insert", "insertion_plan": "insert", "remove_se": "prune"}
 
 
 def __getattr__(name: str) -> Any:

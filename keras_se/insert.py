@@ -8,7 +8,15 @@ from keras_se.complexity import complexity
 from keras_se.insertion import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
 from keras_se.places import Place, Where, places
-from keras_se.rewrite import CannotCopyError, has_graph, nested, substituted
+from keras_se.rewrite import (
+    CannotCopyError,
+    check_owners,
+    freeze_like,
+    has_graph,
+    nested,
+    substituted,
+    uncompiled,
+)
 
 Make = Callable[[str], keras.layers.Layer | None]
 
@@ -71,17 +79,17 @@ def insert_se(
             or what has no channels; a model that has SE.
     """
     chosen = _chosen(model, where, r, se, identity, force)
-    _check_owners(model)
+    check_owners(model)
     try:
-        result = _with_layers(_plain(model), chosen, "")
+        result = _with_layers(uncompiled(model), chosen, "")
     except CannotCopyError as error:
         raise ValueError(
             "The layers of the model must have a get_config() of which from_config() makes the same layer. "
             f"Received: {str(error)!r}, which cannot be copied"
         ) from error
     for _, layer in chosen if se is None and identity else []:
-        layer.expand_kernel.assign(keras.ops.zeros_like(layer.expand_kernel))
-    _freeze_like(model, result, frozen=not model.trainable)
+        layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
+    freeze_like(model, result, frozen=not model.trainable)
     if hasattr(model, "preprocessing"):  # of published weights: how images are prepared
         result.preprocessing = model.preprocessing
     return result
@@ -174,32 +182,6 @@ def _free_name(path: str, taken: set[str]) -> str:
     return free.rpartition("/")[2]
 
 
-def _check_owners(model: keras.Model) -> None:
-    """Refuses layers that are parts of two models: of each there would be two copies, with weights of their own."""
-    owners: dict[int, keras.Model] = {}
-    waiting, seen = [model], set()
-    while waiting:
-        owner = waiting.pop()
-        if id(owner) in seen:
-            continue
-        seen.add(id(owner))
-        for layer in owner.layers:
-            other = owners.setdefault(id(layer), owner)
-            if other is not owner and layer.weights:
-                raise ValueError(
-                    "Each layer must be a part of one model: a copy of what two models share would not be shared. "
-                    f"Received: {layer.name!r} in {other.name!r} and in {owner.name!r}"
-                )
-        waiting += [layer for layer in owner.layers if has_graph(layer)]
-
-
-def _plain(model: keras.Model) -> keras.Model:
-    """The same graph and layers in a model that is not compiled: what it was compiled with need not be copied."""
-    if isinstance(model, keras.Sequential):
-        return model
-    return keras.Model(model.input, model.output, name=model.name)
-
-
 def _with_layers(model: keras.Model, chosen: list[tuple[Place, keras.layers.Layer]], prefix: str) -> keras.Model:
     """A copy of a model, and of the models within, with layers behind places."""
     replacements = nested(model, lambda inner: _with_layers(inner, chosen, f"{prefix}{inner.name}/"))
@@ -209,14 +191,3 @@ def _with_layers(model: keras.Model, chosen: list[tuple[Place, keras.layers.Laye
         return layers.get((f"{prefix}{name}", index), layers.get((f"{prefix}{name}", None)))
 
     return substituted(model, replacements, dropped=set(), added=added)
-
-
-def _freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
-    """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
-    for layer in (layer for layer in model.layers if layer.weights):
-        new = copy.get_layer(layer.name)
-        if has_graph(layer):
-            _freeze_like(layer, new, frozen)
-            continue
-        for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
-            same.trainable = part.trainable and not frozen

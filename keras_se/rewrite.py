@@ -121,3 +121,41 @@ def _nodes(model: keras.Model) -> set[int]:
     # A Sequential model that was loaded from a file has called its first layer for another graph before.
     graph = model._functional if isinstance(model, keras.Sequential) else model
     return {id(call) for depth in graph._nodes_by_depth.values() for call in depth}
+
+
+def check_owners(model: keras.Model) -> None:
+    """Refuses layers that are parts of two models: of each there would be two copies, with weights of their own."""
+    owners: dict[int, keras.Model] = {}
+    waiting, seen = [model], set()
+    while waiting:
+        owner = waiting.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for layer in owner.layers:
+            other = owners.setdefault(id(layer), owner)
+            if other is not owner and layer.weights:
+                raise ValueError(
+                    "Each layer must be a part of one model: a copy of what two models share would not be shared. "
+                    f"Received: {layer.name!r} in {other.name!r} and in {owner.name!r}"
+                )
+        waiting += [layer for layer in owner.layers if has_graph(layer)]
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """The same graph and layers in a model that is not compiled: what it was compiled with need not be copied."""
+    if isinstance(model, keras.Sequential):
+        return model
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
+    """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
+    copies = {layer.name: layer for layer in copy.layers}
+    for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
+        new = copies[layer.name]
+        if has_graph(layer):
+            freeze_like(layer, new, frozen)
+            continue
+        for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
+            same.trainable = part.trainable and not frozen

@@ -641,9 +641,9 @@ def test_what_multiplies_need_not_be_se() -> None:
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
 def test_on_the_other_backend() -> None:
-    """Toy networks on JAX: the same tests, in a process of its own."""
+    """Some of the same tests on JAX, in a process of its own."""
     program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    chosen = "test_places or changes_nothing or channels_first or models_within"
+    chosen = "test_channels_first or (changes_nothing and resnet)"  # JAX compiles for long
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run([*program, "-k", chosen], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -46,8 +46,9 @@ class Network:
     options: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> keras.Model:
-        shape = (self.size, self.size, 3)
-        return getattr(keras.applications, self.name)(weights=None, input_shape=shape, classes=5, **self.options)
+        # Logits: with random weights a softmax says 0 and 1.
+        options = {"input_shape": (self.size, self.size, 3), "classes": 5, "classifier_activation": None}
+        return getattr(keras.applications, self.name)(weights=None, **options, **self.options)
 
 
 NETWORKS = [
@@ -171,7 +172,8 @@ def test_changes_nothing_learns_saves_and_exports(network: Network, tmp_path: Pa
     assert not any(np.any(kernel) for kernel in still)
     for layer in inserted:
         layer.reduce_bias.assign(layer.reduce_bias + 5)
-    excited.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy", run_eagerly=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    excited.compile(keras.optimizers.SGD(1e-3), loss, run_eagerly=True)
     excited.train_on_batch(x, np.arange(4))
     for layer in inserted:
         assert np.isfinite(array(layer.expand_kernel)).all()

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.complexity import EXCITATIONS
 from keras_se.excitation.taps import Tap
 from keras_se.graph import layers_by_path
 from keras_se.inner import PROBE_BATCH
+from keras_se.kinds import EXCITATIONS
 from keras_se.layers import twice_sigmoid
 from keras_se.rewrite import has_graph
 
