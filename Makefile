@@ -15,7 +15,7 @@ demo: $(VENV)/demo.stamp
 # on both, and what compares the backends needs to run once. Each run has the layers, and builds, trains, saves and runs
 # a network of every family.
 ON_JAX := tests/layers tests/models/test_builders.py
-ALL_ON_JAX := tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
+ALL_ON_JAX := tests/test_excitation.py tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
 ALL_ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -n 2 -m "not slow"

@@ -43,7 +43,14 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=[
-        *("keras_se", "keras_se.commands", "keras_se.layers", "keras_se.models", "keras_se.weights"),
+        *(
+            "keras_se",
+            "keras_se.commands",
+            "keras_se.excitation",
+            "keras_se.layers",
+            "keras_se.models",
+            "keras_se.weights",
+        ),
         "keras_se.export",
     ],
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},

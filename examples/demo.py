@@ -1,5 +1,6 @@
 """What the demos share: training with a bar, exporting to every format and mode, and measuring each file."""
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import matplotlib
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,8 +23,12 @@ from keras_se.export.latency import latencies
 matplotlib.use("Agg")  # pictures are written, not shown
 
 BATCH = 64
+# Of Adam, at the beginning.
+RATE = 3e-3
 # How often each file is timed.
 ROUNDS = 100
+# Of pictures.
+COLOURS = 256
 
 
 def console() -> Console:
@@ -37,14 +43,14 @@ def progress(out: Console) -> Progress:
 class ShowProgress(keras.callbacks.Callback):
     """A bar over epochs, with the losses."""
 
-    def __init__(self, bar: Progress, epochs: int):
+    def __init__(self, bar: Progress, epochs: int, what: str):
         super().__init__()
-        self.bar = bar
-        self.task = bar.add_task("training", total=epochs)
+        self.bar, self.what = bar, what
+        self.task = bar.add_task(what, total=epochs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        text = f"training: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
+        text = f"{self.what}: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
         self.bar.update(self.task, advance=1, description=text)
 
 
@@ -55,11 +61,13 @@ def train(
     epochs: int,
     bar: Progress,
     varied: Callable[[np.ndarray], np.ndarray] | None = None,
+    rate: float = RATE,
+    what: str = "training",
 ) -> None:
-    """Trains with Adam; `varied` makes other images of the same classes for each epoch."""
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, decay_steps=epochs * -(-len(x) // BATCH))
+    """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
+    schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // BATCH))
     model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs)]}
+    options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
         model.fit(x, y, epochs=epochs, **options)
         return
@@ -68,14 +76,20 @@ def train(
 
 
 def exported(
-    model: keras.Model, output: Path, calibration: np.ndarray, verification: np.ndarray, bar: Progress
+    model: keras.Model,
+    output: Path,
+    calibration: np.ndarray,
+    verification: np.ndarray,
+    bar: Progress,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    modes: Sequence[str | None] = FORMATS["tflite"].modes,
 ) -> list[Artifact]:
-    """Every format, and every mode of TFLite."""
-    modes = FORMATS["tflite"].modes
-    task = bar.add_task("exporting", total=len(planned(model.name, output, DEFAULT_FORMATS, modes)))
+    """Every format, and every mode of TFLite, or some of them."""
+    task = bar.add_task("exporting", total=len(planned(model.name, output, formats, modes)))
     artifacts = export(
         model,
         output,
+        formats,
         quantize=modes,
         calibration_data=calibration,
         verification_data=verification,
@@ -110,6 +124,14 @@ def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndar
         "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
         "difference": float(np.abs(outputs - reference).max()),
     }
+
+
+def picture(figure: Any, path: Path) -> None:
+    """Writes a figure as a PNG of few colours: noise in many makes large files."""
+    pixels = io.BytesIO()
+    figure.savefig(pixels, dpi=95)
+    with Image.open(pixels) as image:
+        image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:

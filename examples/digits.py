@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from keras_se import SqueezeExcite
+from keras_se import excitation
 from keras_se.export import DEFAULT_FORMATS, FORMATS, write_report
 from keras_se.export.formats import CALIBRATED
 from keras_se.models import SEResNet
@@ -76,24 +76,6 @@ def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def plot_gates(model: keras.Model, x: np.ndarray, y: np.ndarray, path: Path) -> None:
-    """The mean gate of every channel for each class, in the last SE block of each stage (figure 6 of the paper)."""
-    stages = {layer.name.split("_")[0]: layer for layer in model.layers if isinstance(layer, SqueezeExcite)}
-    maps = keras.Model(model.inputs, [layer.input for layer in stages.values()]).predict([x], verbose=0)
-    figure, rows = plt.subplots(len(stages), 1, figsize=(8, 2.4 * len(stages)), layout="constrained")
-    for axes, layer, inputs in zip(rows, stages.values(), maps, strict=True):
-        gates = keras.ops.convert_to_numpy(layer.excitation(inputs))
-        for digit in range(10):
-            axes.plot(gates[y == digit].mean(axis=0), color=plt.cm.tab10(digit), lw=1.2, label=str(digit))
-        axes.set(title=layer.name, ylabel="mean gate", ylim=(0, 1))
-        axes.margins(x=0.01)
-        axes.grid(alpha=0.3)
-    rows[-1].set_xlabel("channel")
-    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside right center", title="digit")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def shortfalls(accuracy: float, rows: list[dict[str, Any]]) -> list[str]:
     """What is not as it should be, a sentence each."""
     return demo.shortfalls(accuracy, rows, LEAST_ACCURACY, LARGEST_LOSS)
@@ -121,7 +103,7 @@ def main(output: Path, epochs: int, held_out: int, seed: int, report: bool) -> N
     console.print(f"Keras: {accuracy:.2%} of the {held_out:,} held-out images are right.")
     console.print(demo.table(rows, held_out))
     plot_tradeoff(rows, output / "tradeoff.png")
-    plot_gates(model, held_x, held_y, output / "gates.png")
+    demo.picture(excitation.plot_classes(excitation.record(model, held_x), held_y), output / "gates.png")
     console.print(f"Pictures: {output / 'tradeoff.png'} (size against accuracy), {output / 'gates.png'} (SE gates).")
     if report:
         page = write_report(

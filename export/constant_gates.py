@@ -1,19 +1,19 @@
 """SE blocks whose gates are constant, made constants."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.export.inference import InferenceModel
-from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
+from keras_se.constant_gates import constant_gates
+from keras_se.inner import inner_values
+from keras_se.layers import ChannelScale, ConcurrentSqueezeExcite
 from keras_se.rewrite import called_once, calls, copy_weights, has_graph, substituted
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.
 CONSTANT_GATE = 1e-4
-PROBE_BATCH = 8
 
 
 def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> tuple[keras.Model, list[str]]:
@@ -38,7 +38,7 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
         if names:
             replacements[nested.name] = new
             frozen += names
-    constants = _constant_gates(model, columns)
+    constants = constant_gates(model, columns, CONSTANT_GATE)
     scales = {name: _with_constant_gates(layer) for name, (layer, _) in constants.items()}
     if not replacements and not scales:
         return model, []
@@ -52,62 +52,11 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
     return result, frozen + list(scales)
 
 
-def _constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> dict[str, tuple[Any, np.ndarray]]:
-    # An SE layer that gets a mask has two inputs: its gates need not be constant for other masks.
-    called = [
-        (layer, calls(layer, model)[0].input_tensors)
-        for layer in called_once(model)
-        if isinstance(layer, SqueezeExcite | ConcurrentSqueezeExcite)
-    ]
-    blocks, inputs = [layer for layer, x in called if len(x) == 1], [x[0] for _, x in called if len(x) == 1]
-    if not blocks:
-        return {}
-    lowest: list[Any] = [np.inf] * len(blocks)
-    highest: list[Any] = [-np.inf] * len(blocks)
-    for maps in inner_values(model, inputs, columns):
-        for i, (layer, x) in enumerate(zip(blocks, maps, strict=True)):
-            gates = keras.ops.convert_to_numpy(layer.excitation(x))
-            lowest[i] = np.minimum(lowest[i], gates.min(axis=0))
-            highest[i] = np.maximum(highest[i], gates.max(axis=0))
-        if all(np.max(high - low) >= CONSTANT_GATE for low, high in zip(lowest, highest, strict=True)):
-            return {}  # more samples make ranges wider only
-    return {
-        layer.name: (layer, (low + high) / 2)
-        for layer, low, high in zip(blocks, lowest, highest, strict=True)
-        if np.max(high - low) < CONSTANT_GATE
-    }
-
-
 def _with_constant_gates(layer: Any) -> Any:
     """A layer to take the place of an SE layer, whose channel gates are weights."""
     if not isinstance(layer, ConcurrentSqueezeExcite):
-        return _Scale(layer.data_format, name=layer.name)
+        return ChannelScale(data_format=layer.data_format, name=layer.name)
     copy = type(layer).from_config(layer.get_config())
     del copy.channel
-    copy.channel = _Scale(layer.channel.data_format, name="channel")
+    copy.channel = ChannelScale(data_format=layer.channel.data_format, name="channel")
     return copy
-
-
-def inner_values(model: keras.Model, tensors: list[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
-    """The values of inner tensors, a few samples at a time: feature maps of many would fill the memory."""
-    probe = InferenceModel(keras.Model(model.inputs, tensors))
-    for start in range(0, len(columns[0]), PROBE_BATCH):
-        yield probe(*(keras.ops.convert_to_tensor(column[start : start + PROBE_BATCH]) for column in columns))
-
-
-class _Scale(keras.layers.Layer):
-    """Multiplies each channel by a constant."""
-
-    def __init__(self, data_format: str, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.data_format = data_format
-
-    def build(self, input_shape: tuple) -> None:
-        self.axis = 1 if self.data_format == "channels_first" else len(input_shape) - 1
-        self.scale = self.add_weight(shape=(input_shape[self.axis],), name="scale")
-        self.built = True
-
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        shape = [1] * len(inputs.shape)
-        shape[self.axis] = -1
-        return keras.ops.multiply(inputs, keras.ops.reshape(self.scale, shape))

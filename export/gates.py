@@ -1,40 +1,21 @@
 """The gates of SE blocks: what Keras computes, and what a TFLite file does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
+from keras_se.excitation.record import Gates, recording_of
 from keras_se.export.calibration import batches
-from keras_se.export.constant_gates import inner_values
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import EXCITATIONS, LayerNames, within
+from keras_se.export.layer_names import LayerNames, within
 from keras_se.export.tensor_values import TensorValues
 from keras_se.export.tflite import Runner
-from keras_se.layers import ConcurrentSqueezeExcite
-from keras_se.rewrite import called_once, calls, has_graph
-
-
-@dataclass(frozen=True)
-class Gates:
-    """The gates of a block.
-
-    Attributes:
-        path: The layer's name, after those of the models and layers that it is inside of: `backbone/stage1_se`.
-        kind: Its class.
-        values: (samples, channels), or (samples, *spatial) of gates of positions.
-    """
-
-    path: str
-    kind: str
-    values: np.ndarray
 
 
 def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates]:
-    """The gates of every SE block that is called once and gets no mask, in the order of the layers.
+    """The gates of every SE block that is called once and gets no mask, which a file has likewise.
 
     Example:
 
@@ -50,33 +31,9 @@ def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates
         model: The model; models inside it are looked into.
         columns: An array for each of its inputs, samples first.
     """
-    found: list[Gates] = []
-    blocks: dict[Any, Any] = {}
-    for layer in called_once(model):
-        inputs = list(calls(layer, model)[0].input_tensors)
-        if has_graph(layer):
-            inner = inner_values(model, inputs, columns)
-            inside = keras_gates(layer, [np.concatenate(column) for column in zip(*inner, strict=True)])
-            found += [Gates(f"{layer.name}/{gates.path}", gates.kind, gates.values) for gates in inside]
-        elif isinstance(layer, EXCITATIONS) and len(inputs) == 1:  # with a mask, there are two
-            blocks[layer] = inputs[0]
-    return found + (_of_blocks(model, blocks, columns) if blocks else [])
-
-
-def _of_blocks(model: keras.Model, blocks: Mapping[Any, Any], columns: Sequence[np.ndarray]) -> list[Gates]:
-    values: dict[tuple[str, str], list[np.ndarray]] = {}
-    for maps in inner_values(model, list(blocks.values()), columns):
-        for layer, x in zip(blocks, maps, strict=True):
-            for path, part in _parts(layer).items():
-                gates = keras.ops.convert_to_numpy(part.excitation(x))
-                values.setdefault((path, type(part).__name__), []).append(gates)
-    return [Gates(path, kind, np.concatenate(found)) for (path, kind), found in values.items()]
-
-
-def _parts(layer: Any) -> dict[str, Any]:
-    if not isinstance(layer, ConcurrentSqueezeExcite):
-        return {layer.name: layer}
-    return {f"{layer.name}/{part.name}": part for part in (layer.channel, layer.spatial)}
+    found = recording_of(model, columns).blocks
+    again = {gates.path for gates in found if gates.call > 1}
+    return [gates for gates in found if not gates.masked and gates.path not in again]
 
 
 def file_gates(

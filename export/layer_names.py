@@ -1,13 +1,14 @@
 """Which Keras layers the tensors of a TFLite file belong to, by their names."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from keras_se.export.flatbuffer import FileGraph, FileOperation
 from keras_se.export.inference import InferenceModel
+from keras_se.graph import layers_inside
 from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
 # Operations that convert between types, and compute nothing.
@@ -15,20 +16,6 @@ CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What TensorFlow appends to a scope that is opened again, as Keras does for each call of a layer.
 AGAIN = re.compile(r"(.+)_\d+")
-
-
-def layers_by_path(layer: keras.layers.Layer, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """All layers inside a model or layer, by path: `"backbone/stage1_se"` of a layer in a model in the model."""
-    for inner in _inside(layer):
-        path = f"{above}{inner.name}"
-        yield path, inner
-        yield from layers_by_path(inner, f"{path}/")
-
-
-def _inside(layer: keras.layers.Layer) -> Sequence[Any]:
-    # Keras has no public way to ask a layer that is no model for the layers it holds.
-    found = layer.layers if isinstance(layer, keras.Model) else getattr(layer, "_layers", ())
-    return [inner for inner in found if isinstance(inner, keras.layers.Layer)]
 
 
 class LayerNames:
@@ -74,7 +61,7 @@ class LayerNames:
         layer: Any = self._model
         path: list[str] = []
         for scope in scopes[begin + 1 :]:
-            inside = {inner.name: inner for inner in _inside(layer)}
+            inside = {inner.name: inner for inner in layers_inside(layer)}
             name = next((origin for origin in _origins(scope, again) if origin in inside), None)
             if name is None:
                 break

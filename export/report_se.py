@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.excitation import Gates
 from keras_se.export.artifact import Artifact
-from keras_se.export.gates import Gates, file_gates, keras_gates
+from keras_se.export.gates import file_gates, keras_gates
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_errors import layer_errors
 from keras_se.export.report_plots import histogram

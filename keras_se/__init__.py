@@ -23,21 +23,38 @@ class _ExportBesideThePackage(MetaPathFinder):
 
 if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-se-script"):
     # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
+    from keras_se import excitation
     from keras_se.complexity import complexity
+    from keras_se.insert import insert_se, insertion_plan
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+    from keras_se.prune import remove_se
 
 if not (Path(__file__).parent / "export").exists() and (Path(__file__).parents[1] / "export/artifact.py").is_file():
     # In a clone, export/ lies beside this folder: so Python started there finds it, whatever is installed.
     sys.meta_path.insert(0, _ExportBesideThePackage())
 
-__all__ = ["ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "__version__", "complexity"]
+__all__ = [
+    "ConcurrentSqueezeExcite",
+    "SpatialSqueezeExcite",
+    "SqueezeExcite",
+    "__version__",
+    "complexity",
+    "excitation",
+    "insert_se",
+    "insertion_plan",
+    "remove_se",
+]
+# Where what is no layer is.
+MODULES = {"complexity": "complexity", "insert_se": "insert", "insertion_plan": "insert", "remove_se": "prune"}
 
 
 def __getattr__(name: str) -> Any:
     # Reached in the `keras-se` command alone, which imports Keras later, when it has hidden TensorFlow's log: so
     # `keras-se --help` is there at once, and quiet.
+    if name == "excitation":
+        return importlib.import_module("keras_se.excitation")
     if name in __all__:
-        module = importlib.import_module("keras_se.complexity" if name == "complexity" else "keras_se.layers")
+        module = importlib.import_module(f"keras_se.{MODULES.get(name, 'layers')}")
         # Kept here: importing keras_se/complexity.py leaves the module under the function's name.
         globals()[name] = getattr(module, name)
         return globals()[name]

@@ -1,5 +1,6 @@
 """How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,9 +29,18 @@ def nested(model: keras.Model, rewrite: Rewrite) -> dict[str, keras.layers.Layer
     return {layer.name: result for layer, result in results if result is not layer}
 
 
-def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Layer], dropped: set[str]) -> keras.Model:
-    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name."""
+def substituted(
+    model: keras.Model,
+    replacements: Mapping[str, keras.layers.Layer],
+    dropped: set[str],
+    added: Callable[[str, int], keras.layers.Layer | None] = lambda name, index: None,
+) -> keras.Model:
+    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
+
+    `added` tells which layer to put behind another, by the other's name and which of its calls it is, from 0.
+    """
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+    counts: Counter[str] = Counter()
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
@@ -41,13 +51,21 @@ def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Laye
             raise CannotCopyError(layer.name) from error
         if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
             copies.append((layer, copy))
+        copy.name = layer.name  # a get_config of somebody's may leave it out
         return copy
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if layer.name in dropped else layer(*args, **kwargs)
+        if layer.name in dropped:
+            return args[0]
+        outputs = layer(*args, **kwargs)
+        new = added(layer.name, counts[layer.name])
+        counts[layer.name] += 1
+        return outputs if new is None else new(outputs)
 
     functional = (
-        keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
+        keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        if isinstance(model, keras.Sequential)
+        else model
     )
     result = keras.models.clone_model(functional, clone_function=clone, call_function=call)
     for layer, copy in copies:
@@ -103,3 +121,41 @@ def _nodes(model: keras.Model) -> set[int]:
     # A Sequential model that was loaded from a file has called its first layer for another graph before.
     graph = model._functional if isinstance(model, keras.Sequential) else model
     return {id(call) for depth in graph._nodes_by_depth.values() for call in depth}
+
+
+def check_owners(model: keras.Model) -> None:
+    """Refuses layers that are parts of two models: of each there would be two copies, with weights of their own."""
+    owners: dict[int, keras.Model] = {}
+    waiting, seen = [model], set()
+    while waiting:
+        owner = waiting.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for layer in owner.layers:
+            other = owners.setdefault(id(layer), owner)
+            if other is not owner and layer.weights:
+                raise ValueError(
+                    "Each layer must be a part of one model: a copy of what two models share would not be shared. "
+                    f"Received: {layer.name!r} in {other.name!r} and in {owner.name!r}"
+                )
+        waiting += [layer for layer in owner.layers if has_graph(layer)]
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """The same graph and layers in a model that is not compiled: what it was compiled with need not be copied."""
+    if isinstance(model, keras.Sequential):
+        return model
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
+    """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
+    copies = {layer.name: layer for layer in copy.layers}
+    for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
+        new = copies[layer.name]
+        if has_graph(layer):
+            freeze_like(layer, new, frozen)
+            continue
+        for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
+            same.trainable = part.trainable and not frozen

@@ -166,6 +166,12 @@ MISTAKES = [
     (["export"], r"Missing argument 'MODEL'"),
     (["export", "small.keras", "--nonsense"], r"No such option"),
     (["nonsense"], r"No such command"),
+    (["insert", "small.keras", "out.h5"], r"OUT must be the name of a .keras file"),
+    (["insert", "small.keras", "missing/out.keras"], r"The folder of the file must exist"),
+    (["insert", "small.keras", "out.keras", "--where", "stem", "--more-se"], r"The nearest are .*Received: 'stem'"),
+    (["insert", "small.keras", "out.keras", "-r", "0"], r"r must be a positive integer"),
+    (["insert", "small.keras", "out.keras", "-r", "none"], r"Invalid value for '-r'"),
+    (["insert", "small.keras"], r"Missing argument 'OUT'"),
     (["verify", "missing.tflite", "small.keras"], r"The file must be one of"),
     (["verify", "text.txt", "small.keras"], r"The file must be one of"),
 ]
@@ -297,6 +303,65 @@ def test_export_tells_the_error_of_each_layer(capfd: pytest.CaptureFixture[str],
     printed = capfd.readouterr().out
     assert re.search(r"stage1_block1_se +SE +[\d.-]+ +\d+\.\d +[01]\.\d{6}", printed)
     assert "small_int8.tflite: part of other layers, or compute nothing: stem_conv_bn," in printed
+
+
+# insert
+
+
+@pytest.fixture
+def plain_file() -> str:
+    SEResNet(
+        (1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 1), classes=3, r=None, name="plain"
+    ).save("plain.keras")
+    return "plain.keras"
+
+
+def test_insert(capfd: pytest.CaptureFixture[str], plain_file: str) -> None:
+    status, document = run_json(capfd, "insert", plain_file, "excited.keras", "-r", "2")
+    assert (status, document["written"]) == (0, "excited.keras")
+    assert [row["layer"] for row in document["rows"]] == ["stage1_block1_conv2_bn"]
+    assert document["parameters"] == 2 * 8 * 4 + 4 + 8
+    x = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype("float32")
+    plain, excited = (keras.saving.load_model(path) for path in (plain_file, "excited.keras"))
+    assert excited.get_layer("stage1_block1_conv2_bn_se").r == 2
+    np.testing.assert_allclose(excited.predict(x, verbose=0), plain.predict(x, verbose=0), rtol=1e-5)
+    assert files() == {plain_file, "excited.keras"}
+
+
+def test_insert_where_told(capfd: pytest.CaptureFixture[str], plain_file: str) -> None:
+    arguments = ("--where", "stem_.*_relu|stage1_block1_relu", "--no-identity", "--dry-run")
+    status, document = run_json(capfd, "insert", plain_file, "excited.keras", *arguments)
+    assert (status, document["written"]) == (0, None)
+    assert [row["layer"] for row in document["rows"]] == ["stem_conv_relu", "stage1_block1_relu"]
+    assert files() == {plain_file}
+    assert cli.run(["insert", plain_file, "excited.keras", *arguments]) == 0
+    printed = capfd.readouterr().out
+    assert re.search(r"stem_conv_relu +8 +8x8x8", printed)
+    assert "Nothing was written" in printed
+
+
+def test_insert_into_a_builders_plain_network(capfd: pytest.CaptureFixture[str]) -> None:
+    status, document = run_json(capfd, "insert", *BUILD[:1], "out.keras", *BUILD[1:], "--dry-run")
+    assert status == 0
+    assert len(document["rows"]) == 13
+    built = SEMobileNet(input_shape=(32, 32, 3), classes=4)
+    assert document["parameters"] == complexity(built).se_parameters
+
+
+def test_insert_more(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    assert cli.run(["insert", model_file, "out.keras"]) == 2
+    assert "has squeeze-and-excitation already" in capfd.readouterr().err
+    assert cli.run(["insert", model_file, "out.keras", "--more-se", "--where", "stem_conv_relu", "-r", "2"]) == 0
+    assert "Written: out.keras" in capfd.readouterr().out
+
+
+def test_insert_replaces_only_if_forced(capfd: pytest.CaptureFixture[str], plain_file: str) -> None:
+    Path("out.keras").write_text("old")
+    assert cli.run(["insert", plain_file, "out.keras"]) == 2
+    assert "exists already" in capfd.readouterr().err
+    assert Path("out.keras").read_text() == "old"
+    assert cli.run(["insert", plain_file, "out.keras", "--force"]) == 0
+    assert keras.saving.load_model("out.keras").name == "plain"
 
 
 # complexity

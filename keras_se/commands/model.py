@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 def model_options(command: Any) -> Any:
     """The options of commands that take a MODEL."""
+    ratio = click.option("-r", "r", metavar="INT|none", help="Reduction ratio of a builder's network, or none.")
+    return ratio(plain_model_options(command))
+
+
+def plain_model_options(command: Any) -> Any:
+    """Those of a command in which a builder's network is plain."""
     options = (
-        click.option("-r", "r", metavar="INT|none", help="Reduction ratio of a builder's network, or none."),
         click.option("--classes", type=int, help="Classes of a builder's network."),
         click.option("--input-shape", metavar="H,W,C", help="Input shape of a builder's network, or where unknown."),
         click.option("--weights", help="Of a builder's network: a file, a folder, an hf:// address, or imagenet."),
@@ -47,6 +52,12 @@ def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Mod
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return loaded
+
+
+def load_plain(output: Output, name: str, options: dict[str, Any]) -> "keras.Model":
+    """The model that MODEL means; a builder's is without SE."""
+    is_builder = name in [network.builder for network in NETWORKS]
+    return load(output, name, options | {"r": "none" if is_builder else None})[0]
 
 
 def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":

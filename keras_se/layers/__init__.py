@@ -1,9 +1,17 @@
 """Squeeze-and-excitation layers for Keras 3, on any backend."""
 
+from keras_se.layers.channel_scale import ChannelScale
 from keras_se.layers.channel_shuffle import ChannelShuffle
 from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
 from keras_se.layers.gates import twice_sigmoid
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
-__all__ = ["ChannelShuffle", "ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "twice_sigmoid"]
+__all__ = [
+    "ChannelScale",
+    "ChannelShuffle",
+    "ConcurrentSqueezeExcite",
+    "SpatialSqueezeExcite",
+    "SqueezeExcite",
+    "twice_sigmoid",
+]

@@ -9,7 +9,8 @@ from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import to_tflite
 from keras_se.export.flatbuffer import read_graph
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import LayerNames, layers_by_path
+from keras_se.export.layer_names import LayerNames
+from keras_se.graph import layers_by_path
 
 from .runtimes import interpreter
 

@@ -13,8 +13,8 @@ from keras import layers
 from rich.filesize import decimal
 
 from keras_se import SqueezeExcite, cli, complexity
+from keras_se.excitation import Gates
 from keras_se.export import Artifact, export, write_report
-from keras_se.export.gates import Gates
 from keras_se.export.inspect import inspect
 from keras_se.export.report_plots import Point, histogram, scatter
 from keras_se.export.report_se import Block

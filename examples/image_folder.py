@@ -1,0 +1,49 @@
+"""Images in a folder of your own, one folder for each class, split into two parts."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_se.export.images import SUFFIXES
+from keras_se.weights import Preprocessing
+
+HELD_OUT = 0.2
+LEAST = 5  # images of a class: one is held out, then
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def image_folder(folder: Path, size: tuple[int, int]) -> tuple[Part, Part, list[str]]:
+    """Images to train on and images that are held out, a fifth of each class, each with labels; and the classes' names.
+
+    Images are resized, cropped to their middle, and have values from 0 to 1.
+
+    Raises:
+        ValueError: for a folder without two classes of five images, and for files that are no images.
+    """
+    prepared = Preprocessing(size=size, crop=1.0)
+    files = {path: _images(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    few = [path.name for path, found in files.items() if len(found) < LEAST]
+    if len(files) < 2 or few:
+        raise ValueError(
+            f"The folder must have two folders or more, each with the {LEAST} or more images of a class. "
+            f"Received: {str(folder)!r} with {len(files)} folders, too few images in {few}"
+        )
+    rng = np.random.default_rng(0)
+    parts: tuple[list[tuple[Path, int]], list[tuple[Path, int]]] = ([], [])
+    for label, found in enumerate(files.values()):
+        order = rng.permutation(len(found))
+        held_out = int(HELD_OUT * len(found))
+        parts[0].extend((found[i], label) for i in order[held_out:])
+        parts[1].extend((found[i], label) for i in order[:held_out])
+    train, held = (_loaded(part, prepared) for part in parts)
+    return train, held, [path.name for path in files]
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def _loaded(files: list[tuple[Path, int]], prepared: Preprocessing) -> Part:
+    pixels = np.stack([prepared.load_image(path, data_format="channels_last") for path, _ in files])
+    return pixels.astype("float32") / 255, np.array([label for _, label in files])

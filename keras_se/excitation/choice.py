@@ -1,0 +1,50 @@
+"""Which blocks and classes are drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_se.complexity import STAGE
+from keras_se.excitation.record import Gates, Recording
+
+MOST_BLOCKS = 5
+
+
+def channel_blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
+    """Blocks with gates of channels: those of these labels, or the last of each stage, or some from first to last."""
+    found = {gates.label: gates for gates in recorded.blocks if gates.of_channels}
+    if labels is None:
+        labels = _last_of_stages(list(found)) or evenly(list(found), MOST_BLOCKS)
+    if not labels or any(label not in found for label in labels):
+        raise ValueError(f"blocks must be some that have gates of channels, of {list(found)}. Received: {list(labels)}")
+    return [found[label] for label in labels]
+
+
+def evenly(labels: Sequence[str], most: int) -> list[str]:
+    """At most so many, from the first to the last."""
+    places = np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int)
+    return [labels[place] for place in places]
+
+
+def members(
+    recorded: Recording, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | None, most: int
+) -> dict[str, np.ndarray]:
+    """Which samples are of each class, by its name: of these classes, or of so many that have most samples."""
+    given = np.asarray(labels)
+    if given.shape != (recorded.samples,):
+        raise ValueError(
+            f"labels must be one for each of the {recorded.samples} samples. Received: shape {given.shape}"
+        )
+    known, counts = np.unique(given, return_counts=True)
+    if classes is None:
+        classes = np.sort(known[np.argsort(-counts, kind="stable")[:most]]).tolist()
+    if not classes or not set(classes) <= set(known.tolist()):
+        raise ValueError(f"classes must be some of the labels, {known.tolist()}. Received: {list(classes)}")
+    return {str(name): given == name for name in classes}
+
+
+def _last_of_stages(labels: Sequence[str]) -> list[str]:
+    """The last block of each stage, if all are in layers that are named after stages."""
+    stages = [[match.group(1) for part in label.split("/") if (match := STAGE.match(part))] for label in labels]
+    return list({found[0]: label for found, label in zip(stages, labels, strict=True)}.values()) if all(stages) else []

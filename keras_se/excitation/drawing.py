@@ -1,0 +1,48 @@
+"""What the pictures of gates share: figures and colours."""
+
+from typing import Any
+
+from keras_se.optional import require
+
+INK, MUTED, LINE = "#1f2933", "#52606d", "#cbd2d9"
+CLOSED, OPEN = "#5e4fa2", "#d9731a"
+# From closed to open, with what is between in white.
+CLOSED_TO_OPEN = "PuOr_r"
+
+
+def grid(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """A figure, and axes one below the other; the size is that of one, in inches."""
+    figure, array = _figure(rows, 1, (size[0], size[1] * rows))
+    for axes in array.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(LINE)
+        axes.tick_params(color=LINE, labelcolor=MUTED, labelsize=8)
+        axes.set_axisbelow(True)
+        axes.grid(color=LINE, lw=0.5, alpha=0.6)
+    return figure, list(array[:, 0])
+
+
+def blank_grid(rows: int, columns: int, side: float) -> tuple[Any, Any]:
+    """A figure, and an array (rows, columns) of axes for images, without ticks or frames."""
+    figure, array = _figure(rows, columns, (side * columns, side * rows + 0.2))
+    for axes in array.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    return figure, array
+
+
+def palette(count: int) -> list[Any]:
+    """So many colours for classes."""
+    colours = require("matplotlib", "report").colormaps["tab10" if count <= 10 else "turbo"]
+    return [colours(i if count <= 10 else i / (count - 1)) for i in range(count)]
+
+
+def heading(axes: Any, text: str) -> None:
+    axes.set_title(text, loc="left", fontsize=10, color=INK)
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+    # Not pyplot, which keeps figures, and chooses a backend for the whole process.
+    figure = require("matplotlib.figure", "report").Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)

@@ -1,0 +1,107 @@
+"""Gates over the images that they were computed of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_se.excitation.choice import evenly
+from keras_se.excitation.drawing import INK, blank_grid
+from keras_se.excitation.record import Gates, Recording
+
+# Inches, of an image; and of how many images there is a row, if they are not chosen.
+PANEL, MOST_COLUMNS = 1.5, 5
+HEAT, OPACITY = "inferno", 0.65
+# How bright red, green and blue are.
+BRIGHTNESS = np.array([0.299, 0.587, 0.114])
+
+
+def plot_overlay(
+    recorded: Recording, images: Any, *, blocks: Sequence[str] | None = None, labels: Sequence[Any] | None = None
+) -> Any:
+    """Where blocks look: a row for each image, with a map for each block over it, brighter where there is more.
+
+    Of gates of positions the map is the gates themselves, from the lowest to the highest value that they can have. Of
+    gates of channels it is the mean over channels of the map that the block was given, weighted with the gates:
+    `Σ s_c · |x_c| / Σ s_c` at each position, from its own lowest to its own highest value.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_se import excitation
+    >>> from keras_se.models import SEResNet
+    >>> model = SEResNet((1, 1), block="basic", filters=(8, 16), r=4, input_shape=(32, 32, 3), classes=2)
+    >>> images = np.random.default_rng(0).random((3, 32, 32, 3))
+    >>> figure = excitation.plot_overlay(excitation.record(model, images, maps=True), images)
+    >>> len(figure.axes)  # three rows of an image and two blocks
+    9
+
+    Args:
+        recorded: What `record` returned with `maps=True`, of these images.
+        images: (samples, height, width, 1 or 3), as they are to be seen: numbers of any range, which are scaled.
+        blocks: The blocks to draw, by label; by default five from first to last.
+        labels: What is written beside each row.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which is not shown.
+
+    Raises:
+        ValueError: for images or blocks that do not fit the recording, or gates that are not of images.
+        ImportError: if matplotlib is missing.
+    """
+    pictures = _pictures(images, recorded.samples)
+    drawn = _blocks(recorded, blocks)
+    if labels is not None and len(labels) != len(pictures):
+        raise ValueError(f"labels must be one for each of the {len(pictures)} images. Received: {len(labels)}")
+    figure, rows = blank_grid(len(pictures), 1 + len(drawn), PANEL)
+    height, width = pictures.shape[1:3]
+    over = {"cmap": HEAT, "alpha": OPACITY, "extent": (-0.5, width - 0.5, height - 0.5, -0.5)}
+    maps = [(where(gates), (None, None) if gates.of_channels else gates.bounds or (None, None)) for gates in drawn]
+    for i, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
+        grey = picture if picture.ndim == 2 else picture @ BRIGHTNESS
+        row[0].imshow(picture, cmap="gray", vmin=0, vmax=1)
+        if labels is not None:
+            row[0].set_ylabel(str(labels[i]), color=INK)
+        for axes, (heat, (low, high)) in zip(row[1:], maps, strict=True):
+            axes.imshow(grey, cmap="gray", vmin=0, vmax=1)
+            axes.imshow(heat[i], vmin=low, vmax=high, interpolation="bilinear", **over)
+    for axes, title in zip(rows[0], ("image", *(gates.label for gates in drawn)), strict=True):
+        axes.set_title(title.replace("/", "/\n"), fontsize=8, color=INK)
+    return figure
+
+
+def where(gates: Gates) -> np.ndarray:
+    """(samples, height, width): where a block lets most through."""
+    if not gates.of_channels:
+        return gates.values
+    weights = gates.values[:, None, None, :]
+    return (weights * np.abs(np.asarray(gates.maps))).sum(axis=-1) / np.maximum(weights.sum(axis=-1), 1e-12)
+
+
+def _pictures(images: Any, samples: int) -> np.ndarray:
+    """In colours or in greys, each from 0 to 1."""
+    pictures = np.asarray(images, "float64")
+    if pictures.ndim != 4 or len(pictures) != samples or pictures.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"images must be the {samples} that were recorded, (samples, height, width, 1 or 3). "
+            f"Received: shape {pictures.shape}"
+        )
+    low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    scaled = (pictures - low) / np.maximum(high - low, 1e-12)
+    return scaled[..., 0] if scaled.shape[-1] == 1 else scaled
+
+
+def _blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
+    found = {gates.label: gates for gates in recorded.blocks if _of_images(gates)}
+    if labels is None:
+        labels = evenly(list(found), MOST_COLUMNS)
+    if not labels or any(label not in found for label in labels):
+        raise ValueError(
+            "blocks must be some that were given feature maps of images, recorded with maps=True, of "
+            f"{list(found)}. Received: {list(labels)}"
+        )
+    return [found[label] for label in labels]
+
+
+def _of_images(gates: Gates) -> bool:
+    return gates.maps is not None and gates.maps.ndim == 4

@@ -1,0 +1,189 @@
+"""The gates of SE blocks, recorded while a model computes."""
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.excitation.taps import Tap
+from keras_se.graph import layers_by_path
+from keras_se.inner import PROBE_BATCH
+from keras_se.kinds import EXCITATIONS
+from keras_se.layers import twice_sigmoid
+from keras_se.rewrite import has_graph
+
+# Between which values the gates are that an activation makes.
+BOUNDS: dict[Any, tuple[float, float]] = {
+    keras.activations.sigmoid: (0.0, 1.0),
+    keras.activations.hard_sigmoid: (0.0, 1.0),
+    keras.activations.softmax: (0.0, 1.0),
+    twice_sigmoid: (0.0, 2.0),
+    keras.activations.tanh: (-1.0, 1.0),
+    keras.activations.relu6: (0.0, 6.0),
+}
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates of a block in one of its calls.
+
+    Attributes:
+        path: The layer's name, after those of the models and layers that it is inside of: `backbone/stage1_se`.
+        kind: Its class.
+        values: (samples, channels), or (samples, *spatial) of gates of positions.
+        call: Which call of the layer it is, from 1.
+        masked: Whether the call got a mask.
+        bounds: The lowest and the highest value that such a gate can have, or `None` where that is not known, or
+            there is none.
+        maps: What the block was given, (samples, *spatial, channels), if that was asked for.
+    """
+
+    path: str
+    kind: str
+    values: np.ndarray
+    call: int = 1
+    masked: bool = False
+    bounds: tuple[float, float] | None = None
+    maps: np.ndarray | None = None
+
+    @property
+    def label(self) -> str:
+        """The path, and which call it was if it was not the first."""
+        return self.path if self.call == 1 else f"{self.path} (call {self.call})"
+
+    @property
+    def of_channels(self) -> bool:
+        """Whether there is a gate for each channel, and not for each position."""
+        return self.kind != "SpatialSqueezeExcite"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What `record` returns.
+
+    Attributes:
+        model: The model's name.
+        blocks: The gates of each block, in the order of the layers; the two parts of a `ConcurrentSqueezeExcite` are
+            blocks of their own, `…/channel` and `…/spatial`.
+        left_out: The paths of blocks whose gates could not be recorded, or not those of every call.
+    """
+
+    model: str
+    blocks: tuple[Gates, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def samples(self) -> int:
+        return len(self.blocks[0].values)
+
+    def __getitem__(self, label: str) -> Gates:
+        """The gates of a block by its path, those of a later call as `"path (call 2)"`."""
+        found = {gates.label: gates for gates in self.blocks}
+        if label not in found:
+            raise KeyError(f"There must be a block of this name, one of {sorted(found)}. Received: {label!r}")
+        return found[label]
+
+
+def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
+    """Computes a model and keeps the gates of its SE blocks, for every sample.
+
+    Blocks are found in models within models, too, and in each of their calls. What cannot be seen in the graph of a
+    model, such as a block inside a layer of your own, is left out: a warning and `Recording.left_out` name it.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_se import excitation
+    >>> from keras_se.models import SEResNet
+    >>> model = SEResNet((1, 1), block="basic", filters=(8, 16), r=4, input_shape=(32, 32, 3), classes=10)
+    >>> images = np.random.default_rng(0).random((20, 32, 32, 3))
+    >>> recorded = excitation.record(model, images)
+    >>> [(gates.path, gates.values.shape) for gates in recorded.blocks]
+    [('stage1_block1_se', (20, 8)), ('stage2_block1_se', (20, 16))]
+
+    Args:
+        model: A functional or Sequential model of any backend. It computes in inference mode, in its own precision.
+        data: What the model takes: an array (samples, …); for several inputs a list of arrays, or a mapping from
+            input name to array.
+        maps: Whether the feature map that each block is given is kept, too, as `plot_overlay` needs it. They take
+            memory: choose few samples.
+
+    Raises:
+        ValueError: for a model without a graph, or without SE blocks in it, and for data that does not fit.
+    """
+    if not isinstance(model, keras.Model) or not has_graph(model):
+        raise ValueError(
+            "model must be a functional model, or a Sequential one with an Input. "
+            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
+        )
+    recording = recording_of(model, _columns(model, data), maps=maps)
+    if not recording.blocks:
+        unseen = f", whose SE blocks {list(recording.left_out)} cannot be seen there" if recording.left_out else ""
+        raise ValueError(f"model must have SE blocks in its graph. Received: {model.name!r}{unseen}")
+    if recording.left_out:
+        warnings.warn(
+            f"Not every call of these SE blocks can be seen in the graph of {model.name!r}, and their gates are "
+            f"left out: {', '.join(recording.left_out)}",
+            stacklevel=2,
+        )
+    return recording
+
+
+def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: bool = False) -> Recording:
+    """`record` for an array for each input, of a model that may have no blocks."""
+    tap = Tap(model)
+    parts = [
+        tap.gates([column[start : start + PROBE_BATCH] for column in columns], maps=maps)
+        for start in range(0, len(columns[0]), PROBE_BATCH)
+    ]
+    counts: Counter[str] = Counter()
+    blocks = []
+    for stop, batches in zip(tap.stops, zip(*parts, strict=True), strict=True):
+        values, own_maps = zip(*batches, strict=True)
+        counts[stop.path] += 1
+        gates = Gates(
+            path=stop.path,
+            kind=type(stop.part).__name__,
+            values=np.concatenate(values),
+            call=counts[stop.path],
+            masked=stop.masked,
+            bounds=BOUNDS.get(getattr(stop.part.gate, "activation", stop.part.gate)),
+        )
+        blocks.append(replace(gates, maps=np.concatenate(own_maps)) if maps else gates)
+    seen = {path for stop in tap.stops for path in (stop.block, stop.path)}
+    return Recording(model.name, tuple(blocks), tuple(dict.fromkeys([*tap.unseen, *_hidden(model, seen)])))
+
+
+def _hidden(model: keras.Model, seen: set[str]) -> list[str]:
+    """The paths of blocks that were not seen; not those of the parts of blocks."""
+    blocks = [path for path, layer in layers_by_path(model) if isinstance(layer, EXCITATIONS)]
+    return [path for path in blocks if path not in seen and path.rpartition("/")[0] not in blocks]
+
+
+def _columns(model: keras.Model, data: Any) -> list[np.ndarray]:
+    """An array for each input of the model, of as many samples."""
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(data, Mapping):
+        if set(data) != set(names):
+            raise ValueError(f"data must have the inputs {names}. Received: {sorted(map(str, data))}")
+        data = [data[name] for name in names]
+    elif len(names) == 1 and not (isinstance(data, list | tuple) and len(data) == 1):
+        data = [data]
+    if not isinstance(data, list | tuple) or len(data) != len(names):
+        raise ValueError(f"data must be one array for each of the inputs {names}. Received: {type(data).__name__}")
+    columns = [np.asarray(column) for column in data]
+    for name, own, column in zip(names, model.inputs, columns, strict=True):
+        shape = tuple(own.shape[1:])
+        fits = column.ndim == len(own.shape) and all(
+            size in (None, actual) for size, actual in zip(shape, column.shape[1:], strict=True)
+        )
+        if not fits or not len(column) or len(column) != len(columns[0]):
+            raise ValueError(
+                f"data must have the shape (samples, {', '.join(map(str, shape))}) for the input {name!r}, at least "
+                f"one sample, and as many for each input. Received: shape {column.shape}"
+            )
+    return columns

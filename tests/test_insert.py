@@ -1,0 +1,650 @@
+"""SE in models of all kinds: where it goes, what it leaves as it was, and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import builders
+import keras
+import numpy as np
+import pytest
+from helpers import array, error, randomise
+from keras import layers, ops
+
+from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan
+from keras_se.layers import twice_sigmoid
+
+TOLERANCE = 1e-5
+
+
+def places(model: keras.Model, where: Any = "auto", **options: Any) -> list[str]:
+    return [row.layer for row in insertion_plan(model, where, r=2, **options).rows]
+
+
+def conv_bn_relu(x: Any, filters: int, name: str, kernel: int = 3, activation: bool = True, **options: Any) -> Any:
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv", **options)(x)
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if activation else x
+
+
+def head(x: Any, name: str = "logits") -> Any:
+    return layers.Dense(3, name=name)(layers.GlobalAveragePooling2D(name=f"{name}_pool")(x))
+
+
+def toy_resnet() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    x = conv_bn_relu(image, 8, "stem")
+    for name, filters, strides in (("one", 8, 1), ("two", 16, 2)):
+        y = conv_bn_relu(x, filters, f"{name}_a", strides=strides)
+        y = conv_bn_relu(y, filters, f"{name}_b", activation=False)
+        short = x if strides == 1 else conv_bn_relu(x, filters, f"{name}_short", 1, activation=False, strides=2)
+        x = layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([short, y]))
+    return keras.Model(image, head(x), name="toy_resnet")
+
+
+def toy_inception() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.MaxPooling2D(2, name="pool")(conv_bn_relu(image, 8, "stem"))
+    for name in ("one", "two"):
+        deep = conv_bn_relu(x, 4, f"{name}_reduce", 1)
+        # A way that forks again, as in the last modules of Inception-v3.
+        deep = layers.Concatenate(name=f"{name}_inner")(
+            [conv_bn_relu(deep, 4, f"{name}_wide", (1, 3)), conv_bn_relu(deep, 4, f"{name}_high", (3, 1))]
+        )
+        pooled = layers.AveragePooling2D(3, 1, padding="same", name=f"{name}_average")(x)
+        ways = [conv_bn_relu(x, 4, f"{name}_1x1", 1), deep, conv_bn_relu(pooled, 4, f"{name}_project", 1)]
+        x = layers.Concatenate(name=f"{name}_concat")(ways)
+    return keras.Model(image, head(x), name="toy_inception")
+
+
+def toy_densenet() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    x = conv_bn_relu(image, 8, "stem")
+    for block in ("one", "two"):
+        for i in range(2):
+            y = layers.ReLU(name=f"{block}_{i}_relu")(layers.BatchNormalization(name=f"{block}_{i}_bn")(x))
+            y = layers.Conv2D(4, 3, padding="same", name=f"{block}_{i}_conv")(y)
+            x = layers.Concatenate(name=f"{block}_{i}_concat")([x, y])
+        if block == "one":
+            x = conv_bn_relu(x, 8, "transition", 1)
+            x = layers.AveragePooling2D(2, name="transition_pool")(x)
+    return keras.Model(image, head(x), name="toy_densenet")
+
+
+def toy_vgg() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 3), name="image"),
+            layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1a"),
+            layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1b"),
+            layers.MaxPooling2D(2, name="pool1"),
+            layers.Conv2D(16, 3, padding="same", name="conv2"),
+            layers.BatchNormalization(name="bn2"),
+            layers.ReLU(name="relu2"),
+            layers.Dropout(0.5, name="drop"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, name="logits"),
+        ],
+        name="toy_vgg",
+    )
+
+
+def toy_mobilenet() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    x = conv_bn_relu(image, 8, "stem")
+    for i in range(2):
+        x = layers.DepthwiseConv2D(3, padding="same", name=f"{i}_dw")(x)
+        x = layers.ReLU(6.0, name=f"{i}_dw_relu")(layers.BatchNormalization(name=f"{i}_dw_bn")(x))
+        x = conv_bn_relu(x, 8, f"{i}_pw", 1)
+    return keras.Model(image, head(x), name="toy_mobilenet")
+
+
+def toy_inverted() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    x = conv_bn_relu(image, 4, "stem")
+    for i, filters in enumerate((4, 8)):
+        y = conv_bn_relu(x, 12, f"{i}_expand", 1)
+        y = layers.DepthwiseConv2D(3, padding="same", name=f"{i}_dw")(y)
+        y = layers.ReLU(6.0, name=f"{i}_dw_relu")(layers.BatchNormalization(name=f"{i}_dw_bn")(y))
+        y = conv_bn_relu(y, filters, f"{i}_project", 1, activation=False)
+        x = layers.Add(name=f"{i}_add")([x, y]) if filters == 4 else y
+    return keras.Model(image, head(x), name="toy_inverted")
+
+
+class Scaled(layers.Layer):
+    """LayerScale."""
+
+    def build(self, shape: tuple) -> None:
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones", name="gamma")
+
+    def call(self, x: Any) -> Any:
+        return self.gamma * x
+
+
+def toy_operations() -> keras.Model:
+    """A residual block of functions of `keras.ops`, whose branch is scaled and dropped."""
+    image = keras.Input((8, 8, 4), name="image")
+    y = ops.relu(layers.Conv2D(4, 3, padding="same", name="conv1")(image))
+    y = layers.Conv2D(4, 3, padding="same", name="conv2")(y)
+    y = layers.Dropout(0.5)(Scaled(name="scaled")(y))
+    return keras.Model(image, head(ops.relu(image + y)), name="toy_operations")
+
+
+def toy_unet() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    wide = conv_bn_relu(image, 8, "down")
+    low = conv_bn_relu(layers.MaxPooling2D(2, name="pool")(wide), 16, "low")
+    x = layers.Concatenate(name="skip")([wide, layers.UpSampling2D(2, name="up")(low)])
+    x = conv_bn_relu(x, 8, "out")
+    return keras.Model(image, layers.Conv2D(2, 1, activation="softmax", name="classes")(x), name="toy_unet")
+
+
+TOYS: dict[str, tuple[Callable[[], keras.Model], list[str]]] = {
+    "resnet": (toy_resnet, ["one_b_bn", "two_b_bn"]),
+    "inception": (toy_inception, ["one_concat", "two_concat"]),
+    "densenet": (toy_densenet, ["one_1_concat", "transition_pool", "two_1_concat"]),
+    "vgg": (toy_vgg, ["conv1b", "relu2"]),
+    "mobilenet": (toy_mobilenet, ["0_pw_relu", "1_pw_relu"]),
+    "inverted": (toy_inverted, ["0_dw_relu", "1_dw_relu"]),
+    "operations": (toy_operations, ["conv2"]),
+    "unet": (toy_unet, ["down_relu", "low_relu", "out_relu"]),
+}
+EACH_TOY = pytest.mark.parametrize("name", TOYS)
+
+
+def noise(model: keras.Model, count: int = 4, seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    shapes = [[size or 8 for size in x.shape[1:]] for x in model.inputs]
+    found = [rng.normal(size=(count, *shape)).astype("float32") for shape in shapes]
+    return found if len(found) > 1 else found[0]
+
+
+def outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
+    return [array(y) for y in keras.tree.flatten(model(x, training=False))]
+
+
+def assert_same(model: keras.Model, other: keras.Model, tolerance: float = TOLERANCE) -> None:
+    x = noise(model)
+    for expected, actual in zip(outputs(model, x), outputs(other, x), strict=True):
+        assert error(expected[1:], expected[:-1]) > 1e-2
+        assert error(actual, expected) < tolerance
+
+
+def inserted(model: keras.Model) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, SqueezeExcite)]
+
+
+# Where
+
+
+@EACH_TOY
+def test_places(name: str) -> None:
+    build, expected = TOYS[name]
+    assert places(build()) == expected
+
+
+@EACH_TOY
+def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
+    build, expected = TOYS[name]
+    model = build()
+    randomise(model)
+    excited = insert_se(model, r=2)
+    assert [layer.name for layer in inserted(excited)] == [f"{place}_se" for place in expected]
+    assert_same(model, excited)
+    for layer in inserted(excited):  # hidden units are on: those that are not have no gradients
+        layer.reduce_bias.assign(layer.reduce_bias + 5)
+    before = [array(weight) for weight in excited.weights]
+    excited.compile(keras.optimizers.SGD(0.1), "mse")
+    excited.train_on_batch(noise(model), np.ones((4, *excited.output_shape[1:])))
+    moved = {
+        weight.path: not np.array_equal(array(weight), old) for weight, old in zip(excited.weights, before, strict=True)
+    }
+    for place in expected:
+        assert moved[f"{place}_se/expand_kernel"]
+        assert moved[f"{place}_se/expand_bias"]
+    if name != "operations":  # which has a layer that is not registered
+        excited.save(tmp_path / "model.keras")
+        assert_same(excited, keras.saving.load_model(tmp_path / "model.keras"), 1e-7)
+
+
+# Those with SE where the paper has it; the others have more places, or others, than `auto` chooses.
+FAMILIES = [name for name in builders.NARROW if name not in ("vgg", "mobilenet_v3", "shufflenet")]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_places_are_those_of_the_networks_here(name: str) -> None:
+    """The plain network gets SE where the same builder puts it: behind the same layers."""
+    row = builders.NARROW[name]
+    blocks = [layer for layer in row.build().layers if isinstance(layer, SqueezeExcite)]
+    before = [block._inbound_nodes[0].input_tensors[0]._keras_history.operation.name for block in blocks]
+    assert before
+    assert sorted(places(row.build(r=None))) == sorted(before)
+
+
+def test_where() -> None:
+    model = toy_resnet()
+    assert places(model, "(one|two)_a_relu") == ["one_a_relu", "two_a_relu"]
+    assert places(model, ["two_out", "one_out"]) == ["one_out", "two_out"]
+    assert places(model, ("stem_bn",)) == ["stem_bn"]
+    assert places(model, lambda layer: isinstance(layer, layers.Add)) == ["one_add", "two_add"]
+
+
+def test_the_rescaled_output_is_what_all_readers_get() -> None:
+    model = toy_resnet()
+    randomise(model)
+    excited = insert_se(model, ["one_out"], r=2, identity=False)
+    block = excited.get_layer("one_out_se")
+    assert {node.operation.name for node in block._outbound_nodes} == {"two_a_conv", "two_short_conv"}
+    # By hand: the first half of the network, SE, the second half.
+    x = noise(model)
+    first = keras.Model(model.input, model.get_layer("one_out").output)
+    given = keras.Input(first.output_shape[1:])
+    y = layers.Add()([model.get_layer("two_short_bn")(model.get_layer("two_short_conv")(given)), branch(model, given)])
+    y = model.get_layer("logits")(model.get_layer("logits_pool")(model.get_layer("two_out")(y)))
+    expected = keras.Model(given, y)(block(first(x)))
+    assert error(array(excited(x)), array(expected)) < TOLERANCE
+    assert error(array(model(x)), array(expected)) > 1e-2
+
+
+def branch(model: keras.Model, x: Any) -> Any:
+    for name in ("two_a_conv", "two_a_bn", "two_a_relu", "two_b_conv", "two_b_bn"):
+        x = model.get_layer(name)(x)
+    return x
+
+
+def test_layers_that_are_made() -> None:
+    model = toy_resnet()
+    start, plain = inserted(insert_se(model, r=4))[0], inserted(insert_se(model, r=4, identity=False))[0]
+    assert (start.r, start.gate) == (4, twice_sigmoid)
+    assert (plain.r, plain.gate) == (4, keras.activations.sigmoid)
+    assert not np.any(array(start.expand_kernel))
+    assert np.any(array(start.reduce_kernel))
+    assert np.any(array(plain.expand_kernel))
+    assert "zeros" not in str(start.get_config()["kernel_initializer"]).lower()
+
+
+def test_layers_of_a_function() -> None:
+    model, seen = toy_resnet(), []
+
+    def se(path: str) -> keras.layers.Layer | None:
+        seen.append(path)
+        return SpatialSqueezeExcite() if path.startswith("two") else None
+
+    excited = insert_se(model, se=se)
+    assert seen == ["one_b_bn", "two_b_bn"]
+    assert [layer.name for layer in excited.layers if isinstance(layer, SpatialSqueezeExcite)] == ["two_b_bn_se"]
+
+
+def test_names_are_free() -> None:
+    image = keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 3, name="conv")(image)
+    x = layers.ReLU(name="conv_se")(x)
+    excited = insert_se(keras.Model(image, x), ["conv", "conv_se"], r=2)
+    assert [layer.name for layer in inserted(excited)] == ["conv_se_1", "conv_se_se"]
+
+
+# What models there are
+
+
+def two_inputs() -> keras.Model:
+    image, other = keras.Input((8, 8, 3), name="z"), keras.Input((8, 8, 3), name="a")
+    shared = layers.Conv2D(4, 3, name="shared")
+    a, b = shared(image), shared(other)
+    x = layers.Concatenate(name="both")([a, b])
+    return keras.Model({"z": image, "a": other}, {"map": x, "label": head(x)}, name="two_inputs")
+
+
+def test_several_inputs_and_outputs() -> None:
+    model = two_inputs()
+    randomise(model)
+    excited = insert_se(model, ["both"], r=2)
+    z, a = (np.random.default_rng(i).normal(size=(2, 8, 8, 3)).astype("float32") for i in range(2))
+    expected, actual = model({"z": z, "a": a}), excited({"z": z, "a": a})
+    assert set(actual) == {"map", "label"}
+    for name in actual:
+        assert error(array(actual[name]), array(expected[name])) < TOLERANCE
+    assert [x.name for x in excited.inputs] == [x.name for x in model.inputs]
+
+
+def test_a_shared_layer_gets_one_se_for_all_calls() -> None:
+    model = two_inputs()
+    randomise(model)
+    plan = insertion_plan(model, ["shared"], r=2)
+    assert [row.layer for row in plan.rows] == ["shared"]
+    excited = insert_se(model, ["shared"], r=2, identity=False)
+    (block,) = inserted(excited)
+    assert len(block._inbound_nodes) == 2
+    z, a = (np.random.default_rng(i).normal(size=(2, 8, 8, 3)).astype("float32") for i in range(2))
+    shared = model.get_layer("shared")
+    expected = np.concatenate([array(block(shared(x))) for x in (z, a)], axis=-1)
+    actual = {key: array(value) for key, value in excited({"z": z, "a": a}).items()}
+    assert error(actual["map"], expected) < TOLERANCE
+    assert excited.count_params() - model.count_params() == plan.parameters
+
+
+def test_one_relu_object_is_many_places() -> None:
+    relu = layers.ReLU(name="relu")
+    image = keras.Input((8, 8, 3))
+    x = relu(layers.Conv2D(4, 3, padding="same", name="conv1")(image))
+    x = layers.MaxPooling2D(2)(x)
+    x = relu(layers.Conv2D(6, 3, padding="same", name="conv2")(x))
+    model = keras.Model(image, head(x))
+    randomise(model)
+    plan = insertion_plan(model, r=2)
+    assert [(row.layer, row.name, row.channels) for row in plan.rows] == [
+        ("relu", "relu_se", 4),
+        ("relu", "relu_se_1", 6),
+    ]
+    excited = insert_se(model, r=2)
+    assert [layer.input.shape[-1] for layer in inserted(excited)] == [4, 6]
+    assert_same(model, excited)
+
+
+def test_shared_over_several_widths_is_refused() -> None:
+    scaled = Anything(name="any")
+    x, y = keras.Input((8, 8, 4)), keras.Input((8, 8, 6))
+    model = keras.Model([x, y], [scaled(x), scaled(y)])
+    with pytest.raises(
+        ValueError, match=r"^A layer that is called several times .* Received: 'any', .* [46] and [46] chan"
+    ):
+        insert_se(model, ["any"])
+
+
+class Anything(layers.Layer):
+    """One weight, for inputs of any width."""
+
+    def build(self, shape: tuple) -> None:
+        self.scale = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, x: Any) -> Any:
+        return self.scale * x
+
+
+def nested_model() -> keras.Model:
+    image = keras.Input((16, 16, 3), name="image")
+    backbone = toy_resnet()
+    inner = keras.Model(backbone.input, backbone.get_layer("two_out").output, name="backbone")
+    parts = [keras.Input((8, 8, 16)), layers.Conv2D(8, 3, name="conv"), layers.ReLU(name="relu")]
+    tail = keras.Sequential(parts, name="tail")
+    return keras.Model(image, head(tail(inner(layers.Rescaling(2.0)(image), training=False))), name="whole")
+
+
+def test_models_within() -> None:
+    model = nested_model()
+    randomise(model)
+    assert places(model) == ["backbone/one_b_bn", "backbone/two_b_bn"]
+    assert places(model, "backbone/.*_add") == ["backbone/one_add", "backbone/two_add"]
+    assert places(model, ["relu"]) == ["tail/relu"]
+    excited = insert_se(model, ".*_b_bn|tail/conv", r=2)
+    assert {layer.name for layer in inserted(excited)} == {"one_b_bn_se", "two_b_bn_se", "conv_se"}
+    assert excited.get_layer("backbone").get_layer("one_b_bn_se").gate is twice_sigmoid
+    assert not any(np.any(array(layer.expand_kernel)) for layer in inserted(excited))
+    assert_same(model, excited)
+    # The call keeps its arguments, and batch norms within do what they did.
+    for network in (model, excited):
+        network(noise(model), training=True)
+    moved = [array(network.get_layer("backbone").get_layer("stem_bn").moving_mean) for network in (model, excited)]
+    np.testing.assert_allclose(moved[1], moved[0], rtol=1e-5)
+
+
+def test_a_model_that_is_called_twice_has_one_se_at_a_place() -> None:
+    parts = [keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv"), layers.ReLU(name="relu")]
+    tower = keras.Sequential(parts, name="tower")
+    one, two = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    model = keras.Model([one, two], layers.Subtract()([tower(one), tower(two)]))
+    randomise(model)
+    for where, name in ((["conv"], "conv_se"), (["relu"], "relu_se")):
+        excited = insert_se(model, where, r=2)
+        assert [layer.name for layer in inserted(excited)] == [name]
+        assert_same(model, excited)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((None, 3), layers.Conv1D), ((4, 4, 4, 3), layers.Conv3D)])
+def test_sequences_and_volumes(shape: tuple, kind: Any) -> None:
+    model = keras.Sequential([keras.Input(shape), kind(8, 2, name="conv")])
+    randomise(model)
+    (row,) = insertion_plan(model, ["conv"], r=2).rows
+    assert (row.channels, row.parameters) == (8, 2 * 8 * 4 + 4 + 8)
+    # 64 of the projections, and each of 27 positions times 8 gates.
+    assert row.macs == (None if None in shape else 64 + 27 * 8)
+    assert_same(model, insert_se(model, ["conv"], r=2))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="it has none of channels first on CPUs")
+def test_channels_first_computes_the_same() -> None:
+    model = channels_first()
+    randomise(model)
+    assert_same(model, insert_se(model, r=2))
+
+
+def channels_first() -> keras.Model:
+    image = keras.Input((3, 8, 10))
+    y = layers.Conv2D(6, 3, padding="same", data_format="channels_first", name="conv1")(image)
+    z = layers.ReLU(name="relu")(layers.BatchNormalization(axis=1, name="bn")(y))
+    z = layers.Conv2D(6, 3, padding="same", data_format="channels_first", name="conv2")(z)
+    z = layers.BatchNormalization(axis=1, name="bn2")(z)
+    return keras.Model(image, layers.Add(name="add")([y, z]), name="first")
+
+
+def test_channels_first() -> None:
+    """Keras' setting is channels last, the model's layers are not."""
+    model = channels_first()
+    (row,) = insertion_plan(model, r=2).rows
+    assert (row.layer, row.channels, row.shape) == ("bn2", 6, (6, 8, 10))
+    (block,) = inserted(insert_se(model, r=2))
+    assert block.data_format == "channels_first"
+    assert block.expand_kernel.shape == (3, 6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_precision_is_the_layers(policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    model = toy_resnet()
+    keras.config.set_dtype_policy("float32")
+    randomise(model)
+    excited = insert_se(model, r=2)
+    assert {layer.dtype_policy.name for layer in inserted(excited)} == {policy}
+    assert {layer.compute_dtype for layer in inserted(excited)} == {model.get_layer("one_b_bn").compute_dtype}
+    for expected, actual in zip(outputs(model, noise(model)), outputs(excited, noise(model)), strict=True):
+        np.testing.assert_array_equal(actual, expected)  # times 1 is exact in any precision
+
+
+def test_what_is_frozen_stays_frozen() -> None:
+    model = nested_model()
+    model.get_layer("backbone").trainable = False
+    model.get_layer("backbone").get_layer("stem_conv").trainable = True
+    model.get_layer("logits").trainable = False
+    assert len(model.trainable_weights) == 3
+    excited = insert_se(model, r=2)
+    names = {weight.path.split("/")[-2] for weight in excited.trainable_weights}
+    assert names == {"stem_conv", "conv", "one_b_bn_se", "two_b_bn_se"}
+    model.trainable = False
+    assert {weight.path.split("/")[-2] for weight in insert_se(model, r=2).trainable_weights} == {
+        *("one_b_bn_se", "two_b_bn_se")
+    }
+
+
+def test_a_compiled_model_gives_one_that_is_not() -> None:
+    model = toy_resnet()
+    model.compile(loss=lambda y, z: ops.mean(ops.square(y - z)))  # which has no name to find it by
+    assert not insert_se(model, r=2).compiled
+
+
+def graph(model: keras.Model) -> list[tuple]:
+    return [
+        (id(layer), layer.name, len(layer._inbound_nodes), len(layer._outbound_nodes))
+        for layer in model._flatten_layers()
+    ]
+
+
+@pytest.mark.parametrize("build", [toy_resnet, toy_vgg, nested_model, two_inputs])
+def test_the_model_is_left_as_it_was(build: Callable[[], keras.Model]) -> None:
+    model = build()
+    randomise(model)
+    before, config, weights = graph(model), json.dumps(model.get_config()), [array(w) for w in model.weights]
+    where = "auto" if build is not two_inputs else ["shared"]
+    insertion_plan(model, where)
+    excited = insert_se(model, where)
+    for weight in excited.weights:
+        weight.assign(weight + 1)
+    assert graph(model) == before
+    assert json.dumps(model.get_config()) == config
+    for weight, old in zip(model.weights, weights, strict=True):
+        np.testing.assert_array_equal(array(weight), old)
+    theirs = {id(layer) for layer in excited._flatten_layers()}
+    assert not theirs & {id(layer) for layer in model._flatten_layers()}
+
+
+def test_operations_with_arguments() -> None:
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(image)
+    x = ops.concatenate([x[:, ::2], 2 * x[:, 1::2] + 1], axis=-1)
+    model = keras.Model(image, ops.mean(x, axis=(1, 2)))
+    randomise(model)
+    assert_same(model, insert_se(model, ["conv"], r=2))
+
+
+# The plan
+
+
+def test_the_plan_says_what_is_done() -> None:
+    model = toy_resnet()
+    plan = insertion_plan(model, r=2)
+    excited = insert_se(model, r=2)
+    assert plan.parameters == excited.count_params() - model.count_params()
+    document = json.loads(json.dumps(plan.to_dict()))
+    assert document["rows"][0] == {
+        **{"layer": "one_b_bn", "name": "one_b_bn_se", "channels": 8, "shape": [16, 16, 8]},
+        **{"parameters": 2 * 8 * 4 + 4 + 8, "macs": 2 * 8 * 4 + 16 * 16 * 8},
+    }
+    assert document["macs"] == plan.macs == sum(row["macs"] for row in document["rows"])
+    assert [row["name"] for row in document["rows"]] == [layer.name for layer in inserted(excited)]
+    table = plan.table()
+    assert table.row_count == 2
+    assert table.columns[3].footer == f"{plan.parameters:,}"
+
+
+# Refused
+
+
+def subclassed() -> keras.Model:
+    class Mine(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="mine")
+            self.conv = layers.Conv2D(4, 3, name="conv")
+
+        def call(self, x: Any) -> Any:
+            return self.conv(x)
+
+    model = Mine()
+    model(np.zeros((1, 8, 8, 3), "float32"))
+    return model
+
+
+class NoConfig(layers.Layer):
+    def __init__(self, kernel: int):
+        super().__init__(name="no_config")
+        self.kernel = kernel
+
+    def call(self, x: Any) -> Any:
+        return x * self.kernel
+
+
+def uncopiable() -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, NoConfig(2)(layers.Conv2D(4, 3, name="conv")(image)))
+
+
+def sharing() -> keras.Model:
+    inner = toy_resnet()
+    image = keras.Input((16, 16, 3))
+    return keras.Model(image, [inner.get_layer("stem_conv")(image), inner(image)], name="sharing")
+
+
+def squeezed(x: Any) -> Any:
+    """SE as people write it."""
+    gates = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gates = layers.Conv2D(1, 1, activation="relu")(gates)
+    return layers.Multiply(name="product")([x, layers.Conv2D(4, 1, activation="sigmoid")(gates)])
+
+
+def with_se(make: Callable[[Any], Any]) -> keras.Model:
+    image = keras.Input((8, 8, 4))
+    x = layers.ReLU(name="relu")(layers.Conv2D(4, 3, name="conv")(image))
+    return keras.Model(image, make(x))
+
+
+def in_operations(x: Any) -> Any:
+    gates = layers.Dense(4, activation="sigmoid")(layers.Dense(2, activation="relu")(ops.mean(x, axis=(1, 2))))
+    return x * layers.Reshape((1, 1, 4))(gates)
+
+
+REFUSED = [
+    (toy_resnet, {"where": "one_c"}, r"^where must match .* The nearest are one_\w+, .*\. Received: 'one_c'$"),
+    (toy_resnet, {"where": ["one_a_relu", "tow_a_relu"]}, r"The nearest are two_a_relu, .*Received: 'tow_a_relu'$"),
+    (toy_resnet, {"where": ["image"]}, r"not its inputs or models within"),
+    (nested_model, {"where": ["backbone"]}, r"not its inputs or models within"),
+    (toy_resnet, {"where": "("}, r"^where must be a regular expression\. Received: '\(' \(.*\)$"),
+    (toy_resnet, {"where": lambda layer: False}, r"^where must be true for a layer at least\. Received: <func"),
+    (toy_resnet, {"where": []}, r'^where must be "auto", .* Received: where=\[\]$'),
+    (toy_resnet, {"where": 3}, r'^where must be "auto", .* Received: where=3$'),
+    (toy_resnet, {"where": layers.ReLU}, r'^where must be "auto"'),
+    (toy_resnet, {"where": ["logits"]}, r"^SE goes behind .* Received: 'logits', which returns \(None, 3\)$"),
+    (toy_resnet, {"r": 0}, r"^r must be a positive integer\. Received: r=0$"),
+    (toy_resnet, {"se": SqueezeExcite(2)}, r"^se must be a function from a layer's path"),
+    (toy_resnet, {"se": SqueezeExcite}, r"^se must be a function from a layer's path"),
+    (toy_resnet, {"se": lambda path: "no"}, r"^se must return a new .* Received: 'no' for 'one_b_bn'$"),
+    (toy_resnet, {"se": lambda path, one=SqueezeExcite(2): one}, r"^se must return a new .* for 'two_b_bn'$"),  # noqa: B008
+    (toy_resnet, {"se": lambda path: None}, r"^se must return a layer for a place at least"),
+    (subclassed, {"where": ["conv"]}, r"^SE is put between the layers of a graph.*Received: 'mine', a Mine$"),
+    (lambda: keras.Sequential([layers.Conv2D(4, 3)], name="open"), {}, r"Sequential one with an Input.* 'open', a Seq"),
+    (lambda: layers.ReLU(name="relu"), {}, r"^SE is put between the layers of a graph.*Received: 'relu', a ReLU$"),
+    (uncopiable, {"where": ["conv"]}, r"^The layers of the model must have a get_config.* 'no_config', which cannot"),
+    (sharing, {}, r"^Each layer must be a part of one model.*: 'stem_conv' in 'sharing' and in 'toy_resnet'$"),
+    (lambda: with_se(squeezed), {}, r"^The model has squeeze-and.* 1 block in it, the first at 'product'$"),
+    (lambda: with_se(SqueezeExcite(2, name="own")), {}, r"^The model has .* 1 block in it, the first at 'own'$"),
+    (lambda: with_se(in_operations), {}, r"^The model has squeeze-and-excitation already"),
+    (
+        lambda: keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="dense"),
+        {},
+        r"^No residual blocks, modules or stages .* Received: where='auto' for 'dense'$",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "arguments", "message"), REFUSED)
+def test_refuses(build: Callable[[], Any], arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        insert_se(build(), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [squeezed, SqueezeExcite(2), in_operations])
+def test_more_se_if_forced(make: Any) -> None:
+    model = with_se(make)
+    randomise(model)
+    assert places(model, ["conv"], force=True) == ["conv"]
+    assert_same(model, insert_se(model, ["conv"], r=2, force=True))
+
+
+def test_what_multiplies_need_not_be_se() -> None:
+    model = with_se(lambda x: layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid")(x)]))
+    assert places(model, ["conv"]) == ["conv"]
+
+
+# The other backend
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
+def test_on_the_other_backend() -> None:
+    """Some of the same tests on JAX, in a process of its own."""
+    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    chosen = "test_channels_first or (changes_nothing and resnet)"  # JAX compiles for long
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run([*program, "-k", chosen], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
