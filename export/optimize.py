@@ -8,6 +8,7 @@ from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.constant_gates import freeze_constant_gates
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
+from keras_se.export.squeeze import squeeze_before_convolution
 from keras_se.rewrite import CannotCopyError, Rewrite
 
 
@@ -34,6 +35,7 @@ def optimized(
         if calibration is not None:
             source, frozen = freeze_constant_gates(source, list(calibration.values()))
             notes += [f"The gates of {name} are constant over the calibration data." for name in frozen]
+        source = squeeze_before_convolution(source)  # after the gates that are constant are none any more
     except CannotCopyError as error:
         return model, [f"Exported without rewrites, since {error} cannot be copied: it has no proper get_config."]
     return InferenceModel(source).renamed_like(model), notes

@@ -28,9 +28,20 @@ def nested(model: keras.Model, rewrite: Rewrite) -> dict[str, keras.layers.Layer
     return {layer.name: result for layer, result in results if result is not layer}
 
 
-def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Layer], dropped: set[str]) -> keras.Model:
-    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name."""
+def substituted(
+    model: keras.Model,
+    replacements: Mapping[str, keras.layers.Layer],
+    dropped: set[str],
+    beside_inputs_of: Mapping[str, str] | None = None,
+) -> keras.Model:
+    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
+
+    Replacements that `beside_inputs_of` gives another layer are called with two inputs, of which that layer's own is the
+    first. It must come before them in the model, and be called once.
+    """
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+    others = beside_inputs_of or {}
+    inputs: dict[str, Any] = {}  # of layers that others read, by name
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
@@ -44,7 +55,12 @@ def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Laye
         return copy
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        return args[0] if layer.name in dropped else layer(*args, **kwargs)
+        first = keras.tree.flatten((args, kwargs))[0]
+        if layer.name in dropped:
+            return first
+        if layer.name in others.values():
+            inputs[layer.name] = first
+        return layer([inputs[others[layer.name]], first]) if layer.name in others else layer(*args, **kwargs)
 
     functional = (
         keras.Model(model.inputs, model.outputs, name=model.name) if isinstance(model, keras.Sequential) else model
@@ -54,6 +70,17 @@ def substituted(model: keras.Model, replacements: Mapping[str, keras.layers.Laye
         if layer.name not in dropped:
             copy_weights(layer, copy)
     return result
+
+
+def bare_config(layer: Any) -> dict[str, Any]:
+    """A layer's configuration for a copy whose weights are set next: nothing need be drawn for them, or regularised."""
+    config = layer.get_config()
+    for name in config:
+        if name.endswith(("_regularizer", "_constraint")):
+            config[name] = None
+        elif name.endswith("_initializer"):
+            config[name] = "zeros"
+    return config
 
 
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
