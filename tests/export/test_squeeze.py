@@ -248,7 +248,9 @@ def test_what_is_moved_stands_beside_what_is_not():
 
 
 NETWORKS = {
-    "bottleneck": lambda: SEResNet((1, 2), block="bottleneck", filters=(4, 8), stem="small", input_shape=(16, 16, 3), r=4),
+    "bottleneck": lambda: SEResNet(
+        (1, 2), block="bottleneck", filters=(4, 8), stem="small", input_shape=(16, 16, 3), r=4
+    ),
     "preact": lambda: SEPreActResNet((1, 1), block="bottleneck", filters=(4, 8), input_shape=(16, 16, 3), r=4),
 }
 

@@ -1,0 +1,45 @@
+"""Padding with zeros, left to the convolution behind it."""
+
+from typing import Any
+
+import keras
+
+from keras_se.rewrite import bare_config, called_once, calls, nested, read_once, substituted
+
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def pad_inside_convolution(model: keras.Model) -> keras.Model:
+    """Makes one layer of zeros around an image and the convolution that reads them, where its own padding is the same.
+
+    Exact. `"same"` at a stride of 2 pads an even size at its end, as MobileNets have it, and an odd one on both sides, as
+    ResNets do. Without LiteRT's delegate, on a microcontroller, the padded map would be one more in memory. Returns the
+    model itself if there is nothing to merge.
+    """
+    pairs = {conv.name: (pad, conv) for conv in called_once(model) if (pad := _padding_before(conv, model))}
+    replacements = nested(model, pad_inside_convolution)
+    if not pairs and not replacements:
+        return model
+    same = {name: type(conv).from_config({**bare_config(conv), "padding": "same"}) for name, (_, conv) in pairs.items()}
+    result = substituted(model, {**replacements, **same}, dropped={pad.name for pad, _ in pairs.values()})
+    for name, (_, conv) in pairs.items():
+        same[name].set_weights(conv.get_weights())
+    return result
+
+
+def _padding_before(conv: Any, model: keras.Model) -> Any:
+    if type(conv) not in CONVOLUTIONS or conv.padding != "valid" or conv.data_format != "channels_last":
+        return None
+    pad = calls(conv, model)[0].input_tensors[0]._keras_history.operation
+    if type(pad) is not keras.layers.ZeroPadding2D or pad.data_format != "channels_last" or not read_once(pad, model):
+        return None
+    sizes = calls(pad, model)[0].input_tensors[0].shape[1:3]
+    axes = zip(sizes, conv.kernel_size, conv.strides, conv.dilation_rate, pad.padding, strict=True)
+    merged = all(size and tuple(ends) == _same(size, kernel, *steps) for size, kernel, *steps, ends in axes)
+    return pad if merged and not getattr(conv, "lora_enabled", False) else None
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """What TensorFlow pads at both ends of an axis so that a window begins at every `stride`-th place of it."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
