@@ -12,9 +12,9 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 def pad_inside_convolution(model: keras.Model) -> keras.Model:
     """Makes one layer of zeros around an image and the convolution that reads them, where its own padding is the same.
 
-    Exact. `"same"` at a stride of 2 pads an even size at its end, as MobileNets have it, and an odd one on both sides, as
-    ResNets do. Without LiteRT's delegate, on a microcontroller, the padded map would be one more in memory. Returns the
-    model itself if there is nothing to merge.
+    Exact. `"same"` at a stride of 2 pads an even size at its end, as MobileNet does, and an odd one on both sides, as
+    ResNets do. Without LiteRT's delegate, on a microcontroller, the padded map would be one more in memory. Returns
+    the model itself if there is nothing to merge.
     """
     pairs = {conv.name: (pad, conv) for conv in called_once(model) if (pad := _padding_before(conv, model))}
     replacements = nested(model, pad_inside_convolution)
@@ -30,16 +30,19 @@ def pad_inside_convolution(model: keras.Model) -> keras.Model:
 def _padding_before(conv: Any, model: keras.Model) -> Any:
     if type(conv) not in CONVOLUTIONS or conv.padding != "valid" or conv.data_format != "channels_last":
         return None
+    if getattr(conv, "lora_enabled", False):
+        return None
     pad = calls(conv, model)[0].input_tensors[0]._keras_history.operation
     if type(pad) is not keras.layers.ZeroPadding2D or pad.data_format != "channels_last" or not read_once(pad, model):
         return None
     sizes = calls(pad, model)[0].input_tensors[0].shape[1:3]
-    axes = zip(sizes, conv.kernel_size, conv.strides, conv.dilation_rate, pad.padding, strict=True)
-    merged = all(size and tuple(ends) == _same(size, kernel, *steps) for size, kernel, *steps, ends in axes)
-    return pad if merged and not getattr(conv, "lora_enabled", False) else None
+    axes = zip(sizes, pad.padding, conv.kernel_size, conv.strides, conv.dilation_rate, strict=True)
+    return pad if all(size and _is_same(size, *axis) for size, *axis in axes) else None
 
 
-def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """What TensorFlow pads at both ends of an axis so that a window begins at every `stride`-th place of it."""
-    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
-    return total // 2, total - total // 2
+def _is_same(size: int, ends: tuple[int, int], kernel: int, stride: int, dilation: int) -> bool:
+    """Whether padding at both ends of an axis lets windows begin, and end, where "same" does in TensorFlow."""
+    window = (kernel - 1) * dilation + 1
+    windows = -(-size // stride)
+    begin = max((windows - 1) * stride + window - size, 0) // 2
+    return ends[0] == begin and (size + sum(ends) - window) // stride + 1 == windows

@@ -36,8 +36,8 @@ def substituted(
 ) -> keras.Model:
     """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
 
-    Replacements that `beside_inputs_of` gives another layer are called with two inputs, of which that layer's own is the
-    first. It must come before them in the model, and be called once.
+    Replacements that `beside_inputs_of` gives another layer are called with two inputs, of which that layer's own is
+    the first. It must come before them in the model, and be called once.
     """
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
     others = beside_inputs_of or {}
