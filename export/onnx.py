@@ -17,6 +17,7 @@ from keras_se.export.labels import labels_of
 from keras_se.export.metadata import Facts
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
+from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
@@ -27,7 +28,7 @@ from keras_se.layers.gated import positive_integer
 from keras_se.rewrite import layers_of
 from keras_se.version import __version__
 
-# What tf2onnx writes, and this package tests. From 18 on it writes the squeeze as ReduceMean between two Transposes.
+# What tf2onnx writes, and this package tests.
 OPSETS = range(13, 19)
 DEFAULT_OPSET = 17
 LAYOUTS = ("nhwc", "nchw")
@@ -159,6 +160,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
         graph = convert()
     _hold_constants(graph, function)
     if optimize:
+        means_to_poolings(graph)
         remove_identity_reshapes(graph)
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, model)
@@ -184,48 +186,6 @@ def _hold_constants(model: Any, function: Any) -> None:
     for value in [value for value in model.graph.input if value.name in held]:
         model.graph.input.remove(value)
         model.graph.initializer.append(onnx.numpy_helper.from_array(held[value.name].numpy(), value.name))
-
-
-def remove_identity_reshapes(model: Any) -> None:
-    """Removes each Reshape whose result has the shape that its input has already.
-
-    tf2onnx puts a pair of them around every excitation, (batch, C, 1, 1) to the same.
-    """
-    onnx = require("onnx", "onnx")
-    graph = model.graph
-    # Of whole numbers only: kernels as lists would take more time than all the rest.
-    targets = {
-        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
-        for tensor in graph.initializer
-        if tensor.data_type == onnx.TensorProto.INT64 and len(tensor.dims) == 1
-    }
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {
-        value.name: [size.dim_value or None for size in value.type.tensor_type.shape.dim]
-        for value in (*inferred.value_info, *inferred.input)
-    }
-    results = {value.name for value in graph.output}
-    renamed: dict[str, str] = {}
-    kept = []
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        shape = shapes.get(node.input[0]) if node.op_type == "Reshape" else None
-        if shape and node.output[0] not in results and _keeps(shape, targets.get(node.input[1])):
-            renamed[node.output[0]] = node.input[0]
-        else:
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(kept)
-    used = {name for node in graph.node for name in node.input}
-    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
-        graph.initializer.remove(tensor)
-
-
-def _keeps(shape: list[int | None], target: list[int] | None) -> bool:
-    """Whether a Reshape to `target` (-1: what remains) leaves `shape` (None: unknown) as it is."""
-    if target is None or len(target) != len(shape) or target.count(-1) + target.count(0) > 1:
-        return False
-    return all(size == goal or goal in (-1, 0) for size, goal in zip(shape, target, strict=True))
 
 
 def _images(tensors: tuple[Tensor, ...]) -> list[str] | None:

@@ -6,9 +6,15 @@ import numpy as np
 
 from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.constant_gates import freeze_constant_gates
+from keras_se.export.identities import drop_identities
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
+from keras_se.export.padding import pad_inside_convolution
+from keras_se.export.squeeze import squeeze_before_convolution
 from keras_se.rewrite import CannotCopyError, Rewrite
+
+# In this order: a batch norm folds, and a squeeze moves, into what stands right before it.
+ALWAYS: Sequence[Rewrite] = (drop_identities, stride_by_convolution, pad_inside_convolution, fold_batch_norm)
 
 
 def optimized(
@@ -28,12 +34,12 @@ def optimized(
     notes: list[str] = []
     source = model.model
     try:
-        source = fold_batch_norm(stride_by_convolution(source))
-        for rewrite in rewrites:
+        for rewrite in (*ALWAYS, *rewrites):
             source = rewrite(source)
         if calibration is not None:
             source, frozen = freeze_constant_gates(source, list(calibration.values()))
             notes += [f"The gates of {name} are constant over the calibration data." for name in frozen]
+        source = squeeze_before_convolution(source)  # after the gates that are constant are none any more
     except CannotCopyError as error:
         return model, [f"Exported without rewrites, since {error} cannot be copied: it has no proper get_config."]
     return InferenceModel(source).renamed_like(model), notes

@@ -34,13 +34,18 @@ def substituted(
     replacements: Mapping[str, keras.layers.Layer],
     dropped: set[str],
     added: Callable[[str, int], keras.layers.Layer | None] = lambda name, index: None,
+    beside_inputs_of: Mapping[str, str] | None = None,
 ) -> keras.Model:
     """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
 
     `added` tells which layer to put behind another, by the other's name and which of its calls it is, from 0.
+    Replacements that `beside_inputs_of` gives another layer are called with two inputs, of which that layer's own is
+    the first. It must come before them in the model, and be called once.
     """
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
     counts: Counter[str] = Counter()
+    others = beside_inputs_of or {}
+    inputs: dict[str, Any] = {}  # of layers that others read, by name
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
@@ -55,9 +60,12 @@ def substituted(
         return copy
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        first = keras.tree.flatten((args, kwargs))[0]
         if layer.name in dropped:
-            return args[0]
-        outputs = layer(*args, **kwargs)
+            return first
+        if layer.name in others.values():
+            inputs[layer.name] = first
+        outputs = layer([inputs[others[layer.name]], first]) if layer.name in others else layer(*args, **kwargs)
         new = added(layer.name, counts[layer.name])
         counts[layer.name] += 1
         return outputs if new is None else new(outputs)
@@ -72,6 +80,17 @@ def substituted(
         if layer.name not in dropped:
             copy_weights(layer, copy)
     return result
+
+
+def bare_config(layer: Any) -> dict[str, Any]:
+    """A layer's configuration for a copy whose weights are set next: nothing need be drawn for them, or regularised."""
+    config = layer.get_config()
+    for name in config:
+        if name.endswith(("_regularizer", "_constraint")):
+            config[name] = None
+        elif name.endswith("_initializer"):
+            config[name] = "zeros"
+    return config
 
 
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:

@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx import LAYOUTS, OPSETS, remove_identity_reshapes
+from keras_se.export.onnx import LAYOUTS, OPSETS
+from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
 
 from .networks import NETWORKS, relative_error, sample, se_resnet
 from .runtimes import run_onnx
@@ -77,24 +78,86 @@ def test_predict_takes_the_keras_layout_of_an_nchw_file(exported):
     assert relative_error(network.expected["classes"], alone.transpose(0, 2, 3, 1)) < 1e-5
 
 
+@pytest.mark.parametrize("opset", [17, 18])
 @pytest.mark.parametrize(
     ("name", "layout", "transposes"),
     [("se_resnet", "nhwc", 1), ("se_resnet", "nchw", 0), ("se_mobilenet", "nhwc", 1)],
 )
-def test_no_transpose_but_one_at_the_input(exported, name, layout, transposes):
-    graph = graph_of(exported(name, "onnx", layout=layout))
+def test_no_transpose_but_one_at_the_input(exported, name, layout, transposes, opset):
+    graph = graph_of(exported(name, "onnx", layout=layout, opset=opset))
     found = [node for node in graph.node if node.op_type == "Transpose"]
     assert len(found) == transposes
     assert all(node.input[0] == "image" for node in found)
 
 
-def test_an_excitation_is_a_squeeze_two_convolutions_and_a_gate(exported):
-    # What is between ReduceMean and Mul in each block, in order: no Reshape, and no Transpose.
-    kinds = [node.op_type for node in graph_of(exported("se_resnet", "onnx")).node]
-    text = " ".join(kinds)
-    squeeze = "ReduceMean" if "ReduceMean" in kinds else "GlobalAveragePool"
-    assert text.count(f"{squeeze} Conv Relu Conv Sigmoid Mul") == 2
+@pytest.mark.parametrize("opset", OPSETS)
+def test_an_excitation_is_a_squeeze_two_convolutions_and_a_gate(exported, opset):
+    # What is between the pooling and Mul in each block, in order: no Reshape, and no Transpose.
+    kinds = [node.op_type for node in graph_of(exported("se_resnet", "onnx", opset=opset)).node]
+    assert " ".join(kinds).count("GlobalAveragePool Conv Relu Conv Sigmoid Mul") == 2
     assert "Reshape" not in kinds
+    assert "ReduceMean" not in kinds
+
+
+def mean_graph(rank, axes, keeps, *, turned=False, also_an_output=False, dtype=TensorProto.FLOAT):
+    """x → [Transpose to NHWC] → ReduceMean → y, as tf2onnx writes it in opset 18."""
+    nodes = [helper.make_node("Transpose", ["x"], ["t"], perm=[0, *range(2, rank), 1])] if turned else []
+    nodes.append(helper.make_node("ReduceMean", ["t" if turned else "x", "axes"], ["y"], "mean", keepdims=keeps))
+    outputs = ["y", "t"] if also_an_output else ["y"]
+    graph = helper.make_graph(
+        nodes,
+        "hand_made",
+        [helper.make_tensor_value_info("x", dtype, ("n", 3, 4, 5, 6)[:rank])],
+        [helper.make_tensor_value_info(name, dtype, None) for name in outputs],
+        [helper.make_tensor("axes", TensorProto.INT64, [len(axes)], axes)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+def poolings_of(model):
+    """The operations after the rewrite, which must not change what is computed."""
+    kind = {TensorProto.FLOAT: "float32", TensorProto.INT32: "int32"}
+    value = model.graph.input[0].type.tensor_type
+    shape = [size.dim_value or 2 for size in value.shape.dim]
+    x = (10 * np.random.default_rng(0).standard_normal(shape)).astype(kind[value.elem_type])
+
+    def run():
+        return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+
+    before = run()
+    means_to_poolings(model)
+    for expected, actual in zip(before, run(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+    return [node.op_type for node in model.graph.node]
+
+
+@pytest.mark.parametrize("axes", [[2, 3], [3, 2], [-2, -1]], ids=str)
+def test_a_mean_over_space_becomes_a_pooling(axes):
+    model = mean_graph(4, axes, 1)
+    assert poolings_of(model) == ["GlobalAveragePool"]
+    assert len(model.graph.initializer) == 0
+
+
+def test_a_mean_of_a_turned_image_becomes_a_pooling_of_the_image():
+    assert poolings_of(mean_graph(4, [1, 2], 0, turned=True)) == ["GlobalAveragePool", "Squeeze"]
+    model = mean_graph(4, [1, 2], 0, turned=True, also_an_output=True)
+    assert poolings_of(model) == ["Transpose", "GlobalAveragePool", "Squeeze"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        mean_graph(4, [1, 2], 1),
+        mean_graph(4, [2, 3], 0),
+        mean_graph(4, [1, 2], 1, turned=True),
+        mean_graph(4, [1, 2], 0),
+        mean_graph(4, [2], 1),
+        mean_graph(5, [2, 3], 1),
+        mean_graph(4, [2, 3], 1, dtype=TensorProto.INT32),
+    ],
+)
+def test_another_mean_stays(model):
+    assert "ReduceMean" in poolings_of(model)
 
 
 def test_no_batch_norm_is_left(exported):

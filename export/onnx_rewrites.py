@@ -1,0 +1,106 @@
+"""Exact rewrites of the ONNX graph that tf2onnx made."""
+
+from typing import Any
+
+from keras_se.export.errors import require
+
+TO_NHWC = [0, 2, 3, 1]
+FLOAT, INT64 = 1, 7  # as onnx.TensorProto numbers them
+
+
+def means_to_poolings(model: Any) -> None:
+    """Makes a GlobalAveragePool of each mean of floats over the space of an image.
+
+    From opset 18 on, tf2onnx writes a ReduceMean, for which ONNX Runtime on x86 leaves its blocked layout.
+    """
+    graph, axes, known = model.graph, _lists(model), _inferred(model)
+    images = {name for name, value in known.items() if value.elem_type == FLOAT and len(value.shape.dim) == 4}
+    turned = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Transpose" and _attributes(node)["perm"] == TO_NHWC
+    }
+    nodes = []
+    for node in graph.node:
+        mean = node.op_type == "ReduceMean" and node.input[0] in images and len(node.input) == 2
+        keeps = mean and _attributes(node).get("keepdims", 1)
+        over = sorted(axis % 4 for axis in axes.get(node.input[1], ())) if mean else []
+        if keeps and over == [2, 3]:
+            nodes += _pooling(graph, node, node.input[0], keeps)
+        elif not keeps and over == [1, 2] and node.input[0] in turned:
+            nodes += _pooling(graph, node, turned[node.input[0]], keeps)
+        else:
+            nodes.append(node)
+    needed = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+    _replace_nodes(graph, [node for node in nodes if node.output[0] not in turned or node.output[0] in needed])
+
+
+def _pooling(graph: Any, mean: Any, image: str, keeps: bool) -> list[Any]:
+    """What computes the same as a mean, of an image that has its channels first."""
+    helper = require("onnx", "onnx").helper
+    if keeps:
+        return [helper.make_node("GlobalAveragePool", [image], mean.output, mean.name)]
+    pooled, space = f"{mean.name}__pooled", f"{mean.name}__space"
+    graph.initializer.append(helper.make_tensor(space, INT64, [2], [2, 3]))
+    return [
+        helper.make_node("GlobalAveragePool", [image], [pooled], pooled),
+        helper.make_node("Squeeze", [pooled, space], mean.output, mean.name),
+    ]
+
+
+def remove_identity_reshapes(model: Any) -> None:
+    """Removes each Reshape whose result has the shape that its input has already.
+
+    tf2onnx puts a pair of them around every excitation, (batch, C, 1, 1) to the same.
+    """
+    graph, targets = model.graph, _lists(model)
+    shapes = {name: [size.dim_value or None for size in value.shape.dim] for name, value in _inferred(model).items()}
+    results = {value.name for value in graph.output}
+    renamed: dict[str, str] = {}
+    kept = []
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        shape = shapes.get(node.input[0]) if node.op_type == "Reshape" else None
+        if shape and node.output[0] not in results and _keeps(shape, targets.get(node.input[1])):
+            renamed[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    _replace_nodes(graph, kept)
+
+
+def _keeps(shape: list[int | None], target: list[int] | None) -> bool:
+    """Whether a Reshape to `target` (-1: what remains) leaves `shape` (None: unknown) as it is."""
+    if target is None or len(target) != len(shape) or target.count(-1) + target.count(0) > 1:
+        return False
+    return all(size == goal or goal in (-1, 0) for size, goal in zip(shape, target, strict=True))
+
+
+def _lists(model: Any) -> dict[str, list[int]]:
+    """The constants that are lists of whole numbers, by name."""
+    onnx = require("onnx", "onnx")
+    return {  # no kernels: as lists they would take more time than all the rest
+        tensor.name: onnx.numpy_helper.to_array(tensor).tolist()
+        for tensor in model.graph.initializer
+        if tensor.data_type == INT64 and len(tensor.dims) == 1
+    }
+
+
+def _inferred(model: Any) -> dict[str, Any]:
+    """The types of tensors, and their shapes, by name, as far as they are known."""
+    graph = require("onnx", "onnx").shape_inference.infer_shapes(model).graph
+    return {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.input, *graph.output)}
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    onnx = require("onnx", "onnx")
+    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _replace_nodes(graph: Any, nodes: list[Any]) -> None:
+    """Gives the graph other nodes, and takes out the constants that none of them reads."""
+    kept = list(nodes)
+    del graph.node[:]
+    graph.node.extend(kept)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
