@@ -168,6 +168,9 @@ MISTAKES = [
     (["nonsense"], r"No such command"),
     (["verify", "missing.tflite", "small.keras"], r"The file must be one of"),
     (["verify", "text.txt", "small.keras"], r"The file must be one of"),
+    (["benchmark"], r"Missing argument 'FILES"),
+    (["benchmark", "missing.tflite"], r"The file must be one of"),
+    (["benchmark", "small.keras", "--rounds", "0"], r"Invalid value for '--rounds'"),
 ]
 
 
@@ -297,6 +300,24 @@ def test_export_tells_the_error_of_each_layer(capfd: pytest.CaptureFixture[str],
     printed = capfd.readouterr().out
     assert re.search(r"stage1_block1_se +SE +[\d.-]+ +\d+\.\d +[01]\.\d{6}", printed)
     assert "small_int8.tflite: part of other layers, or compute nothing: stem_conv_bn," in printed
+
+
+# benchmark
+
+
+def test_benchmark_files_in_turn(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    assert cli.run(["export", model_file, "-f", "tflite", "-f", "onnx"]) == 0
+    capfd.readouterr()
+    arguments = ("benchmark", "small.tflite", "small.onnx", "--threads", "1", "--rounds", "3", "--warm-up", "1")
+    status, document = run_json(capfd, *arguments)
+    assert status == 0
+    assert [file["path"] for file in document["files"]] == ["small.tflite", "small.onnx"]
+    assert all(file["latency"]["runs"] == 3 and file["memory"] > 0 and file["profile"] for file in document["files"])
+    assert document["machine"]
+    assert cli.run([*arguments, "--no-profile"]) == 0
+    printed = capfd.readouterr().out
+    assert re.search(r"small.tflite +1 +\d+\.\d+ .* 1\.000 ", printed)
+    assert "operation" not in printed
 
 
 # complexity
