@@ -70,7 +70,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "what": lambda row: row["what"],
     "seconds": lambda row: f"{row['seconds']:.2f}",
     "ours over Keras' (middle half)": lambda row: (
-        str(Ratio(row["ratio"], row["low"], row["high"])) if "ratio" in row else f"{row['share']:.1%} of the steps"
+        Ratio.shown(row) if "ratio" in row else f"{row['share']:.1%} of the steps"
     ),
 }
 
@@ -107,10 +107,7 @@ def main(size: int, rounds: int, name: str) -> None:
                 within.append(steps(size, Path(folder)))
     title = f"A process that exports SE-MobileNet, {size}x{size}, to TFLite, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, rounds=rounds)
-    ratio = Ratio.of(ours, theirs)
-    results.add(
-        what="keras-se export", seconds=float(np.median(ours)), ratio=ratio.value, low=ratio.low, high=ratio.high
-    )
+    results.add(what="keras-se export", seconds=float(np.median(ours)), **Ratio.of(ours, theirs).fields())
     results.add(what="Keras' exporter", seconds=float(np.median(theirs)), ratio=1.0, low=1.0, high=1.0)
     medians = {key: float(np.median([one[key] for one in within])) for key in within[0]}
     for key, value in medians.items():

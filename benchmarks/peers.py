@@ -65,9 +65,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "threads": lambda row: str(row["threads"]),
     "ours (ms)": lambda row: f"{row['ours_ms']:.2f}" if row["ratio"] else "",
     "theirs (ms)": lambda row: f"{row['theirs_ms']:.2f}" if row["ratio"] else "",
-    "ours over theirs (middle half)": lambda row: (
-        str(Ratio(row["ratio"], row["low"], row["high"])) if row["ratio"] else row["problem"]
-    ),
+    "ours over theirs (middle half)": lambda row: Ratio.shown(row) if row["ratio"] else row["problem"],
     "size": lambda row: f"{row['ours_size'] / row['theirs_size']:.3f}" if row["ratio"] else "",
 }
 
@@ -126,9 +124,7 @@ def compare(results: Results, mine: Path, theirs: Path, threads: int, rounds: in
         threads=threads,
         ours_ms=1e3 * first.latency.median,
         theirs_ms=1e3 * second.latency.median,
-        ratio=ratio.value,
-        low=ratio.low,
-        high=ratio.high,
+        **ratio.fields(),
         ours_size=first.size,
         theirs_size=second.size,
     )

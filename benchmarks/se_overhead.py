@@ -33,7 +33,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "threads": lambda row: str(row["threads"]),
     "with SE (ms)": lambda row: f"{row['se_ms']:.2f}",
     "without (ms)": lambda row: f"{row['plain_ms']:.2f}",
-    "ratio (middle half)": lambda row: str(Ratio(row["ratio"], row["low"], row["high"])),
+    "ratio (middle half)": Ratio.shown,
     "size": lambda row: _both(row, "size"),
     "memory": lambda row: _both(row, "memory"),
 }
@@ -73,7 +73,7 @@ def files(results: Results, network: str, size: int, formats: tuple, modes: tupl
                         threads=count,
                         se_ms=1e3 * first.latency.median,
                         plain_ms=1e3 * second.latency.median,
-                        **_fields(ratio),
+                        **ratio.fields(),
                         se_size=first.size,
                         plain_size=second.size,
                         se_memory=first.memory,
@@ -94,11 +94,7 @@ def training(results: Results, network: str, jit: bool, rounds: int) -> None:
     se, plain = np.median(found, axis=1)
     what = f"training step, {'XLA' if jit else 'no XLA'}"
     ratio = Ratio.of(*found)
-    results.add(network=network, what=what, threads=cores(), se_ms=1e3 * se, plain_ms=1e3 * plain, **_fields(ratio))
-
-
-def _fields(ratio: Ratio) -> dict[str, float]:
-    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    results.add(network=network, what=what, threads=cores(), se_ms=1e3 * se, plain_ms=1e3 * plain, **ratio.fields())
 
 
 @click.command()

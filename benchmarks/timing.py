@@ -1,9 +1,9 @@
 """Fair timing on a shared machine: what is compared takes turns in one process, and ratios are of medians."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,14 @@ class Ratio(NamedTuple):
         low, high = np.quantile(np.divide(ours, theirs), (0.25, 0.75))
         return cls(float(np.median(ours) / np.median(theirs)), float(low), float(high))
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+    def fields(self) -> dict[str, float]:
+        """As they stand in a row."""
+        return {"ratio": self.value, "low": self.low, "high": self.high}
+
+    @classmethod
+    def shown(cls, row: Mapping[str, Any]) -> str:
+        """Of a row with these fields."""
+        return f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
 def compared(
