@@ -30,8 +30,8 @@ class Latency:
     @classmethod
     def of(cls, seconds: Sequence[float] | np.ndarray) -> "Latency":
         """Of the times of a call."""
-        quantiles = (float(quantile) for quantile in np.quantile(seconds, (0.5, 0.25, 0.75, 0.9)))
-        return cls(*quantiles, runs=len(seconds))
+        median, low, high, p90 = (float(quantile) for quantile in np.quantile(seconds, (0.5, 0.25, 0.75, 0.9)))
+        return cls(median, low, high, p90, len(seconds))
 
     @property
     def spread(self) -> float:

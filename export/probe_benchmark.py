@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 def times(job: dict[str, Any]) -> dict[str, Any]:
     """Seconds of each file in each round, in turn, and the shapes of their inputs."""
-    files = [_opened(*pair, job) for pair in job["files"]]
+    files = [_opened(pair, job) for pair in job["files"]]
     found = latency.turns([file.call for file in files], job["rounds"], warm_up=job["warm_up"])
     return {"seconds": found.tolist(), "inputs": [dict(file.inputs) for file in files]}
 
@@ -42,7 +42,7 @@ def peak_memory(job: dict[str, Any]) -> dict[str, Any]:
     (pair,) = job["files"]
     importlib.import_module(RUNTIMES[pair[1]])
     before = memory.from_here()
-    file = _opened(*pair, job)
+    file = _opened(pair, job)
     for _ in range(3):
         file.call()
     return {"bytes": memory.growth(before)}
@@ -66,13 +66,13 @@ RUNTIMES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime", "save
 WORK = {"times": times, "memory": peak_memory, "onnx_profile": onnx_profile}
 
 
-def _opened(path: str, format: str, job: dict[str, Any]) -> Any:
-    """The file, after a call that shows that it runs."""
+def _opened(pair: tuple[str, str], job: dict[str, Any]) -> Any:
+    """The file of a path and a format, after a call that shows that it runs."""
     try:
-        file = runtime_calls.opened(path, format, job["threads"], job["batch_size"], job["size"])
+        file = runtime_calls.opened(*pair, job["threads"], job["batch_size"], job["size"])
         file.call()
     except Exception as error:  # runtimes raise anything
-        raise RefusedError(path, str(error) or type(error).__name__) from error
+        raise RefusedError(pair[0], str(error) or type(error).__name__) from error
     return file
 
 
