@@ -5,27 +5,38 @@
 Each pair of files runs in turn in one process, in the same runtime; the ratio is ours over Keras'.
 """
 
-import collections
 import contextlib
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import keras
 import numpy as np
-import onnxruntime
-from ai_edge_litert.interpreter import Interpreter
 from keras import layers
-from rich.console import Console
+from results import Results
 from rich.filesize import decimal
-from rich.table import Table
-from timing import medians
+from timing import Ratio, compared, cores
 
 from keras_se import SqueezeExcite
-from keras_se.export import ExportError, to_onnx, to_tflite
+from keras_se.export import FORMATS
+from keras_se.export.inspect import inspect
 from keras_se.models import SEMobileNet, SEResNet50
+
+# The names of formats in Keras.
+IN_KERAS = {"tflite": "litert", "onnx": "onnx"}
+BLOCK_SIZE = 56
+
+COLUMNS: dict[str, Callable[[Any], str]] = {
+    "network": lambda row: row["network"],
+    "file": lambda row: row["format"],
+    "ours": lambda row: row["ours"],
+    "Keras'": lambda row: row["theirs"],
+    "size ours / Keras'": lambda row: f"{decimal(row['ours_size'])} / {decimal(row['theirs_size'])}",
+    "latency ratio (middle half)": lambda row: Ratio.shown(row) if row["ratio"] else "-",
+}
 
 
 def grouped(size: int) -> keras.Model:
@@ -36,60 +47,45 @@ def grouped(size: int) -> keras.Model:
     return keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x), name="grouped")
 
 
-def litert(path: Path, x: np.ndarray) -> tuple[Callable[[], object], str]:
-    """A call of the file, and how many partitions its delegate runs."""
-    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
-    details = interpreter.get_input_details()[0]
-    interpreter.resize_tensor_input(details["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(details["index"], x)
-    counts = collections.Counter(operation["op_name"] for operation in interpreter._get_ops_details())
-    return interpreter.invoke, f"{counts['DELEGATE']} partitions"
+def state(path: Path) -> str:
+    """How many partitions a TFLite file's delegate runs; of others, that they run."""
+    return f"{inspect(path).partitions} partitions" if path.suffix == ".tflite" else "runs"
 
 
-def ort(path: Path, x: np.ndarray) -> tuple[Callable[[], object], str]:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda: session.run(None, {name: x}), "runs"
-
-
-FORMATS = {"tflite": ("litert", ".tflite", to_tflite, litert), "onnx": ("onnx", ".onnx", to_onnx, ort)}
-
-
-def opened(opener: Callable, path: Path, x: np.ndarray) -> tuple[Callable[[], object] | None, str]:
+def row(model: keras.Model, format: str, folder: Path, threads: int, rounds: int) -> dict[str, Any]:
+    suffix = FORMATS[format].suffix
+    ours, theirs = folder / f"ours{suffix}", folder / f"theirs{suffix}"
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        FORMATS[format].convert(model, ours)
+        model.export(theirs, format=IN_KERAS[format], verbose=False)
+    sizes = {"ours_size": ours.stat().st_size, "theirs_size": theirs.stat().st_size}
     try:
-        return opener(path, x)
-    except Exception as error:  # a file that its runtime refuses is a result here
-        return None, f"refused: {str(error).splitlines()[0][:60]}"
+        ratio, _, _ = compared(ours, theirs, threads=threads, rounds=rounds)
+    except ValueError as error:  # a file that its runtime refuses is a result here
+        if str(ours) in str(error):
+            raise
+        return {"ours": state(ours), "theirs": f"refused: {str(error)[-100:]}", "ratio": None, **sizes}
+    return {"ours": state(ours), "theirs": state(theirs), **ratio.fields(), **sizes}
 
 
 @click.command()
 @click.option("--size", type=click.IntRange(32), default=224, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=cores(), show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
-def main(size: int, rounds: int) -> None:
-    table = Table(title=f"keras_se beside keras.Model.export, {size}x{size}, batch 1, medians of {rounds}")
-    for header in ("network", "file", "ours", "Keras'", "size ours / Keras'", "latency ratio"):
-        table.add_column(header, overflow="fold")
+@click.option("--name", default="exporters", show_default=True, help="Of the files in benchmarks/results/.")
+def main(size: int, threads: int, rounds: int, name: str) -> None:
+    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    title = f"keras_se beside keras.Model.export, {size}x{size}, batch 1, {threads} threads, {rounds} rounds"
+    results = Results(name, title, COLUMNS, size=size, threads=threads, rounds=rounds)
     shape = (size, size, 3)
-    for model in (SEResNet50(input_shape=shape), SEMobileNet(input_shape=shape), grouped(56)):
-        x = np.random.default_rng(0).standard_normal((1, *model.input_shape[1:])).astype("float32")
-        model(x)  # Keras' exporter refuses a model that was never called
-        for name, (keras_name, suffix, convert, opener) in FORMATS.items():
-            with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-                ours, theirs = Path(folder, f"ours{suffix}"), Path(folder, f"theirs{suffix}")
-                with contextlib.redirect_stdout(nowhere):
-                    convert(model, ours)
-                    model.export(theirs, format=keras_name, verbose=False)
-                (our_call, our_state), (their_call, their_state) = opened(opener, ours, x), opened(opener, theirs, x)
-                if our_call is None:
-                    raise ExportError(f"{model.name}: {our_state}")
-                ratio = "-"
-                if their_call is not None:
-                    times = medians({"ours": our_call, "theirs": their_call}, rounds)
-                    ratio = f"{times['ours'] / times['theirs']:.3f}"
-                sizes = f"{decimal(ours.stat().st_size)} / {decimal(theirs.stat().st_size)}"
-                table.add_row(model.name, name, our_state, their_state, sizes, ratio)
-    Console(width=120).print(table)
+    for model in (SEResNet50(input_shape=shape), SEMobileNet(input_shape=shape), grouped(BLOCK_SIZE)):
+        model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras' exporter refuses one that was never called
+        for format_name in IN_KERAS:
+            with tempfile.TemporaryDirectory() as folder:
+                found = row(model, format_name, Path(folder), threads, rounds)
+            results.add(network=model.name, format=format_name, **found)
+    results.show()
+    results.plot_ratios(lambda row: f"{row['network']}, {row['format']}", "latency, ours over Keras'")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("import_time.py", "paper.py", "parity.py", "loading.py", "se_overhead.py", "exporters.py", "export_cost.py")
+SCRIPTS = (
+    "import_time.py",
+    "paper.py",
+    "parity.py",
+    "loading.py",
+    "se_overhead.py",
+    "exporters.py",
+    "peers.py",
+    "scaling.py",
+    "cold_start.py",
+    "export_cost.py",
+)
 
 
 def main() -> None:

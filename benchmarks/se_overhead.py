@@ -1,58 +1,136 @@
-"""What SE costs: latency of each network with SE over the same network without, per format and mode.
+"""What SE costs: each network with SE over the same network without, per format and mode, and in training.
 
-    python benchmarks/se_overhead.py --size 224 --rounds 40
+    python benchmarks/se_overhead.py
+    python benchmarks/se_overhead.py --network SEMobileNet --format onnx --threads 1 --name se_mobilenet_onnx
 
-Batch 1, through each file's own runtime. The two files take turns in one process.
+Batch 1, through each file's own runtime. The two files take turns in one process. A training step is of stochastic
+gradient descent with batch 16, at 96x96.
 """
 
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
 import click
+import keras
 import numpy as np
-from rich.console import Console
+from results import Results
 from rich.filesize import decimal
-from rich.table import Table
-from timing import medians
+from timing import Ratio, compared, cores
 
 import keras_se.models
 from keras_se.export import FORMATS, export
+from keras_se.export.latency import turns
 
-NETWORKS = ("SEResNet50", "SEMobileNet")
-MODES = (None, "int8")
+NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
+FILES = ("saved_model", "tflite", "onnx")
+FLOATS = "float32"
+BATCH, TRAINING_SIZE, CLASSES = 16, 96, 10
+
+COLUMNS: dict[str, Callable[[Any], str]] = {
+    "network": lambda row: row["network"],
+    "what": lambda row: row["what"],
+    "threads": lambda row: str(row["threads"]),
+    "with SE (ms)": lambda row: f"{row['se_ms']:.2f}",
+    "without (ms)": lambda row: f"{row['plain_ms']:.2f}",
+    "ratio (middle half)": Ratio.shown,
+    "size": lambda row: _both(row, "size"),
+    "memory": lambda row: _both(row, "memory"),
+}
+
+
+def _both(row: dict[str, Any], key: str) -> str:
+    values = [row.get(f"{which}_{key}") for which in ("se", "plain")]
+    return "" if None in values else " / ".join(decimal(value) for value in values)
+
+
+def pair(network: str, size: int, **options: Any) -> list[keras.Model]:
+    """The network with SE and without, with the same weights but for those."""
+    builder = getattr(keras_se.models, network)
+    return [
+        builder(input_shape=(size, size, 3), **{"name": name, **plain, **options})
+        for name, plain in (("se", {}), ("plain", {"r": None}))
+    ]
+
+
+def files(results: Results, network: str, size: int, formats: tuple, modes: tuple, threads: tuple, rounds: int) -> None:
+    x = np.random.default_rng(0).standard_normal((8, size, size, 3)).astype("float32")
+    wanted = [None if mode == FLOATS else mode for mode in modes]
+    for name in formats:
+        own = [mode for mode in wanted if mode in FORMATS[name].modes]
+        if not own:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            with_se, without = (
+                export(model, folder, name, quantize=own, calibration_data=x) for model in pair(network, size)
+            )
+            for se, plain in zip(with_se, without, strict=True):
+                for count in threads:
+                    ratio, first, second = compared(se.path, plain.path, threads=count, rounds=rounds, memory=True)
+                    results.add(
+                        network=network,
+                        what=f"{FORMATS[name].runtime} {se.quantize or FLOATS}",
+                        threads=count,
+                        se_ms=1e3 * first.latency.median,
+                        plain_ms=1e3 * second.latency.median,
+                        **ratio.fields(),
+                        se_size=first.size,
+                        plain_size=second.size,
+                        se_memory=first.memory,
+                        plain_memory=second.memory,
+                    )
+
+
+def training(results: Results, network: str, jit: bool, rounds: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((BATCH, TRAINING_SIZE, TRAINING_SIZE, 3)).astype("float32")
+    y = rng.integers(0, CLASSES, BATCH)
+
+    def step(model: keras.Model) -> Callable[[], object]:
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit)
+        return lambda: model.train_on_batch(x, y)
+
+    found = turns([step(model) for model in pair(network, TRAINING_SIZE, classes=CLASSES)], rounds)
+    se, plain = np.median(found, axis=1)
+    what = f"training step, {'XLA' if jit else 'no XLA'}"
+    ratio = Ratio.of(*found)
+    results.add(network=network, what=what, threads=cores(), se_ms=1e3 * se, plain_ms=1e3 * plain, **ratio.fields())
 
 
 @click.command()
 @click.option("--network", "networks", multiple=True, default=NETWORKS, show_default=True)
+@click.option("--format", "formats", multiple=True, type=click.Choice(FILES), default=FILES, show_default=True)
+@click.option("--mode", "modes", multiple=True, default=(FLOATS, "int8"), show_default=True)
+@click.option("--threads", multiple=True, type=click.IntRange(1), default=(1, 2), show_default=True)
 @click.option("--size", type=click.IntRange(32), default=224, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
-def main(networks: tuple[str, ...], size: int, rounds: int) -> None:
-    x = np.random.default_rng(0).standard_normal((8, size, size, 3)).astype("float32")
-    table = Table(title=f"With SE over without, {size}x{size}, batch 1, medians of {rounds}")
-    for header in ("network", "file", "latency", "size"):
-        table.add_column(header, no_wrap=True, justify="left" if header in ("network", "file") else "right")
-    for name in networks:
-        builder = getattr(keras_se.models, name)
-        with tempfile.TemporaryDirectory() as folder:
-            pairs = [
-                export(
-                    builder(r=r, input_shape=(size, size, 3), name=label),
-                    folder,
-                    quantize=MODES,
-                    calibration_data=x,
-                )
-                for r, label in ((16, "se"), (None, "plain"))
-            ]
-            for se, plain in zip(*pairs, strict=True):
-                times = medians(
-                    {"se": lambda f=se: f.predict(x[:1]), "plain": lambda f=plain: f.predict(x[:1])}, rounds
-                )
-                table.add_row(
-                    name,
-                    f"{FORMATS[se.format].runtime} {se.quantize or 'float32'}",
-                    f"{times['se'] / times['plain']:.3f}",
-                    f"{decimal(se.size)} / {decimal(plain.size)}",
-                )
-    Console(width=120).print(table)
+@click.option("--files/--no-files", "of_files", default=True, show_default=True)
+@click.option("--training/--no-training", "of_training", default=True, show_default=True)
+@click.option("--name", default="se_overhead", show_default=True, help="Of the files in benchmarks/results/.")
+def main(
+    networks: tuple[str, ...],
+    formats: tuple[str, ...],
+    modes: tuple[str, ...],
+    threads: tuple[int, ...],
+    size: int,
+    rounds: int,
+    of_files: bool,
+    of_training: bool,
+    name: str,
+) -> None:
+    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    title = f"With SE over without, {size}x{size}, batch 1, {rounds} rounds"
+    results = Results(name, title, COLUMNS, size=size, rounds=rounds)
+    for network in networks:
+        if of_files:
+            files(results, network, size, formats, modes, threads, rounds)
+        for jit in (False, True) if of_training else ():
+            training(results, network, jit, rounds)
+        keras.backend.clear_session()
+    results.show()
+    results.plot_ratios(
+        lambda row: f"{row['network']}, {row['what']}, {row['threads']} threads", "latency with SE over without"
+    )
 
 
 if __name__ == "__main__":

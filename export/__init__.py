@@ -7,6 +7,7 @@ artifact.parity.cosine, artifact.size, artifact.predict(images)
 """
 
 from keras_se.export.artifact import Artifact, verify
+from keras_se.export.benchmark import Benchmark, benchmark
 from keras_se.export.errors import ExportError
 from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
@@ -25,11 +26,13 @@ __all__ = [
     "FORMATS",
     "TOLERANCES",
     "Artifact",
+    "Benchmark",
     "ExportError",
     "Format",
     "Images",
     "LayerErrors",
     "Parity",
+    "benchmark",
     "export",
     "layer_errors",
     "read_metadata",

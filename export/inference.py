@@ -214,7 +214,7 @@ def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tu
         shapes: Input shapes without the batch, by name, where they differ from the model's.
 
     Returns:
-        A `tf.Module` that holds the function and the variables it needs, and its concrete function.
+        The `tf.function`, and what was traced of it.
     """
     tf = require("tensorflow", "tensorflow")
     specs = [
@@ -226,11 +226,8 @@ def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tu
     def serve(*inputs: Any) -> dict[str, Any]:
         return {tensor.name: output for tensor, output in zip(model.outputs, model(*inputs), strict=True)}
 
-    module = tf.Module()
-    module.serve = serve
-    module.model_variables = [variable.value for variable in model.model.variables]
     with inlined_functions():
-        return module, serve.get_concrete_function()
+        return serve, serve.get_concrete_function()
 
 
 def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:

@@ -24,6 +24,7 @@ from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
 from keras_se.export.tf2onnx_memory import lean
+from keras_se.export.tf2onnx_scalars import scalars
 from keras_se.layers.gated import positive_integer
 from keras_se.rewrite import layers_of
 from keras_se.version import __version__
@@ -141,12 +142,13 @@ def to_onnx(
 def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int | None, optimize: bool) -> Any:
     """The graph in floats. The only place that knows tf2onnx."""
     tf2onnx = require("tf2onnx", "onnx")
-    module, function = trace(model, batch_size)
+    serve, function = trace(model, batch_size)
     nchw = layout == "nchw"
 
+    @scalars()
     def convert() -> Any:
         return tf2onnx.convert.from_function(
-            module.serve,
+            serve,
             input_signature=function.structured_input_signature[0],
             opset=opset,
             inputs_as_nchw=_images(model.inputs) if nchw else None,

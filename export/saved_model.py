@@ -120,7 +120,9 @@ def save(
 ) -> None:
     """Writes a SavedModel; `more` makes further signatures of the traced model."""
     tf = require("tensorflow", "tensorflow")
-    module, function = trace(model, batch_size, shapes)
+    _, function = trace(model, batch_size, shapes)
+    module = tf.Module()  # of the variables alone: TensorFlow would trace a `tf.function` in it once more
+    module.model_variables = [variable.value for variable in model.model.variables]
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from keras_se.commands.benchmark import benchmark
 from keras_se.commands.complexity import complexity
 from keras_se.commands.doctor import doctor
 from keras_se.commands.export import export
@@ -20,7 +21,7 @@ from keras_se.console import FAILED, WRONG_INPUT, Output, is_expected, print_err
 from keras_se.version import __version__
 
 WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = (models, complexity, insert, export, verify, inspect, doctor)
+COMMANDS = (models, complexity, insert, export, verify, inspect, benchmark, doctor)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -174,6 +174,9 @@ MISTAKES = [
     (["insert", "small.keras"], r"Missing argument 'OUT'"),
     (["verify", "missing.tflite", "small.keras"], r"The file must be one of"),
     (["verify", "text.txt", "small.keras"], r"The file must be one of"),
+    (["benchmark"], r"Missing argument 'FILES"),
+    (["benchmark", "missing.tflite"], r"The file must be one of"),
+    (["benchmark", "small.keras", "--rounds", "0"], r"Invalid value for '--rounds'"),
 ]
 
 
@@ -362,6 +365,24 @@ def test_insert_replaces_only_if_forced(capfd: pytest.CaptureFixture[str], plain
     assert Path("out.keras").read_text() == "old"
     assert cli.run(["insert", plain_file, "out.keras", "--force"]) == 0
     assert keras.saving.load_model("out.keras").name == "plain"
+
+
+# benchmark
+
+
+def test_benchmark_files_in_turn(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
+    assert cli.run(["export", model_file, "-f", "tflite", "-f", "onnx"]) == 0
+    capfd.readouterr()
+    arguments = ("benchmark", "small.tflite", "small.onnx", "--threads", "1", "--rounds", "3", "--warm-up", "1")
+    status, document = run_json(capfd, *arguments)
+    assert status == 0
+    assert [file["path"] for file in document["files"]] == ["small.tflite", "small.onnx"]
+    assert all(file["latency"]["runs"] == 3 and file["memory"] > 0 and file["profile"] for file in document["files"])
+    assert document["machine"]
+    assert cli.run([*arguments, "--no-profile"]) == 0
+    printed = capfd.readouterr().out
+    assert re.search(r"small.tflite +1 +\d+\.\d+ .* 1\.000 ", printed)
+    assert "operation" not in printed
 
 
 # complexity

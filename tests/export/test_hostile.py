@@ -250,7 +250,7 @@ def test_models(capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert not Path("sprung").exists()
 
 
-@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize("command", ["verify", "inspect", "benchmark"])
 @pytest.mark.parametrize("name", FILES)
 def test_files(capfd: pytest.CaptureFixture[str], name: str, command: str) -> None:
     FILES[name]()

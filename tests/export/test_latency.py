@@ -3,7 +3,7 @@
 import pytest
 
 from keras_se.export import latency
-from keras_se.export.latency import latencies
+from keras_se.export.latency import Latency, latencies, turns
 
 
 class Clock:
@@ -46,3 +46,15 @@ def test_slow_calls_are_timed_less_often(clock: Clock) -> None:
 
 def test_nothing_to_time() -> None:
     assert latencies([]) == []
+
+
+def test_every_round_is_kept(clock: Clock) -> None:
+    found = turns([clock.call("a", [9, 1, 2, 3]), clock.call("b", [4])], rounds=3, warm_up=1)
+    assert found.tolist() == [[1, 2, 3], [4, 4, 4]]
+    assert "".join(clock.order) == "ab" * 4
+
+
+def test_quantiles_in_milliseconds() -> None:
+    latency = Latency.of([0.001 * i for i in range(101)])
+    expected = {"median_ms": 50, "low_ms": 25, "high_ms": 75, "p90_ms": 90, "spread_ms": 50, "runs": 101}
+    assert latency.to_dict() == pytest.approx(expected)

@@ -344,3 +344,14 @@ def test_int8_wants_calibration_data_and_other_modes_none(tmp_path):
         with pytest.raises(ValueError, match="quantize must be one of None, 'float16', 'int8'"):
             to_onnx(se_resnet(), tmp_path / "a.onnx", quantize=mode)
     assert not list(tmp_path.iterdir())
+
+
+def test_hard_swishes_leave_no_transpositions(tmp_path):
+    """tf2onnx fails at a number that is added to a convolution, and then leaves a pair of them at each."""
+    image = keras.Input((8, 8, 3), name="image")
+    x = image
+    for i in range(3):
+        x = keras.layers.Conv2D(8, 3, padding="same", use_bias=i > 0, activation="hard_silu", name=f"conv{i}")(x)
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, activation="hard_sigmoid", name="gate")(x), name="swishes")
+    path = to_onnx(model, tmp_path / "model.onnx", layout="nchw").path
+    assert [node.name for node in onnx.load(path).graph.node if node.op_type == "Transpose"] == []

@@ -1,0 +1,116 @@
+"""What files cost: the figures are of what was asked for, operations add up, and bad files are a sentence."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from keras_se.export import Artifact, benchmark, isolated
+from keras_se.export.inspect import inspect
+from keras_se.export.isolated import RefusedError
+
+FORMATS = ("tflite", "onnx", "saved_model")
+QUICK = {"threads": 1, "rounds": 4, "warm_up": 1}
+
+
+@pytest.fixture(scope="module")
+def found(exported: Callable[..., Artifact]):
+    """A file of each format, in turn."""
+    paths = [exported("se_resnet", name).path for name in FORMATS]
+    return dict(zip(FORMATS, benchmark(paths, **QUICK), strict=True))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_of_each_format(found, format: str) -> None:
+    one = found[format]
+    assert (one.format, one.threads, len(one.seconds)) == (format, 1, 4)
+    assert list(one.inputs.values()) == [(1, 16, 16, 3)]
+    assert 0 < one.latency.low <= one.latency.median <= one.latency.high <= one.latency.p90 < 10
+    assert one.memory > one.size / 2  # the file's weights are in it
+    assert json.loads(json.dumps(one.to_dict()))["latency"]["runs"] == 4
+
+
+def test_the_profile_of_a_tflite_file_has_its_operations(found) -> None:
+    """By LiteRT's own profiler, which tells what its delegate runs."""
+    profile = {operation.kind: operation for operation in found["tflite"].profile}
+    layers = [operation.kind for operation in inspect(found["tflite"].path).operations]
+    means = sum(operation.count for kind, operation in profile.items() if kind.startswith("Mean"))
+    assert means == layers.count("MEAN")
+    gates = sum(operation.count for kind, operation in profile.items() if kind.startswith("Sigmoid"))
+    assert gates == layers.count("LOGISTIC") == 2
+    assert sum(operation.seconds for operation in profile.values()) <= max(found["tflite"].seconds) * 3
+
+
+def test_the_profile_of_an_onnx_file_has_its_operations(found) -> None:
+    profile = found["onnx"].profile
+    assert [one.seconds for one in profile] == sorted((one.seconds for one in profile), reverse=True)
+    assert sum(one.count for one in profile if one.kind in ("Conv", "FusedConv")) >= 5
+    assert found["saved_model"].profile is None
+
+
+def test_memory_grows_with_the_weights(tmp_path: Path) -> None:
+    """A product with 64 MB of weights takes at least these."""
+    path = tmp_path / "large.onnx"
+    weights = onnx.numpy_helper.from_array(np.ones((4000, 4000), "float32"), "weights")
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [None, 4000]) for name in ("x", "y")]
+    node = onnx.helper.make_node("MatMul", ["x", "weights"], ["y"])
+    graph = onnx.helper.make_graph([node], "large", ends[:1], ends[1:], [weights])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
+    (one,) = benchmark(path, batch_size=3, profile=False, **QUICK)
+    assert one.memory > 64e6
+    assert one.inputs == {"x": (3, 4000)}
+    assert one.profile is None
+
+
+def test_other_types_of_inputs(exported: Callable[..., Artifact]) -> None:
+    (one,) = benchmark(exported("se_resnet", "tflite", "int8", io_dtype="int8").path, memory=False, **QUICK)
+    assert one.memory is None
+    assert any("Convolution" in operation.kind for operation in one.profile)
+
+
+def test_a_profiler_that_fails_is_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = isolated.probe
+
+    def without_profiler(program, path, timeout):
+        if program == "probe_profile_tflite.py":
+            raise RefusedError("crashed (SIGSEGV)")
+        return real(program, path, timeout)
+
+    monkeypatch.setattr(sys.modules["keras_se.export.benchmark"], "probe", without_profiler)
+    (one,) = benchmark([exported("se_resnet", "tflite").path], memory=False, **QUICK)
+    assert one.profile is None
+    assert "profiler crashed (SIGSEGV)" in one.notes[0]
+
+
+MISTAKES = [
+    ({"files": []}, "files must name a file"),
+    ({"threads": 0}, "threads must be a positive integer"),
+    ({"rounds": 0}, "rounds must be a positive integer"),
+    ({"warm_up": -1}, "warm_up must be a whole number"),
+    ({"batch_size": 1.5}, "batch_size must be a positive integer"),
+    ({"size": 0}, "size must be a positive integer"),
+    ({"files": "missing.tflite"}, r"The file must be one of .*missing.tflite"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[str(case[0]) for case in MISTAKES])
+def test_mistakes(exported: Callable[..., Artifact], arguments: dict, sentence: str) -> None:
+    files = arguments.get("files", exported("se_resnet", "tflite").path)
+    with pytest.raises(ValueError, match=f"{sentence}.*Received:" if "files" not in arguments else sentence):
+        benchmark(files, **{key: value for key, value in arguments.items() if key != "files"})
+
+
+def test_a_file_among_good_ones_is_named(exported: Callable[..., Artifact], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"FILE must run in ONNX Runtime. Received: .*bad.onnx"):
+        benchmark([exported("se_resnet", "onnx").path, bad], memory=False, **QUICK)
+
+
+def test_what_is_for_microcontrollers(exported: Callable[..., Artifact]) -> None:
+    with pytest.raises(ValueError, match="runs there"):
+        benchmark(exported("se_resnet", "microcontroller").path)

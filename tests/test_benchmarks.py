@@ -1,0 +1,171 @@
+"""The scripts that figures come from run to their end, in their smallest setting, and their ratios are ratios."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import results as results_module
+from click.testing import CliRunner
+from results import Results
+from timing import Ratio
+
+from keras_se.export import to_onnx
+from keras_se.models import SEResNet
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(results_module, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def script(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def run(module: ModuleType, *arguments: str) -> str:
+    done = CliRunner().invoke(module.main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def rows(folder: Path, name: str) -> list[dict]:
+    document = json.loads((folder / f"{name}.json").read_text())
+    assert document["machine"]
+    assert document["versions"]["keras-se"]
+    return document["rows"]
+
+
+def test_ratios_are_of_medians_and_spread_is_of_rounds() -> None:
+    ratio = Ratio.of([2, 4, 6, 8, 10], [1, 1, 2, 4, 5])
+    assert ratio == (3, 2, 3)
+    assert Ratio.shown(ratio.fields()) == "3.000 (2.000 to 3.000)"
+
+
+def test_a_run_that_is_stopped_leaves_its_rows(folder: Path) -> None:
+    found = Results("part", "A part", {"value": lambda row: str(row["value"])})
+    found.add(value=1)
+    found.add(value=2)
+    assert [row["value"] for row in rows(folder, "part")] == [1, 2]
+
+
+def test_rows_without_a_ratio_are_not_drawn(folder: Path) -> None:
+    found = Results("none", "None", {"value": lambda row: row["value"]})
+    found.add(value="refused", ratio=None)
+    found.plot_ratios(lambda row: row["value"], "ratio")
+    assert not (folder / "none.png").exists()
+
+
+def test_every_script_is_run_by_make_bench() -> None:
+    own = {path.name for path in FOLDER.glob("*.py") if "\nif __name__" in path.read_text()}
+    assert own - set(script("run_all").SCRIPTS) == {"run_all.py", "peer_files.py"}  # in another environment
+
+
+@pytest.mark.slow
+def test_se_overhead(folder: Path) -> None:
+    arguments = ("--network", "SEMobileNet", "--format", "tflite", "--mode", "float32", "--threads", "1")
+    printed = run(script("se_overhead"), *arguments, "--size", "32", "--rounds", "2", "--no-training")
+    (row,) = rows(folder, "se_overhead")
+    assert row["se_size"] > row["plain_size"]
+    assert row["se_memory"] > 0
+    assert row["ratio"] == pytest.approx(row["se_ms"] / row["plain_ms"])
+    assert "SEMobileNet" in printed
+    assert (folder / "se_overhead.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_training_steps(folder: Path) -> None:
+    module = script("se_overhead")
+    found = Results("training", "Training", module.COLUMNS)
+    module.training(found, "SEMobileNetV3Large", jit=False, rounds=2)
+    (row,) = rows(folder, "training")
+    assert row["what"] == "training step, no XLA"
+    assert row["ratio"] > 0.5
+    found.show()
+
+
+@pytest.mark.slow
+def test_scaling(folder: Path) -> None:
+    values = ("--value", "20", "--value", "32")
+    printed = run(script("scaling"), "--sweep", "depth", *values, "--format", "onnx", "--rounds", "2")
+    small, large = rows(folder, "scaling_depth")
+    assert large["parameters"] > small["parameters"]
+    assert large["size"] > small["size"]
+    assert f"{small['parameters']:,}" in printed
+    assert (folder / "scaling_depth.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_cold_start(folder: Path) -> None:
+    printed = run(script("cold_start"), "--size", "32", "--rounds", "1")
+    ours, keras, *steps = rows(folder, "cold_start")
+    assert ours["ratio"] == pytest.approx(ours["seconds"] / keras["seconds"])
+    assert {step["what"].strip() for step in steps} >= {"import TensorFlow", "build", "rewrite", "convert", "verify"}
+    assert sum(step["share"] for step in steps) == pytest.approx(1)
+    assert "verify" in printed
+
+
+@pytest.mark.slow
+def test_exporters_of_a_grouped_convolution(tmp_path: Path) -> None:
+    """The row of a file that ONNX Runtime refuses."""
+    module = script("exporters")
+    model = module.grouped(8)
+    model(np.zeros((1, 8, 8, 64), "float32"))
+    row = module.row(model, "onnx", tmp_path, threads=1, rounds=2)
+    assert row["ours"] == "runs"
+    assert row["theirs"].startswith("refused")
+    row = module.row(model, "tflite", tmp_path, threads=1, rounds=2)
+    assert row["ours"] == row["theirs"] == "1 partitions"
+    assert row["ratio"] > 0
+
+
+# The comparing part of peers.py: their environments are not made in tests.
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = SEResNet((1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 1), classes=3, name="small")
+    return to_onnx(model, tmp_path_factory.mktemp("peers") / "ours.onnx").path
+
+
+def test_peers_are_compared(folder: Path, onnx_file: Path) -> None:
+    peers = script("peers")
+    found = Results("peers", "Peers", peers.COLUMNS)
+    peers.compare(found, onnx_file, onnx_file, 1, 8, network="small", exporter="itself")
+    bad = folder / "theirs.onnx"
+    bad.write_bytes(b"no network")
+    peers.compare(found, onnx_file, bad, 1, 2, network="small", exporter="another")
+    found.show()
+    same, refused = rows(folder, "peers")
+    assert 0.3 < same["ratio"] < 3
+    assert same["ours_size"] == same["theirs_size"]
+    assert refused["ratio"] is None
+    assert refused["problem"].startswith("refused")
+
+
+def test_a_file_of_ours_that_does_not_run_is_no_row(folder: Path, onnx_file: Path) -> None:
+    peers = script("peers")
+    bad = folder / "ours.onnx"
+    bad.write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"ours\.onnx"):
+        peers.compare(Results("peers", "Peers", peers.COLUMNS), bad, onnx_file, 1, 2, network="small", exporter="x")
+
+
+def test_networks_have_the_exporters_of_their_side() -> None:
+    peers = script("peers")
+    assert list(peers.ways_of("seresnet50", peers.WAYS)) == ["torchscript", "dynamo", "litert-torch"]
+    assert list(peers.ways_of(peers.KERAS_NETWORK, peers.WAYS)) == ["onnx", "litert"]
+    for network in peers.NETWORKS:
+        assert peers.ours(network, 64).count_params() > 5e6
+
+
+def test_a_peer_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = script("peers")
+    monkeypatch.setattr(peers, "environment", lambda name: sys.executable)  # which has no timm
+    assert "timm" in peers.write_theirs("seresnet50", "dynamo", 64, tmp_path / "theirs.onnx")
