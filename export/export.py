@@ -1,5 +1,6 @@
 """All formats in one call."""
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from keras_se.export.evaluation import evaluation_of
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.labels import labels_of
+from keras_se.export.loops import refuse_loops
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
@@ -130,6 +132,9 @@ def export(
         batch_size = positive_integer("batch_size", batch_size)
     # Data are checked as they are; each format makes of them what its file takes.
     inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
+    for name, mode in itertools.product(formats, modes):
+        if name in FIXED and mode in FORMATS[name].modes:
+            refuse_loops(inference.model, mode)
     if SELECTIVE in modes:
         chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator

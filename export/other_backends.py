@@ -17,6 +17,7 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import ExportError
 from keras_se.export.images import Images
+from keras_se.export.isolated import crash
 
 Exporter = TypeVar("Exporter", bound=Callable[..., Any])
 # Errors that come back as what they were; all others as an `ExportError`.
@@ -54,8 +55,9 @@ def _elsewhere(name: str, model: keras.Model, path: Any, args: tuple, options: d
             check=False,
         )
         if not answer.is_file():
-            last = (done.stderr.strip().splitlines() or ["it was ended"])[-1]
-            raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {last}")
+            lines = done.stderr.strip().splitlines() or ["it was ended"]
+            told = f"it {crash(done.returncode)}" if done.returncode < 0 else lines[-1]
+            raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {told}")
         kind, result = pickle.loads(answer.read_bytes())
     if kind != "artifacts":
         raise KINDS.get(kind, ExportError)(result)

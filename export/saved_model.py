@@ -117,11 +117,12 @@ def save(
     batch_size: int | None,
     shapes: Mapping[str, tuple] | None = None,
     more: Callable[[Any], Mapping[str, Any]] | None = None,
-) -> None:
-    """Writes a SavedModel; `more` makes further signatures of the traced model."""
+) -> Any:
+    """Writes a SavedModel, and returns the traced model, of which `more` makes further signatures."""
     tf = require("tensorflow", "tensorflow")
     module, function = trace(model, batch_size, shapes)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
+    return function
 
 
 class Runner:

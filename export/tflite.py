@@ -20,6 +20,7 @@ from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
 from keras_se.export.labels import labels_of
+from keras_se.export.loops import refuse_loops, refuse_while
 from keras_se.export.metadata import Facts
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
@@ -122,6 +123,7 @@ def to_tflite(
     option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
     batch_size = positive_integer("batch_size", batch_size)
     inference = prepared_model(model, prepared, image_dtype(quantize))
+    refuse_loops(inference.model, quantize)
     choice = chosen_layers(inference.model, quantize, keep, keep_as)
     inputs = resolved_inputs(inference.inputs, input_shape)
     calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
@@ -182,7 +184,9 @@ def _converted(
     """The bytes of the file. The only place that knows TensorFlow's converter and LiteRT's quantizer."""
     tf = require("tensorflow", "tflite")
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        save(model, Path(folder), batch_size, {tensor.name: tensor.shape for tensor in inputs})
+        function = save(model, Path(folder), batch_size, {tensor.name: tensor.shape for tensor in inputs})
+        if calibration is not None:
+            refuse_while(function, quantize)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         sets = tf.lite.OpsSet
         operations = {
