@@ -19,6 +19,8 @@ REFERENCE_BATCH = 8
 COPY_TOLERANCE = 0.2
 
 
+# In place of a type: arrays keep their own.
+ANY = ""
 @dataclass(frozen=True)
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
@@ -185,8 +187,15 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
             f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
             f"Received: {array.shape}"
         )
-    with np.errstate(over="ignore"):  # what is too large for the type becomes infinite, and is refused as that
-        return np.ascontiguousarray(array, dtype=tensor.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for floats becomes infinite, and is refused
+        stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
+    if stored.dtype.kind in "iub" and not np.array_equal(stored, array):
+        lowest, highest = (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+        raise ValueError(
+            f"{argument} must be whole numbers from {lowest} to {highest} for the input {tensor.name!r}, of "
+            f"{tensor.dtype}. Received: {array[stored != array].flat[0]}"
+        )
+    return stored
 
 
 @contextmanager
