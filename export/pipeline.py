@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,9 @@ from keras_se.export.images import summary
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
 from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
 from keras_se.export.verify import SAMPLES, Parity
+from keras_se.layers.gated import positive_integer
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def write_verified(
@@ -95,7 +99,17 @@ def finish(carries: Any, staged: Path, document: Mapping[str, Any], parity: Pari
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # Keras tells which layer was called, what happened in bold letters, and then with which arguments.
+    text = COLOURS.sub("", str(error)).split("Arguments received by ")[0]
+    _, called, told = text.rpartition("Exception encountered when calling ")
+    layer, _, told = told.partition("\n") if called else ("", "", text)
+    if layer and told.strip():
+        return f"{layer.strip().rstrip('.')}: {_line(told)}"
+    return _line(text) or type(error).__name__
+
+
+def _line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     # TensorFlow puts the path through the code first, and what happened last.
     return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
