@@ -1,5 +1,6 @@
 """A Keras model as an exporter sees it: named, flat inputs and outputs, float32, not training."""
 
+import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_se.export.errors import ExportError, require
+from keras_se.export.scopes import clean_scopes
 from keras_se.rewrite import copy_weights, layers_of
 
 CONVERTED = ("float16", "bfloat16", "float64")
@@ -17,10 +19,10 @@ CONVERTED = ("float16", "bfloat16", "float64")
 UNKNOWN_SIZE = 32
 REFERENCE_BATCH = 8
 COPY_TOLERANCE = 0.2
-
-
 # In place of a type: arrays keep their own.
 ANY = ""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
@@ -238,7 +240,7 @@ def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tu
     module = tf.Module()
     module.serve = serve
     module.model_variables = [variable.value for variable in model.model.variables]
-    with inlined_functions():
+    with inlined_functions(), clean_scopes():
         return module, serve.get_concrete_function()
 
 
@@ -345,12 +347,13 @@ def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _input_names(model: keras.Model, structure: Any) -> list[str]:
     if isinstance(structure, dict) and len(structure) == len(model.inputs):
-        return _unique(sorted(structure))
-    names = [tensor.name for tensor in model.inputs]
-    # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
-    return _unique(
-        ["input" if re.fullmatch(r"keras_tensor(_\d+)?|input_layer(_\d+)?", name) else name for name in names]
-    )
+        names = sorted(structure)
+    else:
+        # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
+        unnamed = re.compile(r"keras_tensor(_\d+)?|input_layer(_\d+)?")
+        names = ["input" if unnamed.fullmatch(tensor.name) else tensor.name for tensor in model.inputs]
+    # Signatures are called with inputs by keyword.
+    return _unique([f"{name}_" if keyword.iskeyword(name) or name == "self" else name for name in names])
 
 
 def _output_names(model: keras.Model, structure: Any) -> list[str]:

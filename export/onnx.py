@@ -22,6 +22,7 @@ from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
+from keras_se.export.scopes import scope_name
 from keras_se.export.tf2onnx_memory import lean
 from keras_se.layers.gated import positive_integer
 from keras_se.rewrite import layers_of
@@ -174,7 +175,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [layer.name for layer in layers_of(model.model)])
+    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
 
 
 def _hold_constants(model: Any, function: Any) -> None:

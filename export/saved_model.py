@@ -18,6 +18,7 @@ from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model_names import normalise
+from keras_se.export.scopes import clean_scopes
 from keras_se.export.signatures import names_of, serving_of
 from keras_se.layers.gated import positive_integer
 
@@ -121,7 +122,8 @@ def save(
     """Writes a SavedModel, and returns the traced model, of which `more` makes further signatures."""
     tf = require("tensorflow", "tensorflow")
     module, function = trace(model, batch_size, shapes)
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
+    with clean_scopes():
+        tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
     return function
 
 
