@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,8 @@ def export(
         ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
             finished before it stay.
     """
-    modes = (quantize,) if quantize is None or isinstance(quantize, str) else tuple(quantize)
-    formats = (formats,) if isinstance(formats, str) else tuple(dict.fromkeys(formats))
+    modes = _several("quantize", quantize, (str, type(None)))
+    formats = tuple(dict.fromkeys(_several("formats", formats, (str,))))
     if not formats or not modes:
         raise ValueError(
             f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
@@ -207,6 +207,15 @@ def export(
         }
         write_report(model, page, artifacts, **about, overwrite=overwrite)
     return artifacts
+
+
+def _several(name: str, value: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """One value or several, as a tuple."""
+    values = (value,) if isinstance(value, kinds) else tuple(value) if isinstance(value, Iterable) else (value,)
+    wrong = [one for one in values if not isinstance(one, kinds)]
+    if wrong:
+        raise ValueError(f"{name} must be a name, or several. Received: {name}={value!r}")
+    return values
 
 
 def report_path(name: str, directory: str | os.PathLike) -> Path:

@@ -123,7 +123,7 @@ def verification_feeds(inputs: Sequence[Tensor], data: Any, *, pixels: bool = Fa
 
 
 def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:
-    if value not in allowed:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in allowed) or isinstance(value, bool):
         listed = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {listed}{when}. Received: {name}={value!r}")
 
@@ -134,7 +134,12 @@ def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor,
     if input_shape is None:
         shapes = {}
     elif isinstance(input_shape, Mapping):
-        shapes = input_shape
+        shapes, names = input_shape, [tensor.name for tensor in inputs]
+        if unknown := [name for name in shapes if name not in names]:
+            raise ValueError(
+                f"input_shape must be a shape, or a mapping from names of the inputs {names}. "
+                f"Received: input_shape={input_shape!r}, with {unknown[0]!r}"
+            )
     elif len(inputs) == 1:
         shapes = {inputs[0].name: input_shape}
     else:
@@ -145,11 +150,13 @@ def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor,
 
 
 def _known_shape(tensor: Tensor, given: Sequence[int] | None) -> tuple[int | None, ...]:
-    shape = tuple(tensor.shape if given is None else given)
-    fits = len(shape) == len(tensor.shape) and all(
-        isinstance(size, int) and size > 0 and size == (known or size)
-        for size, known in zip(shape, tensor.shape, strict=True)
-    )
+    try:
+        shape = tuple(positive_integer("a size", size) for size in (tensor.shape if given is None else given))
+        fits = len(shape) == len(tensor.shape) and all(
+            size == (known or size) for size, known in zip(shape, tensor.shape, strict=True)
+        )
+    except (TypeError, ValueError):  # no sequence, or not of sizes
+        fits = False
     if not fits:
         raise ValueError(
             f"input_shape must give every size of the input {tensor.name!r}, whose shape is {tensor.shape} without the "

@@ -120,4 +120,4 @@ def test_a_process_that_crashes_is_named_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sys, "executable", str(python))
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="small")
     with pytest.raises(ExportError, match=r"^small could not be exported .*: it crashed \(SIGSEGV\)$"):
-        _elsewhere("to_tflite", model, tmp_path / "a.tflite", (), {})
+        _elsewhere("to_tflite", model, tmp_path / "a.tflite", {})
