@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.formats import CALIBRATED
 from keras_se.export.images import Images
 from keras_se.export.inference import ANY, Tensor, feeds_of
 from keras_se.export.preprocessing import check_pixels
@@ -66,6 +67,17 @@ def calibration_feeds(
         if not np.isfinite(column).all():
             raise ValueError(f"{argument} must be finite. Received: NaN or infinity for the input {name!r}")
     return Feeds(feeds, classes)
+
+
+def refuse_calibration(data: Any, modes: Sequence[str | None]) -> None:
+    """Refuses calibration data where no mode uses any."""
+    if data is not None and not any(mode in CALIBRATED for mode in modes):
+        listed = ", ".join(map(repr, CALIBRATED))
+        received = ", ".join(map(repr, modes))
+        raise ValueError(
+            f"calibration_data goes with quantize={listed}; verification_data with any. "
+            f"Received: calibration_data with quantize={received}"
+        )
 
 
 class Feeds(dict[str, np.ndarray]):

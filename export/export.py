@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.evaluation import evaluation_of
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.labels import labels_of
-from keras_se.export.loops import refuse_loops
 from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.refusals import refuse_mode
 from keras_se.export.report import check_report, write_report
 from keras_se.export.selective import MODE as SELECTIVE
 from keras_se.export.selective import chosen_layers, refuse_keep
@@ -119,6 +119,7 @@ def export(
             f"formats={list(formats)}"
         )
     _check_io_dtype(io_dtype, modes, formats)
+    refuse_calibration(calibration_data, [mode for mode in modes if any(mode in FORMATS[one].modes for one in formats)])
     refuse_keep(keep, keep_as, modes)
     prepared, names = preprocessing_of(model, preprocessing), names_of(signatures)
     if names and "saved_model" not in formats:
@@ -128,13 +129,18 @@ def export(
     # What a format would refuse is refused before any file is written.
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
+    if "onnx" not in formats and (opset, layout) != (DEFAULT_OPSET, LAYOUTS[0]):
+        raise ValueError(
+            f"opset and layout go with the format onnx. Received: opset={opset}, layout={layout!r}, "
+            f"formats={list(formats)}"
+        )
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
     # Data are checked as they are; each format makes of them what its file takes.
     inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
     for name, mode in itertools.product(formats, modes):
         if name in FIXED and mode in FORMATS[name].modes:
-            refuse_loops(inference.model, mode)
+            refuse_mode(inference, mode)
     if SELECTIVE in modes:
         chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator

@@ -192,7 +192,9 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large for floats becomes infinite, and is refused
         stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
     if stored.dtype.kind in "iub" and not np.array_equal(stored, array):
-        lowest, highest = (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+        lowest, highest = (
+            (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+        )
         raise ValueError(
             f"{argument} must be whole numbers from {lowest} to {highest} for the input {tensor.name!r}, of "
             f"{tensor.dtype}. Received: {array[stored != array].flat[0]}"

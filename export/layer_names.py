@@ -68,7 +68,9 @@ class LayerNames:
 
     def _path(self, scopes: list[str]) -> str:
         """The innermost layer of a chain of scopes, or nothing."""
-        begin = next((i for i, scope in enumerate(scopes) if scope_name(self._model.name) in _origins(scope, True)), None)
+        begin = next(
+            (i for i, scope in enumerate(scopes) if scope_name(self._model.name) in _origins(scope, True)), None
+        )
         if begin is None:
             return ""
         again = scopes[begin] != scope_name(self._model.name)

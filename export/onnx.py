@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel, Tensor, trace
@@ -89,6 +89,7 @@ def to_onnx(
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
     option("quantize", quantize, FORMATS["onnx"].modes)
+    refuse_calibration(calibration_data, (quantize,))
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if batch_size is not None:

@@ -69,9 +69,11 @@ BYTES = (Tensor("image", (2,), "uint8"),)
 )
 def test_numbers_that_an_input_of_whole_numbers_cannot_hold(tensor, value):
     limits = {"uint8": "0 to 255", "int32": "-2147483648 to 2147483647", "bool": "0 to 1"}[tensor.dtype]
-    with pytest.raises(ValueError, match=rf"^\w+ must be whole numbers from {limits} for the input 'x', of .* Received: "):
+    with pytest.raises(
+        ValueError, match=rf"^\w+ must be whole numbers from {limits} for the input 'x', of .* Received: "
+    ):
         feeds_of((tensor,), np.array([[0, 1], [1, value]]))
-    with pytest.raises(ValueError, match="^calibration_data must be whole numbers"):
+    with pytest.raises(ValueError, match=r"^calibration_data must be whole numbers"):
         calibration_feeds((tensor,), (batch for batch in [np.array([[0, 1], [1, value]])]))
 
 
@@ -89,7 +91,7 @@ def test_pixels_of_resized_images_are_rounded():
 def test_black_images_are_pixels_if_they_are_whole_numbers(top):
     black = np.array([[0, 0], [0, top]])
     assert calibration_feeds(BYTES, black, pixels=True)["image"].tolist() == black.tolist()
-    with pytest.raises(ValueError, match="^calibration_data must be pixels from 0 to 255"):
+    with pytest.raises(ValueError, match=r"^calibration_data must be pixels from 0 to 255"):
         calibration_feeds(BYTES, black.astype("float32"), pixels=True)
 
 

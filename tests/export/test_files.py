@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from keras_se.export import files as files_module
 from keras_se.export import export, to_saved_model, to_tflite
+from keras_se.export import files as files_module
 from keras_se.export.files import published
 
 from .networks import se_resnet
@@ -160,15 +160,15 @@ def test_a_saved_model_of_others_is_replaced(tmp_path, by):
 
 @pytest.mark.parametrize("path", ["", None, 3, b"m.tflite"])
 def test_what_is_no_path(path):
-    with pytest.raises(ValueError, match="^path must be a path, a str or an os.PathLike. Received: path="):
+    with pytest.raises(ValueError, match=r"^path must be a path, a str or an os.PathLike. Received: path="):
         to_tflite(se_resnet(), path)
-    with pytest.raises(ValueError, match="^directory must be a path"):
+    with pytest.raises(ValueError, match=r"^directory must be a path"):
         export(se_resnet(), path)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "ü" * 130])
 def test_a_name_that_is_too_long(tmp_path, name):
-    with pytest.raises(ValueError, match="^The name of the file must have at most 255 bytes. Received"):
+    with pytest.raises(ValueError, match=r"^The name of the file must have at most 255 bytes. Received"):
         to_tflite(se_resnet(), tmp_path / f"{name}.tflite")
 
 
@@ -241,7 +241,7 @@ def test_killed_at_any_line_it_leaves_all_or_nothing(tmp_path, kind, overwrite):
     command = [sys.executable, "-c", KILLED_AT_EVERY_LINE, files_module.__file__, kind, str(overwrite), str(tmp_path)]
     seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert len(seen) > 15, "as many moments were tried"
-    whole = {"file": ("old", "new"), "folder": ("sold+wold", "snew+wnew")}[kind]
+    whole = {"file": ("old", "new"), "folder": ("fold+sold", "fnew+snew")}[kind]
     # A folder cannot be swapped in one step: between two renames there is none.
     allowed = {whole[1], whole[0] if overwrite else "absent"} | ({"absent"} if kind == "folder" else set())
     assert set(seen) <= allowed
