@@ -27,14 +27,16 @@ ANY = ""
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
 
-    `scaling` is of an input that the model scales itself, before all else: scale and offset. `preprocessing` is how the
-    model says that its images are prepared.
+    `scaling` is of an input that the model scales itself, before all else: scale and offset. `choices` is how many
+    whole numbers an input can be, from 0 on, as far as that is known. `preprocessing` is how the model says that its
+    images are prepared.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     scaling: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    choices: int = field(default=2, compare=False, repr=False)
     preprocessing: Any = field(default=None, compare=False, repr=False)
 
 
@@ -117,7 +119,7 @@ class InferenceModel:
 
 
 def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Normal values, with a level and a contrast for each sample; or zeros and ones for inputs of whole numbers.
+    """Normal values, with a level and a contrast for each sample; or whole numbers: an embedding's, or 0 and 1.
 
     White noise alone has the same mean everywhere: a network that ends in a pooling would hardly tell samples apart.
     A scaling at the input is undone: a model that scales pixels itself gets some. Unknown sizes are 32.
@@ -135,7 +137,7 @@ def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[
             if dtype.kind in "iu":
                 values = np.clip(np.round(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
         else:
-            values = rng.integers(0, 2, shape)
+            values = rng.integers(0, tensor.choices, shape)
         feeds[tensor.name] = values.astype(dtype)
     return feeds
 
@@ -323,17 +325,29 @@ def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
 
 def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     return tuple(
-        replace(tensor, scaling=_scaling(own)) for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
+        replace(tensor, scaling=_scaling(own), choices=_choices(own))
+        for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
     )
+
+
+def _reader(tensor: Any) -> Any:
+    """The layer that an input goes into, also in a model inside, if it is one only."""
+    # Keras has no public way to ask what reads a tensor.
+    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    layer: Any = readers.pop() if len(readers) == 1 else None
+    nested = isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1
+    return _reader(layer.inputs[0]) if nested else layer
+
+
+def _choices(tensor: Any) -> int:
+    layer, dtype = _reader(tensor), str(tensor.dtype)
+    largest = np.iinfo(dtype).max if "int" in dtype else 1
+    return min(layer.input_dim, largest + 1) if isinstance(layer, keras.layers.Embedding) else 2
 
 
 def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Scale and offset of the layer that an input goes into, if it goes into one only, and that scales it."""
-    # Keras has no public way to ask what reads a tensor.
-    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
-    layer: Any = readers.pop() if len(readers) == 1 else None
-    if isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1:
-        return _scaling(layer.inputs[0])
+    layer = _reader(tensor)
     if type(layer) is keras.layers.Rescaling:
         scale, offset = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")
     elif type(layer) is keras.layers.Normalization and not layer.invert:
