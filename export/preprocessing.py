@@ -19,7 +19,8 @@ def preprocessing_of(model: Any, preprocessing: Any) -> Preprocessing | None:
     if not isinstance(own, Preprocessing):
         raise ValueError(
             "preprocessing must be False, a keras_se.weights.Preprocessing, or True for a model with published "
-            "weights; a .keras file does not keep theirs, which keras_se.weights.preprocessing(address) returns. "
+            "weights; a .keras file does not keep theirs, which keras_se.weights.preprocessing(address) returns "
+            "(--prepared-as). "
             f"Received: preprocessing={preprocessing!r} for {getattr(model, 'name', model)!r}"
         )
     return own
