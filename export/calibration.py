@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.formats import CALIBRATED
 from keras_se.export.images import Images
-from keras_se.export.inference import Tensor, feeds_of
+from keras_se.export.inference import ANY, Tensor, feeds_of
 from keras_se.export.preprocessing import check_pixels
 
 # An archive may be any size; of more than this, it may not take this many times its own.
@@ -31,15 +32,18 @@ def calibration_feeds(
             - the path of a folder of images, or `keras_se.export.Images`, which says more, for a model of one input;
             - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind. It is read to its end.
         argument: What the data is called in errors.
-        pixels: Whether it has to be pixels from 0 to 255, as preprocessing is part of the file.
+        pixels: Whether it has to be pixels from 0 to 255, as preprocessing is part of the file. They are rounded to
+            whole numbers.
 
     Raises:
         ValueError: if the data is missing, empty, unreadable, of the wrong shape, or not finite.
     """
-    if pixels:  # as floats: images that were prepared already must not become whole numbers before that is seen
-        given = calibration_feeds([replace(tensor, dtype="float32") for tensor in inputs], data, argument)
+    if pixels:  # as they are: images that were prepared already must not become whole numbers before that is seen
+        given = calibration_feeds([replace(tensor, dtype=ANY) for tensor in inputs], data, argument)
         check_pixels(given, argument)
-        return Feeds(feeds_of(inputs, given, argument), given.classes)
+        # Resized images have values between whole numbers, which no file that takes bytes can be given.
+        whole = {name: np.round(column) for name, column in given.items()}
+        return Feeds(feeds_of(inputs, whole, argument), given.classes)
     names = [tensor.name for tensor in inputs]
     if data is None:
         raise ValueError(
@@ -63,6 +67,17 @@ def calibration_feeds(
         if not np.isfinite(column).all():
             raise ValueError(f"{argument} must be finite. Received: NaN or infinity for the input {name!r}")
     return Feeds(feeds, classes)
+
+
+def refuse_calibration(data: Any, modes: Sequence[str | None]) -> None:
+    """Refuses calibration data where no mode uses any."""
+    if data is not None and not any(mode in CALIBRATED for mode in modes):
+        listed = ", ".join(map(repr, CALIBRATED))
+        received = ", ".join(map(repr, modes))
+        raise ValueError(
+            f"calibration_data goes with quantize={listed}; verification_data with any. "
+            f"Received: calibration_data with quantize={received}"
+        )
 
 
 class Feeds(dict[str, np.ndarray]):

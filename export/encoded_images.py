@@ -18,7 +18,7 @@ def load_image(encoded: Any, prepared: Preprocessing) -> Any:
     """What `Preprocessing.load_image` makes of a file, of its bytes.
 
     Decoded values are those of Pillow, and resized ones off by one or two levels of 255 where rounding goes the other
-    way. Images of 16 bits are scaled to 8, which Pillow cuts off; PNG files are not turned upright.
+    way. PNG files are not turned upright.
 
     Args:
         encoded: A string tensor without a shape: a JPEG or PNG file.

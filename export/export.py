@@ -1,13 +1,14 @@
 """All formats in one call."""
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.evaluation import evaluation_of
 from keras_se.export.files import check_target
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
@@ -16,6 +17,7 @@ from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.refusals import refuse_mode
 from keras_se.export.report import check_report, write_report
 from keras_se.export.selective import MODE as SELECTIVE
 from keras_se.export.selective import chosen_layers, refuse_keep
@@ -96,8 +98,8 @@ def export(
         ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
             finished before it stay.
     """
-    modes = (quantize,) if quantize is None or isinstance(quantize, str) else tuple(quantize)
-    formats = (formats,) if isinstance(formats, str) else tuple(dict.fromkeys(formats))
+    modes = _several("quantize", quantize, (str, type(None)))
+    formats = tuple(dict.fromkeys(_several("formats", formats, (str,))))
     if not formats or not modes:
         raise ValueError(
             f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
@@ -117,6 +119,7 @@ def export(
             f"formats={list(formats)}"
         )
     _check_io_dtype(io_dtype, modes, formats)
+    refuse_calibration(calibration_data, [mode for mode in modes if any(mode in FORMATS[one].modes for one in formats)])
     refuse_keep(keep, keep_as, modes)
     prepared, names = preprocessing_of(model, preprocessing), names_of(signatures)
     if names and "saved_model" not in formats:
@@ -126,10 +129,18 @@ def export(
     # What a format would refuse is refused before any file is written.
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
+    if "onnx" not in formats and (opset, layout) != (DEFAULT_OPSET, LAYOUTS[0]):
+        raise ValueError(
+            f"opset and layout go with the format onnx. Received: opset={opset}, layout={layout!r}, "
+            f"formats={list(formats)}"
+        )
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
     # Data are checked as they are; each format makes of them what its file takes.
     inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
+    for name, mode in itertools.product(formats, modes):
+        if name in FIXED and mode in FORMATS[name].modes:
+            refuse_mode(inference, mode)
     if SELECTIVE in modes:
         chosen_layers(inference.model, SELECTIVE, keep, keep_as)
     if verification_data is not None:  # which may be a generator
@@ -202,6 +213,15 @@ def export(
         }
         write_report(model, page, artifacts, **about, overwrite=overwrite)
     return artifacts
+
+
+def _several(name: str, value: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """One value or several, as a tuple."""
+    values = (value,) if isinstance(value, kinds) else tuple(value) if isinstance(value, Iterable) else (value,)
+    wrong = [one for one in values if not isinstance(one, kinds)]
+    if wrong:
+        raise ValueError(f"{name} must be a name, or several. Received: {name}={value!r}")
+    return values
 
 
 def report_path(name: str, directory: str | os.PathLike) -> Path:

@@ -6,11 +6,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from keras_se.export.manifest import is_untouched
+from keras_se.export.manifest import is_untouched, read_manifest
 
 STAGING_PREFIX = ".keras_se."
+LONGEST_NAME = 255
+# What a SavedModel is made of. More in its folder is somebody's, requests to warm up a server in `assets.extra` too.
+SAVED_MODEL = (
+    *("saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "debug/saved_model_debug_info.pb"),
+    *("variables/variables.*", "assets/*", "assets.extra/keras_se.json"),
+)
 # What the disk says, and no mistake in the path does: there is no room, or it is broken.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -57,17 +65,35 @@ def _full(path: Path, error: OSError) -> OSError:
     return told
 
 
+def check_path(path: Any, argument: str = "path") -> None:
+    """Raises a `ValueError` for what is no path at all."""
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes) or os.fspath(path) == "":
+        raise ValueError(f"{argument} must be a path, a str or an os.PathLike. Received: {argument}={path!r}")
+
+
 def check_target(path: Path, overwrite: bool) -> None:
     """Raises what `published` would, before any work is done."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ValueError(f"The name of the file must have at most {LONGEST_NAME} bytes. Received: {path.name!r}")
     if not path.parent.is_dir():
         raise NotADirectoryError(f"The folder of the file must exist. Received: {str(path)!r}")
     if os.path.lexists(path) and not (path.is_file() or path.is_dir()):
         raise FileExistsError(f"{str(path)!r} is no regular file, and is never replaced.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists already, and is replaced only with overwrite=True (--force).")
-    exported = (path / "saved_model.pb").is_file() or is_untouched(path)
-    if path.is_dir() and any(path.iterdir()) and not exported:
-        raise FileExistsError(f"{str(path)!r} is a folder of other things than a SavedModel, and is never replaced.")
+    if path.is_dir() and (reason := _more_than_exported(path)):
+        raise FileExistsError(f"{str(path)!r} is {reason}, and is never replaced.")
+
+
+def _more_than_exported(folder: Path) -> str:
+    """Why a folder cannot be replaced without loss, or nothing if it can."""
+    if (folder / "saved_model.pb").is_file():
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+        others = [file for file in files if not any(fnmatchcase(file, known) for known in SAVED_MODEL)]
+        return f"the folder of a SavedModel with something else in it, {others[0]!r}" if others else ""
+    if read_manifest(folder) is not None:
+        return "" if is_untouched(folder) else "a folder that was changed since it was exported"
+    return "a folder of other things than an export" if any(folder.iterdir()) else ""
 
 
 def _place(source: Path, final: Path, overwrite: bool, staging: Path) -> None:

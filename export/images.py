@@ -63,7 +63,7 @@ class Images:
         if given is None and tensor.scaling is None:
             raise ValueError(
                 "How images are prepared must be known: set model.preprocessing, or give "
-                "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)). "
+                "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)) (--prepared-as). "
                 f"Received: {argument} = {str(self.folder)!r} for a model that does not tell"
             )
         height, width = (size or 0 for size in tensor.shape[:2])  # known, by the first check

@@ -1,5 +1,6 @@
 """A Keras model as an exporter sees it: named, flat inputs and outputs, float32, not training."""
 
+import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_se.export.errors import ExportError, require
+from keras_se.export.scopes import clean_scopes
 from keras_se.rewrite import copy_weights, layers_of
 
 CONVERTED = ("float16", "bfloat16", "float64")
@@ -17,20 +19,24 @@ CONVERTED = ("float16", "bfloat16", "float64")
 UNKNOWN_SIZE = 32
 REFERENCE_BATCH = 8
 COPY_TOLERANCE = 0.2
+# In place of a type: arrays keep their own.
+ANY = ""
 
 
 @dataclass(frozen=True)
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
 
-    `scaling` is of an input that the model scales itself, before all else: scale and offset. `preprocessing` is how the
-    model says that its images are prepared.
+    `scaling` is of an input that the model scales itself, before all else: scale and offset. `choices` is how many
+    whole numbers an input can be, from 0 on, as far as that is known. `preprocessing` is how the model says that its
+    images are prepared.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     scaling: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    choices: int = field(default=2, compare=False, repr=False)
     preprocessing: Any = field(default=None, compare=False, repr=False)
 
 
@@ -113,7 +119,7 @@ class InferenceModel:
 
 
 def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Normal values, with a level and a contrast for each sample; or zeros and ones for inputs of whole numbers.
+    """Normal values, with a level and a contrast for each sample; or whole numbers: an embedding's, or 0 and 1.
 
     White noise alone has the same mean everywhere: a network that ends in a pooling would hardly tell samples apart.
     A scaling at the input is undone: a model that scales pixels itself gets some. Unknown sizes are 32.
@@ -131,7 +137,7 @@ def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[
             if dtype.kind in "iu":
                 values = np.clip(np.round(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
         else:
-            values = rng.integers(0, 2, shape)
+            values = rng.integers(0, tensor.choices, shape)
         feeds[tensor.name] = values.astype(dtype)
     return feeds
 
@@ -185,8 +191,17 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
             f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
             f"Received: {array.shape}"
         )
-    with np.errstate(over="ignore"):  # what is too large for the type becomes infinite, and is refused as that
-        return np.ascontiguousarray(array, dtype=tensor.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for floats becomes infinite, and is refused
+        stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
+    if stored.dtype.kind in "iub" and not np.array_equal(stored, array):
+        lowest, highest = (
+            (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+        )
+        raise ValueError(
+            f"{argument} must be whole numbers from {lowest} to {highest} for the input {tensor.name!r}, of "
+            f"{tensor.dtype}. Received: {array[stored != array].flat[0]}"
+        )
+    return stored
 
 
 @contextmanager
@@ -226,7 +241,7 @@ def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tu
     def serve(*inputs: Any) -> dict[str, Any]:
         return {tensor.name: output for tensor, output in zip(model.outputs, model(*inputs), strict=True)}
 
-    with inlined_functions():
+    with inlined_functions(), clean_scopes():
         return serve, serve.get_concrete_function()
 
 
@@ -307,17 +322,29 @@ def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
 
 def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     return tuple(
-        replace(tensor, scaling=_scaling(own)) for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
+        replace(tensor, scaling=_scaling(own), choices=_choices(own))
+        for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
     )
+
+
+def _reader(tensor: Any) -> Any:
+    """The layer that an input goes into, also in a model inside, if it is one only."""
+    # Keras has no public way to ask what reads a tensor.
+    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    layer: Any = readers.pop() if len(readers) == 1 else None
+    nested = isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1
+    return _reader(layer.inputs[0]) if nested else layer
+
+
+def _choices(tensor: Any) -> int:
+    layer, dtype = _reader(tensor), str(tensor.dtype)
+    largest = np.iinfo(dtype).max if "int" in dtype else 1
+    return min(layer.input_dim, largest + 1) if isinstance(layer, keras.layers.Embedding) else 2
 
 
 def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Scale and offset of the layer that an input goes into, if it goes into one only, and that scales it."""
-    # Keras has no public way to ask what reads a tensor.
-    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
-    layer: Any = readers.pop() if len(readers) == 1 else None
-    if isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1:
-        return _scaling(layer.inputs[0])
+    layer = _reader(tensor)
     if type(layer) is keras.layers.Rescaling:
         scale, offset = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")
     elif type(layer) is keras.layers.Normalization and not layer.invert:
@@ -333,12 +360,13 @@ def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _input_names(model: keras.Model, structure: Any) -> list[str]:
     if isinstance(structure, dict) and len(structure) == len(model.inputs):
-        return _unique(sorted(structure))
-    names = [tensor.name for tensor in model.inputs]
-    # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
-    return _unique(
-        ["input" if re.fullmatch(r"keras_tensor(_\d+)?|input_layer(_\d+)?", name) else name for name in names]
-    )
+        names = sorted(structure)
+    else:
+        # Keras numbers unnamed tensors over the whole process: such a name would change from run to run.
+        unnamed = re.compile(r"keras_tensor(_\d+)?|input_layer(_\d+)?")
+        names = ["input" if unnamed.fullmatch(tensor.name) else tensor.name for tensor in model.inputs]
+    # Signatures are called with inputs by keyword.
+    return _unique([f"{name}_" if keyword.iskeyword(name) or name == "self" else name for name in names])
 
 
 def _output_names(model: keras.Model, structure: Any) -> list[str]:

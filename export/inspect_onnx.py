@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_se.export.errors import require
-from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs
+from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs, with_inside
 from keras_se.export.isolated import RefusedError, probe
 from keras_se.export.metadata import KEY, parsed
 
@@ -38,8 +38,10 @@ def inspect_onnx(path: Path) -> Inspection:
         "onnx",
         path.stat().st_size,
         _mode(operations, graph.constants),
-        tuple(graph.tensor(value.name) for value in model.graph.input if value.name not in graph.constants),
-        tuple(graph.tensor(value.name) for value in model.graph.output),
+        tuple(
+            graph.end(value.name, operations, False) for value in model.graph.input if value.name not in graph.constants
+        ),
+        tuple(graph.end(value.name, operations, True) for value in model.graph.output),
         operations,
         opsets={entry.domain: entry.version for entry in model.opset_import},
         metadata=metadata,
@@ -85,6 +87,9 @@ class _Graph:
         shape = None if value["shape"] is None else tuple(value["shape"])
         return TensorInfo(name, shape, self._dtype(value["dtype"]), end=name in self._ends)
 
+    def end(self, name: str, operations: tuple[Operation, ...], output: bool) -> TensorInfo:
+        return with_inside(self.tensor(name), [(one.kind, one.inputs, one.outputs) for one in operations], output)
+
     def operations(self, graph: Any) -> Iterator[Operation]:
         for inner in _graphs(graph):
             for number, node in enumerate(inner.node):
@@ -93,8 +98,8 @@ class _Graph:
                 yield self._operation(node, number)
 
     def _operation(self, node: Any, number: int) -> Operation:
-        inputs = tuple(self.tensor(name) for name in node.input if name)
-        outputs = tuple(self._quantized(node, self.tensor(name)) for name in node.output if name)
+        inputs = tuple(self._quantized(node, self.tensor(name), "DequantizeLinear") for name in node.input if name)
+        outputs = tuple(self._quantized(node, self.tensor(name), "QuantizeLinear") for name in node.output if name)
         domain = STANDARD if node.domain in DEFAULT_DOMAINS else node.domain
         macs = _macs(node.op_type, inputs, outputs, self._attributes(node)) if domain == STANDARD else 0
         name = node.name or next((tensor.name for tensor in outputs), f"{node.op_type} {number}")
@@ -104,15 +109,17 @@ class _Graph:
     def _attributes(self, node: Any) -> dict[str, int]:
         return {attribute.name: attribute.i for attribute in node.attribute}
 
-    def _quantized(self, node: Any, tensor: TensorInfo) -> TensorInfo:
-        """A tensor with the scale that its QuantizeLinear gives it, where that is stored in the file."""
-        if node.op_type != "QuantizeLinear" or len(node.input) < 2:
+    def _quantized(self, node: Any, tensor: TensorInfo, kind: str) -> TensorInfo:
+        """A tensor with the scale that a conversion of this kind gives it, where that is stored in the file."""
+        if node.op_type != kind or len(node.input) < 2 or tensor.name in node.input[1:]:
             return tensor
         stored = [self._stored(name) for name in node.input[1:3]]
         if not stored[0]:
             return tensor
         zero_point = int(stored[1][0]) if len(stored) > 1 and stored[1] else 0
-        return replace(tensor, scale=float(stored[0][0]), zero_point=zero_point, scales=len(stored[0]))
+        scales = len(stored[0])
+        axis = self._attributes(node).get("axis", 1) if scales > 1 else None
+        return replace(tensor, scale=float(stored[0][0]), zero_point=zero_point, scales=scales, axis=axis)
 
     def _stored(self, name: str) -> list[float]:
         return self._values.get(name, [])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs
+from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs, with_inside
 from keras_se.export.isolated import RefusedError, probe
 from keras_se.export.metadata import KEY, parsed
 from keras_se.export.selective import is_selective
@@ -80,7 +80,8 @@ class _Graph:
         self.metadata = self._read_metadata()
 
     def ends(self, end: str) -> list[TensorInfo]:
-        return self._names[end]
+        nodes = [(kind, inputs, outputs) for kind, _, inputs, outputs in self._nodes[0]]
+        return [replace(with_inside(one, nodes, end == "Outputs"), name=name) for name, one in self._names[end]]
 
     def operations(self, inside: list[int] | None) -> list[Operation]:
         """All operations; `inside` has the numbers of those in the main graph that the delegate runs."""
@@ -131,7 +132,8 @@ class _Graph:
         buffer = reader.item(self._buffers, entry.Buffer(), "buffer")
         scales: list[float] = []
         zero_points: list[int] = []
-        if (quantization := entry.Quantization()) is not None:
+        quantization = entry.Quantization()
+        if quantization is not None:
             scales = list(reader.each(quantization, "Scale"))
             zero_points = reader.integers(quantization, "ZeroPoint")
         return TensorInfo(
@@ -141,12 +143,13 @@ class _Graph:
             float(scales[0]) if scales else None,
             zero_points[0] if zero_points else (0 if scales else None),
             len(scales),
+            quantization.QuantizedDimension() if len(scales) > 1 else None,
             constant=buffer.DataLength() > 0 or buffer.Offset() > 1,  # past 2 GB, data lie behind the tables
             end=end,
         )
 
-    def _read_ends(self, end: str) -> Iterator[TensorInfo]:
-        """Inputs or outputs, by the names in the file's first signature, where it has one."""
+    def _read_ends(self, end: str) -> Iterator[tuple[str, TensorInfo]]:
+        """Inputs or outputs, with the names in the file's first signature, where it has one."""
         reader = self._reader
         numbers = reader.integers(self._graphs[0], end)
         names: dict[int, str] = {}
@@ -155,7 +158,7 @@ class _Graph:
             names = {entry.TensorIndex(): text(entry.Name()) for entry in own}
         for index in numbers:
             tensor = reader.item(self._tensors[0], index, "tensor")
-            yield replace(tensor, name=names.get(index, tensor.name))
+            yield names.get(index, tensor.name), tensor
 
     def _read_metadata(self) -> dict[str, str]:
         reader, model = self._reader, self._reader.model

@@ -1,8 +1,8 @@
 """What `inspect` finds in a file: its tensors, its operations, and where they run."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ from rich.table import Table
 from keras_se.export.formats import CALIBRATED
 
 Shape = tuple[int | None, ...]
+# A kind of operation, and the tensors that it reads and makes.
+Node = tuple[str, tuple["TensorInfo", ...], tuple["TensorInfo", ...]]
 
 # What stands for operations of the format itself: TFLite's built-in ones, ONNX' default domain, TensorFlow's.
 STANDARD = ""
 FLOATS = ("float16", "float32", "float64", "bfloat16")
+# What converts between floats and fewer bits, and what changes no value.
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
+MOVES = ("TRANSPOSE", "RESHAPE", "SQUEEZE", "Transpose", "Reshape", "Squeeze", "Flatten", "Identity")
+CONVERSION = "a conversion"
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ class TensorInfo:
         scale: Of a quantized tensor: a real value is `scale * (stored - zero_point)`. The first, if it has several.
         zero_point: The stored value that is 0.
         scales: How many scales there are: 0 in a tensor that is not quantized, more than 1 with one for each channel.
+        axis: The axis of the channels, where each has a scale.
+        inside: Of an input or output in floats that is converted right behind: the type inside the file, whose scale
+            and zero point these are.
         constant: Whether it is stored in the file.
         end: Whether it is an input or an output of the file.
     """
@@ -38,6 +47,8 @@ class TensorInfo:
     scale: float | None = None
     zero_point: int | None = None
     scales: int = 0
+    axis: int | None = None
+    inside: str | None = None
     constant: bool = False
     end: bool = False
 
@@ -52,6 +63,9 @@ class TensorInfo:
             "dtype": self.dtype,
             "scale": self.scale,
             "zero_point": self.zero_point,
+            "scales": self.scales,
+            "axis": self.axis,
+            "inside": self.inside,
         }
 
 
@@ -170,10 +184,28 @@ class Inspection:
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """Float tensors inside an int8 or int16x8 file, its inputs and outputs left out. Selective ones have some."""
+        """Float tensors inside an int8 or int16x8 file, its inputs and outputs left out. Selective ones have some.
+
+        In ONNX, what runtimes fuse with conversions is none: what is converted from 8 bits or to them, and the scales.
+        """
         if self.quantize not in CALIBRATED or self.quantize == "selective":
             return ()
-        return self._names(lambda tensor: tensor.dtype in FLOATS)
+        converted = self._converted()
+        return self._names(lambda tensor: tensor.dtype in FLOATS and tensor.name not in converted)
+
+    def _converted(self) -> set[str]:
+        readers: dict[str, set[str]] = {}
+        for operation in self.operations:
+            for place, tensor in enumerate(operation.inputs):
+                conversion = operation.kind == "QuantizeLinear" or (operation.kind == "DequantizeLinear" and place > 0)
+                readers.setdefault(tensor.name, set()).add(CONVERSION if conversion else operation.kind)
+        made = {one.name for node in self.operations if node.kind == "DequantizeLinear" for one in node.outputs}
+        return made | {name for name, kinds in readers.items() if kinds == {CONVERSION}}
+
+    @property
+    def quantized(self) -> tuple[TensorInfo, ...]:
+        """Tensors with a scale, or one for each channel, in the order of the file; its inputs and outputs left out."""
+        return tuple({one.name: one for one in self._tensors() if one.scales and not one.end}.values())
 
     @property
     def dynamic(self) -> tuple[str, ...]:
@@ -199,6 +231,7 @@ class Inspection:
             "quantize": self.quantize,
             "inputs": [tensor.to_dict() for tensor in self.inputs],
             "outputs": [tensor.to_dict() for tensor in self.outputs],
+            "quantized": [tensor.to_dict() for tensor in self.quantized],
             "operations": [vars(row) for row in self.rows],
             "macs": self.macs,
             "macs_by_arithmetic": self.macs_by_arithmetic,
@@ -230,6 +263,23 @@ class Inspection:
         from keras_se.export.inspection_tables import as_text
 
         return as_text(self)
+
+
+def with_inside(tensor: TensorInfo, nodes: Sequence[Node], output: bool) -> TensorInfo:
+    """An input or output in floats with the scale and the zero point of what it is converted to, or from."""
+    place = tensor
+    for _ in nodes:
+        near = [(kind, made if output else read, read if output else made) for kind, read, made in nodes]
+        near = [(kind, here, there) for kind, here, there in near if place in here and there]
+        if len(near) != 1 or tensor.dtype not in FLOATS:
+            break
+        kind, _, there = near[0]
+        place = there[0]
+        if kind in CONVERSIONS and place.scales == 1:
+            return replace(tensor, scale=place.scale, zero_point=place.zero_point, scales=1, inside=place.dtype)
+        if kind not in MOVES:
+            break
+    return tensor
 
 
 def elements(shape: Shape | None) -> int | None:

@@ -27,7 +27,7 @@ def tensor_table(inspection: Inspection) -> Table:
         for tensor in tensors:
             scale = "" if tensor.scale is None else f"{tensor.scale:.6g}"
             zero_point = "" if tensor.zero_point is None else str(tensor.zero_point)
-            table.add_row(end, shown(tensor.name), _sizes(tensor), tensor.dtype, scale, zero_point)
+            table.add_row(end, shown(tensor.name), _sizes(tensor), _type(tensor), scale, zero_point)
     return table
 
 
@@ -113,6 +113,10 @@ def shown(text: str) -> Text:
 def _several(names: "list[str] | tuple[str, ...]") -> str:
     rest = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
     return ", ".join(names[:NAMES]) + rest
+
+
+def _type(tensor: TensorInfo) -> str:
+    return f"{tensor.dtype}, {tensor.inside} inside" if tensor.inside else tensor.dtype
 
 
 def _sizes(tensor: TensorInfo) -> str:

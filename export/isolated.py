@@ -42,11 +42,16 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             raise RefusedError(f"took longer than {timeout:.0f} s") from None
         if done.returncode < 0:
-            raise RefusedError(f"crashed ({signal.Signals(-done.returncode).name})")
+            raise RefusedError(crash(done.returncode))
         if done.returncode or not result.is_file():
             raise RefusedError(last_line(done.stderr) or f"ended with status {done.returncode}")
         document: dict[str, Any] = json.loads(result.read_text())
         return document
+
+
+def crash(status: int) -> str:
+    """What the negative status of a process tells."""
+    return f"crashed ({signal.Signals(-status).name})"
 
 
 def last_line(output: bytes) -> str:

@@ -8,6 +8,7 @@ import keras
 
 from keras_se.export.flatbuffer import FileGraph, FileOperation
 from keras_se.export.inference import InferenceModel
+from keras_se.export.scopes import scope_name
 from keras_se.graph import layers_inside
 from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
@@ -54,19 +55,21 @@ class LayerNames:
 
     def _path(self, scopes: list[str]) -> str:
         """The innermost layer of a chain of scopes, or nothing."""
-        begin = next((i for i, scope in enumerate(scopes) if self._model.name in _origins(scope, True)), None)
+        begin = next(
+            (i for i, scope in enumerate(scopes) if scope_name(self._model.name) in _origins(scope, True)), None
+        )
         if begin is None:
             return ""
-        again = scopes[begin] != self._model.name
+        again = scopes[begin] != scope_name(self._model.name)
         layer: Any = self._model
         path: list[str] = []
         for scope in scopes[begin + 1 :]:
-            inside = {inner.name: inner for inner in layers_inside(layer)}
+            inside = {scope_name(inner.name): inner for inner in layers_inside(layer)}
             name = next((origin for origin in _origins(scope, again) if origin in inside), None)
             if name is None:
                 break
             layer = inside[name]
-            path.append(name)
+            path.append(layer.name)
         return "/".join(path)
 
 

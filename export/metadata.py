@@ -38,7 +38,7 @@ PACKAGES = {
     "microcontroller": ("keras", "tensorflow", "ai-edge-litert"),
     "onnx": ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"),
 }
-QUANTIZERS = {("tflite", "dynamic"): ("ai-edge-quantizer",)}
+QUANTIZERS = {("tflite", mode): ("ai-edge-quantizer",) for mode in ("dynamic", "selective")}
 # What of `Parity` a file has, and how it is rounded: Keras computes in several threads, whose last digits can differ.
 SIGNIFICANT, PLACES = ("max_abs", "mean_abs", "error", "tolerance"), ("cosine", "top1_agreement")
 LONGEST = {**dict.fromkeys(SIGNIFICANT, -1.2e-300), **dict.fromkeys(PLACES, -0.1234)}

@@ -13,7 +13,7 @@ from keras_se.export import tflite
 from keras_se.export.arena import Arena, estimated_arena
 from keras_se.export.artifact import Artifact
 from keras_se.export.c_source import identifier, is_identifier
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.files import check_target, published
 from keras_se.export.flatbuffer import read_graph
 from keras_se.export.formats import CALIBRATED
@@ -102,6 +102,7 @@ def to_microcontroller(
             that the runtime lacks.
     """
     option("quantize", quantize, tuple(MODES), " for microcontrollers")
+    refuse_calibration(calibration_data, (quantize,))
     prepared = preprocessing_of(model, preprocessing)
     pixels = prepared is not None
     if io_dtype is None:
@@ -122,7 +123,7 @@ def to_microcontroller(
         samples = verification_feeds(inputs, None)
     else:
         samples = calibration_feeds(inputs, given, "verification_data", pixels=pixels)
-    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size}
+    options = tflite.stated(optimize, io_dtype, batch_size, None if input_shape is None else inputs)
     facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
     with published(path, overwrite) as staged:
         staged.mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel, Tensor, trace
@@ -23,6 +23,7 @@ from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model import in_batches
+from keras_se.export.scopes import scope_name
 from keras_se.export.tf2onnx_memory import lean
 from keras_se.export.tf2onnx_scalars import scalars
 from keras_se.layers.gated import positive_integer
@@ -90,6 +91,7 @@ def to_onnx(
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
     option("quantize", quantize, FORMATS["onnx"].modes)
+    refuse_calibration(calibration_data, (quantize,))
     option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
@@ -178,7 +180,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [layer.name for layer in layers_of(model.model)])
+    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
 
 
 def _hold_constants(model: Any, function: Any) -> None:

@@ -1,5 +1,6 @@
 """Exports from JAX and PyTorch: the model goes to a process of TensorFlow as a `.keras` file."""
 
+import inspect
 import os
 import pickle
 import subprocess
@@ -16,7 +17,9 @@ import numpy as np
 
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import ExportError
+from keras_se.export.files import check_path
 from keras_se.export.images import Images
+from keras_se.export.isolated import crash
 
 Exporter = TypeVar("Exporter", bound=Callable[..., Any])
 # Errors that come back as what they were; all others as an `ExportError`.
@@ -29,22 +32,28 @@ KINDS: dict[str, type[Exception]] = {
 def on_any_backend(function: Exporter) -> Exporter:
     """An exporter, a function of (model, path, …), which runs in a process of TensorFlow if Keras is not on it."""
 
+    signature = inspect.signature(function)
+    place = list(signature.parameters)[1]
+
     @wraps(function)
-    def call(model: Any, path: str | os.PathLike, *args: Any, **options: Any) -> Any:
+    def call(*args: Any, **options: Any) -> Any:
+        given = signature.bind(*args, **options).arguments
+        model, path = given.pop("model"), given.pop(place)
+        check_path(path, place)
         if keras.backend.backend() == "tensorflow" or not isinstance(model, keras.Model):
-            return function(model, path, *args, **options)
-        options.pop("on_start", None)  # nothing can be told from over there
-        return _elsewhere(function.__name__, model, path, args, {key: _portable(v) for key, v in options.items()})
+            return function(model, path, **given)
+        given.pop("on_start", None)  # nothing can be told from over there
+        return _elsewhere(function.__name__, model, path, {key: _portable(value) for key, value in given.items()})
 
     return call  # type: ignore[return-value]
 
 
-def _elsewhere(name: str, model: keras.Model, path: Any, args: tuple, options: dict[str, Any]) -> Any:
+def _elsewhere(name: str, model: keras.Model, path: Any, options: dict[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         source, job, answer = (Path(folder) / part for part in ("model.keras", "job", "answer"))
         model.save(source)
         # Written and read by this package alone, in a folder of this process's own.
-        given = (name, str(Path(path).absolute()), args, options, getattr(model, "preprocessing", None))
+        given = (name, str(Path(path).absolute()), options, getattr(model, "preprocessing", None))
         job.write_bytes(pickle.dumps(given))
         done = subprocess.run(
             [sys.executable, "-m", "keras_se.export.other_backends", str(source), str(job), str(answer)],
@@ -54,8 +63,9 @@ def _elsewhere(name: str, model: keras.Model, path: Any, args: tuple, options: d
             check=False,
         )
         if not answer.is_file():
-            last = (done.stderr.strip().splitlines() or ["it was ended"])[-1]
-            raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {last}")
+            lines = done.stderr.strip().splitlines() or ["it was ended"]
+            told = f"it {crash(done.returncode)}" if done.returncode < 0 else lines[-1]
+            raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {told}")
         kind, result = pickle.loads(answer.read_bytes())
     if kind != "artifacts":
         raise KINDS.get(kind, ExportError)(result)
@@ -94,12 +104,12 @@ def _main(source: str, job: str, answer: str) -> None:
     """The other process: loads the model, exports it, and writes what came of it."""
     import keras_se.export
 
-    name, path, args, options, preprocessing = pickle.loads(Path(job).read_bytes())
+    name, path, options, preprocessing = pickle.loads(Path(job).read_bytes())
     try:
         model = keras.saving.load_model(source, compile=False, safe_mode=True)
         if preprocessing is not None:
             model.preprocessing = preprocessing
-        made = getattr(keras_se.export, name)(model, path, *args, **options)
+        made = getattr(keras_se.export, name)(model, path, **options)
         plain = [_plain(artifact) for artifact in (made if isinstance(made, list) else [made])]
         result: tuple[str, Any] = ("artifacts", plain)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,9 @@ from keras_se.export.images import summary
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
 from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
 from keras_se.export.verify import SAMPLES, Parity
+from keras_se.layers.gated import positive_integer
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def write_verified(
@@ -95,7 +99,17 @@ def finish(carries: Any, staged: Path, document: Mapping[str, Any], parity: Pari
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # Keras tells which layer was called, what happened in bold letters, and then with which arguments.
+    text = COLOURS.sub("", str(error)).split("Arguments received by ")[0]
+    _, called, told = text.rpartition("Exception encountered when calling ")
+    layer, _, told = told.partition("\n") if called else ("", "", text)
+    if layer and told.strip():
+        return f"{layer.strip().rstrip('.')}: {_line(told)}"
+    return _line(text) or type(error).__name__
+
+
+def _line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
     # TensorFlow puts the path through the code first, and what happened last.
     return lines[-1] if lines[0].startswith("in user code") else lines[0]
 
@@ -109,7 +123,7 @@ def verification_feeds(inputs: Sequence[Tensor], data: Any, *, pixels: bool = Fa
 
 
 def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:
-    if value not in allowed:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in allowed) or isinstance(value, bool):
         listed = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {listed}{when}. Received: {name}={value!r}")
 
@@ -120,7 +134,12 @@ def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor,
     if input_shape is None:
         shapes = {}
     elif isinstance(input_shape, Mapping):
-        shapes = input_shape
+        shapes, names = input_shape, [tensor.name for tensor in inputs]
+        if unknown := [name for name in shapes if name not in names]:
+            raise ValueError(
+                f"input_shape must be a shape, or a mapping from names of the inputs {names}. "
+                f"Received: input_shape={input_shape!r}, with {unknown[0]!r}"
+            )
     elif len(inputs) == 1:
         shapes = {inputs[0].name: input_shape}
     else:
@@ -131,11 +150,13 @@ def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor,
 
 
 def _known_shape(tensor: Tensor, given: Sequence[int] | None) -> tuple[int | None, ...]:
-    shape = tuple(tensor.shape if given is None else given)
-    fits = len(shape) == len(tensor.shape) and all(
-        isinstance(size, int) and size > 0 and size == (known or size)
-        for size, known in zip(shape, tensor.shape, strict=True)
-    )
+    try:
+        shape = tuple(positive_integer("a size", size) for size in (tensor.shape if given is None else given))
+        fits = len(shape) == len(tensor.shape) and all(
+            size == (known or size) for size, known in zip(shape, tensor.shape, strict=True)
+        )
+    except (TypeError, ValueError):  # no sequence, or not of sizes
+        fits = False
     if not fits:
         raise ValueError(
             f"input_shape must give every size of the input {tensor.name!r}, whose shape is {tensor.shape} without the "

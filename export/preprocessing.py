@@ -19,7 +19,8 @@ def preprocessing_of(model: Any, preprocessing: Any) -> Preprocessing | None:
     if not isinstance(own, Preprocessing):
         raise ValueError(
             "preprocessing must be False, a keras_se.weights.Preprocessing, or True for a model with published "
-            "weights; a .keras file does not keep theirs, which keras_se.weights.preprocessing(address) returns. "
+            "weights; a .keras file does not keep theirs, which keras_se.weights.preprocessing(address) returns "
+            "(--prepared-as). "
             f"Received: preprocessing={preprocessing!r} for {getattr(model, 'name', model)!r}"
         )
     return own
@@ -28,7 +29,9 @@ def preprocessing_of(model: Any, preprocessing: Any) -> Preprocessing | None:
 def check_pixels(feeds: Mapping[str, np.ndarray], argument: str) -> None:
     """Raises a `ValueError` for data that was prepared already: a file with preprocessing takes pixels."""
     for values in feeds.values():
-        if values.min() < 0 or values.max() > 255 or values.max() <= 1:
+        # Of floats up to 1 it is the likelier that they were scaled than that the images are black.
+        scaled = values.dtype.kind == "f" and values.max() <= 1
+        if values.min() < 0 or values.max() > 255 or scaled:
             raise ValueError(
                 f"{argument} must be pixels from 0 to 255, as preprocessing is part of the file. "
                 f"Received: values from {values.min():.3g} to {values.max():.3g}"

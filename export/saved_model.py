@@ -18,6 +18,7 @@ from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.saved_model_names import normalise
+from keras_se.export.scopes import clean_scopes
 from keras_se.export.signatures import names_of, serving_of
 from keras_se.layers.gated import positive_integer
 
@@ -117,13 +118,15 @@ def save(
     batch_size: int | None,
     shapes: Mapping[str, tuple] | None = None,
     more: Callable[[Any], Mapping[str, Any]] | None = None,
-) -> None:
-    """Writes a SavedModel; `more` makes further signatures of the traced model."""
+) -> Any:
+    """Writes a SavedModel, and returns the traced model, of which `more` makes further signatures."""
     tf = require("tensorflow", "tensorflow")
     _, function = trace(model, batch_size, shapes)
     module = tf.Module()  # of the variables alone: TensorFlow would trace a `tf.function` in it once more
     module.model_variables = [variable.value for variable in model.model.variables]
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
+    with clean_scopes():
+        tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})
+    return function
 
 
 class Runner:

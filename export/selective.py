@@ -29,10 +29,11 @@ NAMES = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """The layers that are not quantized to 8 bits, by path, and what they are kept as."""
+    """The layers that are not quantized to 8 bits, by path, what they are kept as, and how they were named."""
 
     paths: frozenset[str]
     kept_as: str
+    patterns: tuple[str, ...]
 
 
 def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: str | None) -> Choice | None:
@@ -58,8 +59,8 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
     patterns = (SE,) if keep is None else (keep,) if isinstance(keep, str) else tuple(_listed(keep))
     if not patterns:
         raise ValueError(f"keep must name a layer at least. Received: keep={keep!r}")
-    layers = dict(layers_by_path(model))
-    return Choice(frozenset(path for pattern in patterns for path in _matching(layers, pattern)), keep_as)
+    layers = {path: one for path, one in layers_by_path(model) if not isinstance(one, keras.layers.InputLayer)}
+    return Choice(frozenset(path for pattern in patterns for path in _matching(layers, pattern)), keep_as, patterns)
 
 
 def refuse_keep(keep: Any, keep_as: str | None, modes: Sequence[str | None]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import batches, calibration_feeds
+from keras_se.export.calibration import batches, calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.inference import InferenceModel
@@ -25,6 +25,7 @@ from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.refusals import refuse_mode, refuse_while
 from keras_se.export.saved_model import SIGNATURE, in_batches, save
 from keras_se.export.selective import Choice, chosen_layers, is_selective, quantized_but
 from keras_se.export.tensor_values import ranges
@@ -116,18 +117,20 @@ def to_tflite(
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
     option("quantize", quantize, FORMATS["tflite"].modes)
+    refuse_calibration(calibration_data, (quantize,))
     prepared = preprocessing_of(model, preprocessing)
     pixels = prepared is not None
     io_dtype = ends_dtype(io_dtype, quantize, pixels)
     option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
     batch_size = positive_integer("batch_size", batch_size)
     inference = prepared_model(model, prepared, image_dtype(quantize))
+    refuse_mode(inference, quantize)
     choice = chosen_layers(inference.model, quantize, keep, keep_as)
     inputs = resolved_inputs(inference.inputs, input_shape)
     calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
     feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data, pixels=pixels)
 
-    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size}
+    options = stated(optimize, io_dtype, batch_size, None if input_shape is None else inputs, choice)
     facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
 
     def write(staged: Path) -> list[str]:
@@ -166,6 +169,15 @@ def image_dtype(quantize: str | None) -> str:
     return "float32" if quantize in CALIBRATED else "uint8"
 
 
+def stated(
+    optimize: bool, io_dtype: str, batch_size: int, inputs: Sequence[Input] | None, choice: Choice | None = None
+) -> dict[str, Any]:
+    """The options that a file's metadata tell; `inputs` have the sizes that were asked for."""
+    shapes = None if inputs is None else {tensor.name: list(tensor.shape) for tensor in inputs}
+    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size, "input_shape": shapes}
+    return options | ({"keep": list(choice.patterns), "keep_as": choice.kept_as} if choice else {})
+
+
 def float_file(model: InferenceModel, inputs: tuple[Input, ...], batch_size: int) -> bytes:
     """The bytes of a file in floats."""
     return _converted(model, inputs, batch_size, None, None, "float32")
@@ -182,7 +194,9 @@ def _converted(
     """The bytes of the file. The only place that knows TensorFlow's converter and LiteRT's quantizer."""
     tf = require("tensorflow", "tflite")
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        save(model, Path(folder), batch_size, {tensor.name: tensor.shape for tensor in inputs})
+        function = save(model, Path(folder), batch_size, {tensor.name: tensor.shape for tensor in inputs})
+        if calibration is not None:
+            refuse_while(function, quantize)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         sets = tf.lite.OpsSet
         operations = {

@@ -12,8 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_se import catalog, cli, complexity
+from keras_se.export import read_metadata
 from keras_se.models import SEMobileNet, SEResNet
 
 BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
@@ -89,6 +91,69 @@ def test_verify_fails_for_another_model(capfd: pytest.CaptureFixture[str], model
     assert not found["parity"]["passed"]
 
 
+@pytest.fixture
+def photographs(tmp_path: Path) -> str:
+    """A model of images that does not tell how they are prepared, and a folder of some."""
+    model = SEResNet(
+        (1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 3), classes=3, r=2, name="plain"
+    )
+    model.save(tmp_path / "plain.keras")
+    (tmp_path / "photos").mkdir()
+    for i, image in enumerate(np.random.default_rng(0).integers(0, 256, (12, 9, 11, 3), dtype="uint8")):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{i}.png")
+    return "plain.keras"
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_model_that_does_not_tell_how_images_are_prepared(
+    capfd: pytest.CaptureFixture[str], photographs: str, in_file: bool
+) -> None:
+    stated = {"size": [8, 8], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.25]}
+    Path("prepared.json").write_text(json.dumps(stated))
+    arguments = ["export", photographs, "-f", "tflite", "-q", "int8", "--calibration", "photos"]
+    assert cli.run(arguments) == 2
+    assert "(--prepared-as)" in capfd.readouterr().err
+    arguments += ["--prepared-as", "prepared.json", "--samples", "7", *(["--preprocessing"] if in_file else [])]
+    status, artifacts = run_json(capfd, *arguments)
+    assert status == 0
+    found = read_metadata("plain_int8.tflite")
+    assert found is not None
+    assert {key: found["preprocessing"][key] for key in stated} == stated
+    assert found["preprocessing"]["in_file"] is in_file
+    low, high = (0, 255) if in_file else (-0.4 / 0.3 - 1.3, 0.7 / 0.25 + 0.1)
+    (seen,) = artifacts[0]["calibration"]["inputs"].values()
+    assert low <= seen["min"] < seen["max"] <= high
+    assert (seen["max"] > 200) is in_file
+    hashes = {found["calibration"]["sha256"]}
+    for seed in ("0", "1"):
+        assert cli.run([*arguments, "--calibration-seed", seed, "--force"]) == 0
+        document = read_metadata("plain_int8.tflite")
+        assert document is not None
+        hashes.add(document["calibration"]["sha256"])
+    assert len(hashes) == 2, "0 is the default, and 1 chooses others"
+
+
+PREPARED = {
+    "missing.json": None,
+    "text.json": "mean: 0.5",
+    "list.json": "[0.5]",
+    "unknown.json": '{"average": 0.5}',
+    "wrong.json": '{"mean": 0.5}',
+    "no_folder": None,
+}
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_what_tells_of_no_preparation(capfd: pytest.CaptureFixture[str], photographs: str, name: str) -> None:
+    if (content := PREPARED[name]) is not None:
+        Path(name).write_text(content)
+    assert cli.run(["export", photographs, "-f", "tflite", "--prepared-as", name]) == 2
+    error = " ".join(capfd.readouterr().err.split())
+    assert error.count("Error: ") == 1
+    assert name in error or "mean must be 3 numbers" in error
+    assert not Path("plain.tflite").exists()
+
+
 def test_labels_and_metadata(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     classes = keras.models.load_model(model_file).output_shape[-1]
     names = [f"class {i}" for i in range(classes)]
@@ -132,6 +197,9 @@ MISTAKES = [
     (["export", "small.keras", "--io-dtype", "int8"], r"io_dtype must be"),
     (["export", "small.keras", "-q", "int8", "--io-dtype", "int16"], r"io_dtype must be"),
     (["export", "small.keras", "-q", "int8"], r"calibration_data must be given"),
+    (["export", "small.keras", "-f", "tflite", "--calibration", "none.npy"], r"calibration_data goes with quantize="),
+    (["export", "small.keras", "-f", "tflite", "--layout", "nchw"], r"opset and layout go with the format onnx"),
+    (["export", "small.keras", "--calibration-seed", "1"], r"go with a folder of images.*--calibration not given"),
     (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
     (["export", "small.keras", "-q", "int8", "--calibration", "broken.npy"], r"calibration_data must be a readable"),
     (["export", "small.keras", "-q", "int8", "--calibration", "none.npy"], r"calibration_data must be .* exists"),

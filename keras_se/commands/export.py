@@ -10,6 +10,7 @@ from rich.console import Group
 from keras_se.commands.layers import check_debug_layers, errors_of, layer_notes, layer_table
 from keras_se.commands.model import load, model_options
 from keras_se.commands.parity import parity_table
+from keras_se.commands.prepared import prepared_as as read_prepared
 from keras_se.console import Output, progress, quiet
 
 # `keras_se.export` is imported inside the commands that need it: it needs TensorFlow, which takes seconds to start.
@@ -37,6 +38,13 @@ from keras_se.console import Output, progress, quiet
     help="For int8, int16x8 and selective: an .npy or .npz file of inputs, or a folder of images.",
 )
 @click.option("--samples", type=int, help="How many images of the folder. Default: 100.")
+@click.option("--calibration-seed", type=int, help="Of the choice of these images. Default: 0.")
+@click.option(
+    "--prepared-as",
+    metavar="SOURCE",
+    help="How images are prepared for a .keras file's model: an hf:// address or a folder of published weights, or a "
+    ".json file with size, mean, std, interpolation and crop.",
+)
 @click.option(
     "--keep",
     multiple=True,
@@ -49,7 +57,7 @@ from keras_se.console import Output, progress, quiet
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
 @click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
 @click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
-@click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, of published weights' networks.")
+@click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, and prepare them.")
 @click.option("--signature", "signatures", multiple=True, help="Of a SavedModel, too: uint8 or encoded; repeatable.")
 @click.option("--labels", help="A text file with a label on each line, for the files' metadata, or imagenet.")
 @click.option("--metadata-file", is_flag=True, help="Write metadata beside .tflite and .onnx files, too, as .json.")
@@ -68,6 +76,8 @@ def export(
     quantize: tuple[str, ...],
     calibration: str | None,
     samples: int | None,
+    calibration_seed: int | None,
+    prepared_as: str | None,
     keep: tuple[str, ...],
     keep_as: str | None,
     io_dtype: str,
@@ -102,9 +112,13 @@ def export(
 
         data: Any = calibration
         if calibration is not None and os.path.isdir(calibration):
-            data = Images(calibration, samples=SAMPLES if samples is None else samples)
-        elif samples is not None:
-            raise ValueError(f"--samples goes with a folder of images. Received: --calibration {calibration}")
+            count = SAMPLES if samples is None else samples
+            data = Images(calibration, samples=count, seed=calibration_seed or 0)
+        elif samples is not None or calibration_seed is not None:
+            raise ValueError(
+                "--samples and --calibration-seed go with a folder of images. "
+                f"Received: --calibration {calibration or 'not given'}"
+            )
         chosen = formats or DEFAULT_FORMATS
         modes = [None if mode == "none" else mode for mode in quantize] or [None]
         if debug_layers:
@@ -112,6 +126,8 @@ def export(
         with progress(output) as bar:
             task = bar.add_task(f"loading {model}", total=None)
             network, shape = load(output, model, build)
+            if prepared_as is not None:
+                network.preprocessing = read_prepared(prepared_as)
 
             def on_start(path: Path) -> None:
                 bar.update(task, description=f"exporting {path.name}", total=total)

@@ -107,7 +107,7 @@ class Preprocessing:
         first = _is_first(data_format)
         try:
             with Image.open(path) as file:
-                image = ImageOps.exif_transpose(file).convert("RGB")
+                image = _in_8_bits(ImageOps.exif_transpose(file)).convert("RGB")
         except Exception as error:  # each of Pillow's formats has errors of its own
             raise ValueError(
                 f"An image file that Pillow can read was expected. Received: {str(path)!r} ({reason(error)})"
@@ -163,6 +163,15 @@ FIELDS = {
     "crop_pct": "crop",
     "num_classes": "classes",
 }
+
+
+def _in_8_bits(image: Any) -> Any:
+    """A grey image of 16 bits by its upper 8, as decoders have it and as Pillow reads coloured ones; others as is."""
+    from PIL import Image
+
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("uint8"))
 
 
 def from_config(config: dict[str, Any]) -> Preprocessing:

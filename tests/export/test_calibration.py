@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_se.export import to_tflite
 from keras_se.export.calibration import calibration_feeds
-from keras_se.export.inference import Tensor
+from keras_se.export.inference import Tensor, feeds_of
 
 from .networks import sample
 
@@ -54,6 +54,45 @@ def test_one_input(tmp_path, form):
     assert list(feeds) == ["image"]
     assert feeds["image"].dtype == np.float32
     np.testing.assert_array_equal(feeds["image"], IMAGES)
+
+
+BYTES = (Tensor("image", (2,), "uint8"),)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [
+        *((Tensor("x", (2,), "uint8"), value) for value in (256, -1, 0.5, 255.5, 1e30, np.nan, np.inf)),
+        *((Tensor("x", (2,), "int32"), value) for value in (2.0**31, -(2**40), 1e-3, -np.inf)),
+        (Tensor("x", (2,), "bool"), 2),
+    ],
+)
+def test_numbers_that_an_input_of_whole_numbers_cannot_hold(tensor, value):
+    limits = {"uint8": "0 to 255", "int32": "-2147483648 to 2147483647", "bool": "0 to 1"}[tensor.dtype]
+    with pytest.raises(
+        ValueError, match=rf"^\w+ must be whole numbers from {limits} for the input 'x', of .* Received: "
+    ):
+        feeds_of((tensor,), np.array([[0, 1], [1, value]]))
+    with pytest.raises(ValueError, match=r"^calibration_data must be whole numbers"):
+        calibration_feeds((tensor,), (batch for batch in [np.array([[0, 1], [1, value]])]))
+
+
+def test_floats_that_are_whole_numbers_in_range():
+    (stored,) = feeds_of(BYTES, np.array([[0.0, 255.0], [3.0, 17.0]])).values()
+    assert (stored.dtype, stored.tolist()) == (np.uint8, [[0, 255], [3, 17]])
+
+
+def test_pixels_of_resized_images_are_rounded():
+    (stored,) = calibration_feeds(BYTES, np.array([[0.4, 254.6], [3.0, 17.0]]), pixels=True).values()
+    assert stored.tolist() == [[0, 255], [3, 17]]
+
+
+@pytest.mark.parametrize("top", [0, 1])
+def test_black_images_are_pixels_if_they_are_whole_numbers(top):
+    black = np.array([[0, 0], [0, top]])
+    assert calibration_feeds(BYTES, black, pixels=True)["image"].tolist() == black.tolist()
+    with pytest.raises(ValueError, match=r"^calibration_data must be pixels from 0 to 255"):
+        calibration_feeds(BYTES, black.astype("float32"), pixels=True)
 
 
 def npz_by_name(folder):

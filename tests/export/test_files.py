@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
+from keras_se.export import export, to_saved_model, to_tflite
 from keras_se.export import files as files_module
-from keras_se.export import to_saved_model, to_tflite
 from keras_se.export.files import published
 
 from .networks import se_resnet
@@ -26,7 +27,7 @@ def write(path, kind, text="new"):
                 file.flush()
     else:
         path.mkdir()
-        for name in ("saved_model.pb", "weights"):
+        for name in ("saved_model.pb", "fingerprint.pb"):
             (path / name).write_text(text)
 
 
@@ -37,7 +38,7 @@ def read(path):
     return path.read_text() if path.exists() else None
 
 
-NEW = {"file": "new", "folder": {"saved_model.pb": "new", "weights": "new"}}
+NEW = {"file": "new", "folder": {"saved_model.pb": "new", "fingerprint.pb": "new"}}
 KINDS = list(NEW)
 
 
@@ -129,6 +130,53 @@ def test_overwriting_does_not_delete_a_folder_of_other_things(tmp_path, convert)
     assert read(tmp_path / "thesis") == {"chapter1.txt": "years of work"}
 
 
+LEFT_BY_OTHERS = ("thesis.txt", "assets.extra/tf_serving_warmup_requests", "variables/notes", "mine/chapter1.txt")
+
+
+@pytest.mark.parametrize("name", LEFT_BY_OTHERS)
+def test_overwriting_does_not_delete_what_others_put_into_a_saved_model(tmp_path, name):
+    folder = tmp_path / "model"
+    to_saved_model(se_resnet(), folder)
+    to_saved_model(se_resnet(), folder, overwrite=True)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"model' is the folder of a SavedModel with .*'{name}', and is never"):
+        to_saved_model(se_resnet(), folder, overwrite=True)
+    assert (folder / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("by", ["keras", "tensorflow"])
+def test_a_saved_model_of_others_is_replaced(tmp_path, by):
+    if by == "keras":
+        se_resnet().export(tmp_path / "model", verbose=False)
+    else:
+        module = tf.Module()
+        module.file = tf.saved_model.Asset(str(tmp_path / "labels.txt"))
+        (tmp_path / "labels.txt").write_text("cat")
+        tf.saved_model.save(module, str(tmp_path / "model"))
+        assert (tmp_path / "model" / "assets" / "labels.txt").is_file()
+    assert to_saved_model(se_resnet(), tmp_path / "model", overwrite=True).parity.passed
+
+
+@pytest.mark.parametrize("path", ["", None, 3, b"m.tflite"])
+def test_what_is_no_path(path):
+    with pytest.raises(ValueError, match=r"^path must be a path, a str or an os.PathLike. Received: path="):
+        to_tflite(se_resnet(), path)
+    with pytest.raises(ValueError, match=r"^directory must be a path"):
+        export(se_resnet(), path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "ü" * 130])
+def test_a_name_that_is_too_long(tmp_path, name):
+    with pytest.raises(ValueError, match=r"^The name of the file must have at most 255 bytes. Received"):
+        to_tflite(se_resnet(), tmp_path / f"{name}.tflite")
+
+
+def test_paths_go_by_their_names(tmp_path):
+    assert to_tflite(model=se_resnet(), path=tmp_path / "m.tflite").path == tmp_path / "m.tflite"
+    assert len(export(model=se_resnet(), directory=tmp_path, formats="onnx")) == 1
+
+
 # Forks a process for each line that runs in files.py, and kills it there. Prints what is under the final name then.
 KILLED_AT_EVERY_LINE = """
 import importlib.util, os, signal, sys
@@ -146,7 +194,7 @@ def write(path, text):
     else:
         path.mkdir()
         (path / "saved_model.pb").write_text(text)
-        (path / "weights").write_text(text)
+        (path / "fingerprint.pb").write_text(text)
 
 
 def killer(line):
@@ -193,7 +241,7 @@ def test_killed_at_any_line_it_leaves_all_or_nothing(tmp_path, kind, overwrite):
     command = [sys.executable, "-c", KILLED_AT_EVERY_LINE, files_module.__file__, kind, str(overwrite), str(tmp_path)]
     seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert len(seen) > 15, "as many moments were tried"
-    whole = {"file": ("old", "new"), "folder": ("sold+wold", "snew+wnew")}[kind]
+    whole = {"file": ("old", "new"), "folder": ("fold+sold", "fnew+snew")}[kind]
     # A folder cannot be swapped in one step: between two renames there is none.
     allowed = {whole[1], whole[0] if overwrite else "absent"} | ({"absent"} if kind == "folder" else set())
     assert set(seen) <= allowed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_se.export import DEFAULT_FORMATS, FORMATS, ExportError, to_onnx, to_saved_model, to_tflite, verify
-from keras_se.export.inference import InferenceModel, _unique
+from keras_se.export.inference import InferenceModel, _unique, random_feeds
 
 from .networks import NETWORKS, relative_error, sample, se_resnet, sequential
 
@@ -191,3 +191,17 @@ def test_eager_functions_are_put_back(tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="no working saved_model form"):
         to_saved_model(sequential(), tmp_path / "second", verification_data=np.zeros((1, 16, 16, 3)))
     assert not tf.config.functions_run_eagerly()
+
+
+def words(dtype: str, size: int) -> keras.Model:
+    text = keras.Input((50,), dtype=dtype, name="text")
+    inner = keras.Sequential([keras.Input((50,), dtype=dtype), layers.Embedding(size, 2), layers.Flatten()])
+    return keras.Model(text, layers.Dense(2)(inner(text)), name="words")
+
+
+@pytest.mark.parametrize(("dtype", "size", "largest"), [("int32", 40, 39), ("uint8", 1000, 255), ("int32", 1, 0)])
+def test_random_inputs_of_an_embedding_are_all_that_it_has(dtype, size, largest):
+    (values,) = random_feeds(InferenceModel(words(dtype, size)).inputs, 200).values()
+    assert values.dtype == dtype
+    assert (values.min(), values.max()) == (0, largest)
+    assert len(np.unique(values)) == largest + 1

@@ -281,3 +281,73 @@ def test_a_folder_called_tflite(tmp_path):
     (tmp_path / "folder.tflite").mkdir()
     with pytest.raises(ValueError, match=r"not one of these"):
         inspect(tmp_path / "folder.tflite")
+
+
+@pytest.mark.parametrize("name", ["se_resnet", "se_mobilenet"])
+def test_conversions_in_an_onnx_file_are_no_floats(exported, name):
+    found = inspect(exported(name, "onnx", "int8").path)
+    assert found.quantize == "int8"
+    assert found.floats == ()
+    assert not any("Float tensors inside" in note for note in found.notes())
+
+
+def test_what_an_onnx_file_computes_in_floats_is_told(exported, tmp_path):
+    model = onnx.load(exported("se_resnet", "onnx", "int8").path)
+    makers = {name: node for node in model.graph.node for name in node.output}
+    node = next(node for node in model.graph.node if node.op_type == "GlobalAveragePool")
+    # Without the pair of conversions before it: it reads what the one before it computes in floats.
+    before = makers[makers[node.input[0]].input[0]].input[0]
+    node.input[0] = before
+    onnx.save(model, tmp_path / "m.onnx")
+    assert inspect(tmp_path / "m.onnx").floats == (before,)
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("int8", "int8"), ("int16x8", "int16")])
+def test_float_ends_of_a_tflite_file_have_the_scales_inside(exported, mode, dtype):
+    found = inspect(exported("se_resnet", "tflite", mode).path)
+    own = interpreter(exported("se_resnet", "tflite", mode, io_dtype=dtype).path)
+    for end, details in ((found.inputs, own.get_input_details()), (found.outputs, own.get_output_details())):
+        scale, zero_point = details[0]["quantization"]
+        assert (end[0].dtype, end[0].inside, end[0].zero_point) == ("float32", dtype, zero_point)
+        assert end[0].scale == pytest.approx(scale)
+    assert f"float32, {dtype} inside" in str(found)
+
+
+def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
+    path = exported("se_resnet", "onnx", "int8").path
+    model = onnx.load(path)
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    (image,) = inspect(path).inputs
+    assert (image.dtype, image.inside, image.zero_point) == ("float32", "int8", stored[quantize.input[2]])
+    assert image.scale == pytest.approx(float(stored[quantize.input[1]]))
+
+
+@pytest.mark.parametrize(
+    ("format", "mode"), [("tflite", None), ("tflite", "float16"), ("onnx", None), ("onnx", "float16")]
+)
+def test_float_files_have_no_scales(exported, format, mode):
+    found = inspect(exported("se_resnet", format, mode).path)
+    assert found.to_dict()["quantized"] == []
+    assert [tensor.scale for tensor in (*found.inputs, *found.outputs)] == [None, None]
+
+
+def test_scales_of_tensors_are_those_of_litert(exported):
+    path = exported("se_resnet", "tflite", "int8").path
+    details = {detail["name"]: detail["quantization_parameters"] for detail in interpreter(path).get_tensor_details()}
+    found = json.loads(json.dumps(inspect(path).to_dict()))["quantized"]
+    assert len(found) > 20
+    for tensor in found:
+        own = details[tensor["name"]]
+        assert tensor["scales"] == len(own["scales"])
+        assert tensor["scale"] == pytest.approx(float(own["scales"][0]))
+        assert tensor["zero_point"] == own["zero_points"][0]
+        assert tensor["axis"] == (own["quantized_dimension"] if len(own["scales"]) > 1 else None)
+
+
+def test_scales_of_kernels_in_an_onnx_file_are_for_each_filter(exported):
+    found = inspect(exported("se_resnet", "onnx", "int8").path).to_dict()["quantized"]
+    kernels = [tensor for tensor in found if tensor["shape"] and len(tensor["shape"]) == 4 and tensor["scales"] > 1]
+    assert kernels
+    for tensor in kernels:
+        assert (tensor["axis"], tensor["scales"]) == (0, tensor["shape"][0])

@@ -1,6 +1,7 @@
 """What files say of themselves, read with the formats' own packages, and what they say when they lie."""
 
 import hashlib
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_se import SqueezeExcite
 from keras_se.export import (
     FORMATS,
     Artifact,
@@ -86,10 +88,26 @@ def test_what_an_int8_file_says(exported: Any) -> None:
     (image,) = document["inputs"]
     assert (image["dtype"], image["zero_point"]) == ("int8", detail["quantization"][1])
     assert np.float32(image["scale"]) == np.float32(detail["quantization"][0])
-    assert document["options"] == {"optimize": True, "io_dtype": "int8", "batch_size": 1}
+    assert document["options"] == {"optimize": True, "io_dtype": "int8", "batch_size": 1, "input_shape": None}
     seen = document["calibration"]
     assert (seen["samples"], seen["inputs"]["image"]["max"]) == (24, pytest.approx(float(data.max())))
     assert seen["sha256"] == hashlib.sha256(f"image <f4 {data.shape}".encode() + data.tobytes()).hexdigest()
+
+
+def test_a_selective_file_says_what_is_kept_and_how_large_its_inputs_are(tmp_path: Path) -> None:
+    image = keras.Input((None, None, 3), name="image")
+    x = SqueezeExcite(2, name="first_se")(keras.layers.Conv2D(8, 3, name="conv")(image))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x), name="small")
+    data = {"quantize": "selective", "calibration_data": np.random.default_rng(0).normal(size=(8, 12, 10, 3))}
+    for given, keep, keep_as in (
+        ({}, ["se"], "float32"),
+        ({"keep": "conv|x", "keep_as": "int16"}, ["conv|x"], "int16"),
+    ):
+        artifact = to_tflite(model, tmp_path / f"{keep_as}.tflite", input_shape=(np.int64(12), 10, 3), **data, **given)
+        document = alone(artifact.path, "tflite")
+        options = {"optimize": True, "io_dtype": "float32", "batch_size": 1, "input_shape": {"image": [12, 10, 3]}}
+        assert document["options"] == {**options, "keep": keep, "keep_as": keep_as}
+        assert document["versions"]["ai-edge-quantizer"] == importlib.metadata.version("ai-edge-quantizer")
 
 
 def test_options_and_packages_of_an_onnx_file(exported: Any) -> None:

@@ -454,7 +454,9 @@ def test_a_folder_is_replaced_only_when_asked_and_if_nobody_changed_it(tmp_path)
     assert (folder / "again.tflite").is_file()
     assert not (folder / "se_resnet.tflite").exists()
     (folder / "main.cc").write_text("int main() { return 42; }")
-    with pytest.raises(FileExistsError, match="never replaced"):
+    with pytest.raises(
+        FileExistsError, match="is a folder that was changed since it was exported, and is never replaced"
+    ):
         to_microcontroller(model, folder, overwrite=True)
     assert (folder / "main.cc").read_text() == "int main() { return 42; }"
 

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
+
+from keras_se.export import ExportError
+from keras_se.export.other_backends import _elsewhere
 
 # What the programs have in common: a small trained network, and what the backend computes of its images.
 BEGINNING = """
@@ -107,3 +111,13 @@ to_tflite(keras.Sequential([keras.Input((4,)), Mine()]), "a.tflite")
     assert done.returncode == 1
     assert "Mine" in done.stderr.strip().splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_crashes_is_named_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'I0000 oneDNN custom operations are on.' >&2\nkill -SEGV $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="small")
+    with pytest.raises(ExportError, match=r"^small could not be exported .*: it crashed \(SIGSEGV\)$"):
+        _elsewhere("to_tflite", model, tmp_path / "a.tflite", {})

@@ -56,7 +56,8 @@ def test_every_format_takes_pixels(model: keras.Model, tmp_path: Path) -> None:
 def test_the_type_of_the_input(model: keras.Model, mode: str | None, dtype: str, tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    (artifact,) = export(model, tmp_path, ("tflite",), quantize=mode, calibration_data=pixels(), preprocessing=PREPARED)
+    data = pixels() if mode else None
+    (artifact,) = export(model, tmp_path, ("tflite",), quantize=mode, calibration_data=data, preprocessing=PREPARED)
     (details,) = Interpreter(str(artifact.path)).get_input_details()
     assert np.dtype(details["dtype"]).name == dtype
 

@@ -22,7 +22,7 @@ for formats, modes in (
     ("tflite", (None, "int8", "selective")),
     ("onnx", (None, "float16", "int8")),
 ):
-    export(model, folder, formats, quantize=modes, calibration_data=images)
+    export(model, folder, formats, quantize=modes, calibration_data=images if modes else None)
 """
 
 

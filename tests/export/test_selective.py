@@ -196,7 +196,10 @@ WRONG = {
         {"keep": "se", "quantize": "int8"},
         r"keep goes with quantize='selective'. Received: keep='se', quantize='int8'",
     ),
-    "keep_as and no mode": ({"keep_as": "int16", "quantize": None}, r"keep_as goes with quantize='selective'"),
+    "keep_as and no mode": (
+        {"keep_as": "int16", "quantize": None, "calibration_data": None},
+        r"keep_as goes with quantize='selective'",
+    ),
     "io_dtype": ({"io_dtype": "int16"}, r"io_dtype must be one of 'float32', 'int8', 'uint8'"),
     "no data": ({"calibration_data": None}, r"calibration_data must be given for int8, int16x8 and selective"),
 }

@@ -156,6 +156,14 @@ def test_other_kinds_of_images(mode: str) -> None:
     assert np.abs(difference).max() <= (2 if mode == "CMYK" else 0)
 
 
+def test_a_grey_image_of_16_bits() -> None:
+    values = np.random.default_rng(0).integers(0, 2**16, SIZE, dtype="uint16")
+    file, prepared = stored(Image.fromarray(values)), Preprocessing(size=SIZE, crop=1.0)
+    loaded = prepared.load_image(io.BytesIO(file))
+    np.testing.assert_array_equal(loaded, np.stack([values // 256] * 3, axis=-1))
+    np.testing.assert_array_equal(load_image(tf.constant(file), prepared).numpy(), loaded)
+
+
 @pytest.mark.parametrize("orientation", range(9))
 @pytest.mark.parametrize("endian", ["<", ">"])
 def test_images_are_turned_as_the_camera_was_held(orientation: int, endian: str) -> None:

@@ -1,0 +1,62 @@
+"""Names that TensorFlow takes for no scope, or no argument: every format takes them."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from keras import layers
+
+from keras_se import SqueezeExcite
+from keras_se.export import DEFAULT_FORMATS, FORMATS, layer_errors, to_onnx, to_tflite
+from keras_se.export.inference import InferenceModel
+from keras_se.export.scopes import scope_name
+
+DATA = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype("float32")
+
+
+def named(image: str = "image", conv: str = "conv", model: str = "model") -> keras.Model:
+    x = keras.Input((8, 8, 3), name=image)
+    y = SqueezeExcite(2, name=f"{conv} se")(layers.Conv2D(8, 3, name=conv)(x))
+    return keras.Model(x, layers.GlobalAveragePooling2D(name="pool")(y), name=model)
+
+
+NAMES = [
+    {"model": "my größe(1)", "conv": "my conv ü", "image": "class"},
+    {"model": "_m", "conv": "_c", "image": "_bild ü"},
+    {"image": "self"},
+]
+
+
+@pytest.mark.parametrize("format", DEFAULT_FORMATS)
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names["image"])
+def test_a_name_is_no_hindrance(names: dict[str, str], format: str, tmp_path: Path) -> None:
+    model = named(**names)
+    before = [layer.name for layer in model.layers]
+    artifact = FORMATS[format].convert(model, tmp_path / f"m{FORMATS[format].suffix}")
+    expected = keras.ops.convert_to_numpy(model(DATA))
+    np.testing.assert_allclose(artifact.predict(DATA), expected, rtol=0, atol=1e-5)
+    assert [layer.name for layer in model.layers] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("class", "class_"), ("self", "self_"), ("classes", "classes"), ("größe", "gr__e")]
+)
+def test_inputs_have_names_for_arguments(name: str, expected: str) -> None:
+    assert [tensor.name for tensor in InferenceModel(named(image=name)).inputs] == [expected]
+
+
+def test_layers_are_found_by_their_own_names(tmp_path: Path) -> None:
+    model = named(conv="my conv", model="my model")
+    mode = {"quantize": "selective", "keep": "my conv se", "calibration_data": DATA}
+    artifact = to_tflite(model, tmp_path / "m.tflite", **mode)
+    assert artifact.notes == ()
+    assert {"my conv", "my conv se"} <= {row.layer for row in layer_errors(artifact.path, model, DATA).rows}
+    nodes = onnx.load(to_onnx(model, tmp_path / "m.onnx").path).graph.node
+    assert {"my_conv/Conv", "my_conv_se/Mul"} <= {node.name for node in nodes}
+
+
+@pytest.mark.parametrize("name", ["conv", "stage1_se", "a.b-c", "1st"])
+def test_what_tensorflow_takes_stays(name: str) -> None:
+    assert scope_name(name) == name
