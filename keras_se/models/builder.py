@@ -30,8 +30,9 @@ EXCITATION: dict[str, Any] = {"r": 16, "se": None, "placement": "standard"}
 
 ARGUMENTS = """\
 include_top: Whether the network ends in its classifier.
-weights: `None` (random); a `.weights.h5` file of this network; published ones, as a `.safetensors` or `.pth` file, a
-    folder in the hub's format, or an address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
+weights: `None` (random); a `.weights.h5` file of this network, whose options (strides, padding, gates) are yours to
+    give again: it holds none; published ones, as a `.safetensors` or `.pth` file, a folder in the hub's format, or an
+    address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
     `"imagenet"`, or a network of `keras.applications`, where it has this one. SE whose gate is
     `keras_se.layers.twice_sigmoid` then changes nothing at first; for another, `r` must be `None`.
 input_tensor: What `keras.Input` or a layer returned, to build on; or `None`.
