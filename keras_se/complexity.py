@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_se.graph import Call, Shape, calls
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
-EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What the layers of this package's networks are called by: `stage3_block2_conv1`, `stem_conv`, `final_conv`.
 STAGE = re.compile(r"(stem|stage\d+|transition\d+|final)_")
 

@@ -6,4 +6,14 @@ from keras_se.layers.gates import twice_sigmoid
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
-__all__ = ["ChannelShuffle", "ConcurrentSqueezeExcite", "SpatialSqueezeExcite", "SqueezeExcite", "twice_sigmoid"]
+# What computes gates and applies them.
+EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
+
+__all__ = [
+    "EXCITATIONS",
+    "ChannelShuffle",
+    "ConcurrentSqueezeExcite",
+    "SpatialSqueezeExcite",
+    "SqueezeExcite",
+    "twice_sigmoid",
+]
