@@ -17,7 +17,7 @@ from keras_se.commands.insert import insert
 from keras_se.commands.inspect import inspect
 from keras_se.commands.models import models
 from keras_se.commands.verify import verify
-from keras_se.console import FAILED, WRONG_INPUT, Output, is_expected, print_error
+from keras_se.console import FAILED, WRONG_INPUT, Output, is_expected, is_out_of_memory, print_error
 from keras_se.version import __version__
 
 WORK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -58,7 +58,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(output, str(error), status)
     except ModuleNotFoundError as error:
         return _fail(output, f"{error}. Install what exports need with: pip install 'keras-se[export]'", FAILED)
-    except (RuntimeError, ImportError) as error:
+    except Exception as error:
+        if is_out_of_memory(error):
+            return _fail(
+                output, "There is not enough memory for this: a smaller network, image or batch needs less.", FAILED
+            )
         if is_expected(error):
             return _fail(output, str(error), FAILED)
         raise

@@ -11,11 +11,11 @@ import keras
 from keras import layers
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from keras_se.graph import Call, Shape, calls
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
-EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What the layers of this package's networks are called by: `stage3_block2_conv1`, `stem_conv`, `final_conv`.
 STAGE = re.compile(r"(stem|stage\d+|transition\d+|final)_")
 
@@ -102,7 +102,8 @@ class Complexity:
 
     def table(self, by_layer: bool = False) -> Table:
         """For a terminal: a row for each stage, or for each layer, and the sum."""
-        table = Table(title=f"{self.model}, input {_sizes(self.input_shapes)}", box=SIMPLE_HEAD, show_footer=True)
+        title = Text(f"{self.model}, input {_sizes(self.input_shapes)}")  # names are no markup
+        table = Table(title=title, box=SIMPLE_HEAD, show_footer=True)
         sums = ("total", "", f"{self.parameters:,}", _share(self.se_parameters, self.parameters))
         footers = (*sums, f"{self.macs / 1e6:,.2f}", _share(self.se_macs, self.macs))
         headers = ("layer" if by_layer else "stage", "output", "parameters", "of SE", "MMACs", "of SE")
@@ -115,7 +116,7 @@ class Complexity:
         for name, costs in rows:
             one = Complexity(self.model, self.input_shapes, costs, ())
             table.add_row(
-                name,
+                Text(name),
                 _sizes((costs[-1].output_shape,)),
                 f"{one.parameters:,}",
                 _share(one.se_parameters, one.parameters),

@@ -43,7 +43,12 @@ def print_error(output: Output, sentence: str) -> None:
 
 @contextmanager
 def progress(output: Output) -> Iterator[Progress]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=output.stderr, transient=True) as bar:
         yield bar
 
@@ -84,4 +89,12 @@ def is_expected(error: BaseException) -> bool:
     """Whether an error is one that the package raises on purpose, and a sentence."""
     # By name: `keras_se.export` itself may be what cannot be imported.
     named = any(kind.__name__ == "ExportError" for kind in type(error).__mro__)
-    return named or isinstance(error, (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit))
+    expected = (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit)
+    return named or isinstance(error, expected) or is_out_of_memory(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory: Python's, NumPy's, or that of a backend."""
+    # By name: to import TensorFlow for its error would take seconds.
+    named = any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
+    return isinstance(error, MemoryError) or named or str(error).startswith("RESOURCE_EXHAUSTED")  # JAX

@@ -268,6 +268,28 @@ def test_an_error_is_a_document_with_json(capfd: pytest.CaptureFixture[str]) -> 
     assert document["error"].startswith("MODEL must be")
 
 
+def test_another_failure_is_not_taken_for_the_end_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr("keras_se.commands.complexity.load", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        cli.run(["complexity", "SEResNet20"])
+
+
+def test_too_large_a_network_is_one_sentence_and_status_1(capfd: pytest.CaptureFixture[str]) -> None:
+    status = cli.run(["complexity", "SEResNet20", "--classes", "1000000000000", "--json"])
+    printed = capfd.readouterr()
+    assert status == 1
+    assert json.loads(printed.out)["error"].startswith("There is not enough memory for this")
+    assert printed.err == f"Error: {json.loads(printed.out)['error']}\n"
+
+
+def test_arrays_that_find_no_memory(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keras_se.commands.complexity.load", lambda *arguments: np.empty(2**45))
+    assert run_json(capfd, "complexity", "SEResNet20")[0] == 1
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = Path(sys.executable).with_name("keras-se")
     return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
@@ -327,6 +349,23 @@ def test_strict_wants_a_comparison_that_tells(
     assert "inconclusive" in capfd.readouterr().out
     assert cli.run(["verify", untrained, model_file, "--strict"]) == 1
     assert "It could not be told whether small.tflite computes" in capfd.readouterr().err
+
+
+def test_names_are_no_markup(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of folders, models and layers: what rich would take for a tag, or for the end of one that was not begun."""
+    Path("d[").mkdir()
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(2, 3, name="[bold]convolution")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    keras.Model(image, keras.layers.Dense(2)(x), name="net[red]").save("d[/ok].keras")
+    assert cli.run(["complexity", "d[/ok].keras", "--layers"]) == 0
+    printed = capfd.readouterr().out
+    assert "net[red], input 8x8x1" in printed
+    assert "[bold]convolution" in printed
+    assert cli.run(["export", "d[/ok].keras", "-f", "tflite", "-o", "missing[/]"]) == 2
+    assert "Received: 'missing[/]'" in capfd.readouterr().err
+    assert cli.run(["verify", "d[/missing].tflite", "d[/ok].keras"]) == 2
+    assert "'d[/missing].tflite'" in capfd.readouterr().err
 
 
 # inspect

@@ -15,6 +15,7 @@ from PIL import Image
 from keras_se.catalog import NETWORKS
 from keras_se.export import FORMATS
 from keras_se.models import SEResNet50
+from keras_se.weights import ARCHITECTURES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -91,6 +92,23 @@ def test_table_of_networks(network) -> None:
 def test_table_of_formats(row) -> None:
     modes = ", ".join("float32" if mode is None else mode for mode in row.modes)
     assert f"| {row.name} | `*{row.suffix}` | {row.runtime} | {modes} | {row.used_for} |" in README
+
+
+HUB = re.findall(r"^\| `hf://timm/([\w.]+)` \| `(\w+)`", README, flags=re.MULTILINE)
+
+
+def test_table_of_the_hub_has_every_row() -> None:
+    table = README.split("| on the hub |")[1].split("\n\n")[0]
+    assert len(HUB) == table.count("\n") - 1  # but for the rule
+    assert set(re.findall(r"timm/(\w+)\.", README)) <= set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(("name", "builder"), HUB)
+def test_table_of_the_hub(name: str, builder: str) -> None:
+    """An address is an architecture, a dot, and how it was trained."""
+    architecture, _, training = name.partition(".")
+    assert re.fullmatch(r"(\w+_)?in1k", training)
+    assert ARCHITECTURES[architecture][0] == builder
 
 
 def test_links_and_pictures_exist() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from keras_se.export import Artifact
@@ -20,7 +21,7 @@ def parity_table(artifacts: "Sequence[Artifact]") -> Table:
         if parity is None:
             continue
         table.add_row(
-            artifact.path.name,
+            Text(artifact.path.name),
             decimal(artifact.size),
             f"{parity.error:.1e}",
             f"{parity.tolerance:.1e}",

@@ -7,7 +7,11 @@ from keras_se.layers.gates import twice_sigmoid
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
+# What computes gates and applies them.
+EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
+
 __all__ = [
+    "EXCITATIONS",
     "ChannelScale",
     "ChannelShuffle",
     "ConcurrentSqueezeExcite",

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.gated import positive_integer
+from keras_se.layers.gated import data_format_of, positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_se")
@@ -40,12 +40,7 @@ class ChannelShuffle(keras.layers.Layer):
     def __init__(self, groups: int, *, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.groups = positive_integer("groups", groups)
-        if data_format not in (None, "channels_first", "channels_last"):
-            raise ValueError(
-                'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
-                f"Received: data_format={data_format!r}"
-            )
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format_of(data_format)
 
     def build(self, input_shape: tuple) -> None:
         channels = input_shape[self._axis]

@@ -1,9 +1,14 @@
 """What the excitation layers share: the data format, the gate, and how a projection gets its weights."""
 
 import operator
+from numbers import Real
 from typing import Any
 
 import keras
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def positive_integer(name: str, value: Any) -> int:
@@ -15,6 +20,16 @@ def positive_integer(name: str, value: Any) -> int:
     if number < 1:
         raise ValueError(f"{name} must be a positive integer. Received: {name}={value!r}")
     return number
+
+
+def data_format_of(value: Any) -> str:
+    """What the argument `data_format` means, or a `ValueError`."""
+    if value not in (None, "channels_first", "channels_last"):
+        raise ValueError(
+            'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
+            f"Received: data_format={value!r}"
+        )
+    return value or keras.config.image_data_format()
 
 
 class GatedLayer(keras.layers.Layer):
@@ -39,14 +54,9 @@ class GatedLayer(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_first", "channels_last"):
-            raise ValueError(
-                'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
-                f"Received: data_format={data_format!r}"
-            )
         self.gate = keras.activations.get(gate)
         self.use_bias = bool(use_bias)
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format_of(data_format)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

@@ -30,13 +30,14 @@ EXCITATION: dict[str, Any] = {"r": 16, "se": None, "placement": "standard"}
 
 ARGUMENTS = """\
 include_top: Whether the network ends in its classifier.
-weights: `None` (random); a `.weights.h5` file of this network; published ones, as a `.safetensors` or `.pth` file, a
-    folder in the hub's format, or an address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
+weights: `None` (random); a `.weights.h5` file of this network, whose options (strides, padding, gates) are yours to
+    give again: it holds none; published ones, as a `.safetensors` or `.pth` file, a folder in the hub's format, or an
+    address like `"hf://timm/legacy_seresnet50.in1k"` (`keras_se.weights` says more);
     `"imagenet"`, or a network of `keras.applications`, where it has this one. SE whose gate is
     `keras_se.layers.twice_sigmoid` then changes nothing at first; for another, `r` must be `None`.
 input_tensor: What `keras.Input` or a layer returned, to build on; or `None`.
-input_shape: (height, width, channels), of {smallest} pixels or more, {size}x{size}x3 by default; without the
-    classifier, of unknown size by default. One or more channels.
+input_shape: (height, width, channels), of {smallest} pixels or more{more}, {size}x{size}x3 by default;
+    without the classifier, of unknown size by default. One or more channels.
 pooling: Without the classifier: `None` (a feature map), `"avg"` or `"max"`.
 classes: Number of classes.
 classifier_activation: What `keras.activations.get` takes; `None` for logits.
@@ -144,7 +145,7 @@ def _make(
 
     build.__name__ = build.__qualname__ = title
     build.__module__ = function.__module__
-    build.__doc__ = doc.replace("{arguments}", _described(settings, fixed))
+    build.__doc__ = doc.replace("{arguments}", _described(settings, {**own, **fixed}))
     build.__signature__ = signature  # type: ignore[attr-defined]
     build.family = (function, settings) if not fixed else None  # type: ignore[attr-defined]
     return build
@@ -178,10 +179,13 @@ def _smallest(settings: Settings, options: dict[str, Any]) -> int:
     return settings.min_size if isinstance(settings.min_size, int) else settings.min_size(**options)
 
 
-def _described(settings: Settings, fixed: dict[str, Any]) -> str:
+def _described(settings: Settings, options: dict[str, Any]) -> str:
+    known = {name: value for name, value in options.items() if value is not Parameter.empty}
+    few, many = (_smallest(settings, {"depths": (1,) * stages, **known}) for stages in (1, 10))
     text = ARGUMENTS.format(
         size=settings.size,
-        smallest=f"{settings.min_size}x{settings.min_size}" if isinstance(settings.min_size, int) else "so many",
+        smallest=f"{few}x{few}",
+        more=" (with many stages, more)" if many > few else "",
         placements=", ".join(f'`"{name}"`' for name in settings.placements),
     )
     return textwrap.indent(text, "        ").strip()

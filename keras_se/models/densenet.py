@@ -10,7 +10,7 @@ from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import bn_act, channels, concat, conv, conv_bn, max_pool_padded
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, dense_head
+from keras_se.models.network import Head, dense_head, of_stages
 
 EPSILON = 1.001e-5
 
@@ -30,14 +30,8 @@ def _transition(x: Any, name: str) -> Any:
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
 
 
-def _depths(depths: Sequence[int]) -> list[int]:
-    if not isinstance(depths, Sequence) or not depths:
-        raise ValueError(f"depths must have a number for every dense block. Received: depths={depths}")
-    return [positive_integer("depths", depth) for depth in depths]
-
-
 def _smallest(depths: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** (len(_depths(depths)) + 1))
+    return max(32, 2 ** (len(of_stages("depths", depths)) + 1))
 
 
 @builder("se_densenet", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "3x3"))
@@ -71,7 +65,7 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.
     """
     growth = positive_integer("growth", growth)
-    depths = _depths(depths)
+    depths = of_stages("depths", depths)
     x = conv_bn(image, 2 * growth, 7, 2, epsilon=EPSILON, name="stem_conv")
     x = max_pool_padded(x, name="stem_pool")
     for stage, depth in enumerate(depths, start=1):

@@ -7,7 +7,7 @@ from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import conv_bn, depthwise_bn, scaled
 from keras_se.models.builder import AFTER_WIDTH, builder
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, convolutional_head, one_of, positive_number, rate
+from keras_se.models.network import Head, convolutional_head, positive_number, rate, smallest_of
 
 # Filters and number of blocks of each stage. The first block of every stage but the first halves the image.
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 6), (1024, 2))
@@ -18,11 +18,7 @@ BN_RELU6: dict[str, Any] = {"activation": "relu6", "epsilon": 1e-3}
 POSITIONAL = ("input_shape", "alpha", "depth_multiplier", "dropout", *AFTER_WIDTH)
 
 
-def _smallest(stem: str, **options: Any) -> int:
-    return STEMS[one_of("stem", stem, STEMS)][1]
-
-
-@builder("se_mobilenet", positional=POSITIONAL, min_size=_smallest, placements=("standard", "pre", "3x3"))
+@builder("se_mobilenet", positional=POSITIONAL, min_size=smallest_of(STEMS), placements=("standard", "pre", "3x3"))
 def SEMobileNet(
     image: Any,
     se: Excite,

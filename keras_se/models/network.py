@@ -1,14 +1,13 @@
 """What `keras.applications` builders have in common: inputs, head, weights."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_se.layers.gated import accumulation_dtype, positive_integer
+from keras_se.layers.gated import accumulation_dtype, is_number, positive_integer
 from keras_se.models.blocks import channel_axis
 
 Head = Callable[[Any, int, Any], Any]
@@ -123,29 +122,38 @@ def _check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
 
 def positive_number(name: str, value: Any) -> float:
     """Returns `value`, or raises a `ValueError` that names the argument."""
-    if not (_is_number(value) and 0 < value < math.inf):
+    if not (is_number(value) and 0 < value < math.inf):
         raise ValueError(f"{name} must be a number greater than 0. Received: {name}={value!r}")
     return float(value)
 
 
 def rate(name: str, value: Any) -> float:
     """Returns `value`, a share from 0 to below 1, or raises a `ValueError` that names the argument."""
-    if not (_is_number(value) and 0 <= value < 1):
+    if not (is_number(value) and 0 <= value < 1):
         raise ValueError(f"{name} must be a number from 0 to below 1. Received: {name}={value!r}")
     return float(value)
 
 
+def of_stages(name: str, values: Sequence[int]) -> list[int]:
+    """Returns `values`, a positive integer for each stage, or raises a `ValueError` that names the argument."""
+    if not isinstance(values, Sequence) or not values:
+        raise ValueError(f"{name} must have a number for every stage. Received: {name}={values!r}")
+    return [positive_integer(name, value) for value in values]
+
+
 def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int, int, int]]:
     """(stage, depth, filters) of each stage, from 1 on; or a `ValueError`."""
-    sequences = isinstance(depths, Sequence) and isinstance(filters, Sequence)
-    if not sequences or not depths or len(depths) != len(filters):
+    counts, widths = of_stages("depths", depths), of_stages("filters", filters)
+    if len(counts) != len(widths):
         raise ValueError(
             f"depths and filters must have a number for every stage. Received: depths={depths}, filters={filters}"
         )
-    counted = [
-        (positive_integer("depths", d), positive_integer("filters", f)) for d, f in zip(depths, filters, strict=True)
-    ]
-    return [(stage, depth, width) for stage, (depth, width) in enumerate(counted, start=1)]
+    return [(stage, *row) for stage, row in enumerate(zip(counts, widths, strict=True), start=1)]
+
+
+def smallest_of(stems: Mapping[str, tuple[Any, int]]) -> Callable[..., int]:
+    """The least height and width by the option `stem`, of a table of stems: what each is, and its least."""
+    return lambda stem, **options: stems[one_of("stem", stem, stems)][1]
 
 
 def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
@@ -155,10 +163,6 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
         wanted = " or ".join(", ".join(map(_quoted, part)) for part in (choices[:-1], choices[-1:]) if part)
         raise ValueError(f"{name} must be {wanted}. Received: {name}={value!r}")
     return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _quoted(choice: Any) -> str:

@@ -8,9 +8,8 @@ from keras_se.models.blocks import bn_act, conv
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
 from keras_se.models.network import Head, dense_head, one_of, stage_table
-from keras_se.models.residual import BASIC, BOTTLENECK, preactivated_unit, stages
+from keras_se.models.residual import BRANCHES, preactivated_unit, stages
 
-BRANCHES = {"bottleneck": BOTTLENECK, "basic": BASIC}
 STEM_FILTERS = 16
 
 

@@ -16,7 +16,7 @@ from keras_se.models.blocks import (
     max_pool_ceil,
     max_pool_padded,
 )
-from keras_se.models.network import one_of
+from keras_se.models.network import one_of, smallest_of
 
 POOLS: dict[str, Callable[..., Any]] = {"ceil": max_pool_ceil, "padded": max_pool_padded}
 FILTERS = (64, 128, 256, 512)
@@ -44,8 +44,7 @@ STEMS: dict[str, tuple[Callable[..., Any], int]] = {
 }
 
 
-def smallest(stem: str, **options: Any) -> int:
-    return STEMS[one_of("stem", stem, STEMS)][1]
+smallest = smallest_of(STEMS)
 
 
 def stem_of(x: Any, stem: str, filters: int, pool: str) -> Any:
@@ -85,6 +84,7 @@ class Branch:
 
 BASIC = Branch((3, 3), (1, 1))
 BOTTLENECK = Branch((1, 3, 1), (1, 1, 4))
+BRANCHES = {"bottleneck": BOTTLENECK, "basic": BASIC}
 
 
 def project(x: Any, filters: int, stride: int, name: str, kernel: int = 1) -> Any:

@@ -10,8 +10,7 @@ from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
 from keras_se.models.network import Head, dense_head, one_of, stage_table
 from keras_se.models.residual import (
-    BASIC,
-    BOTTLENECK,
+    BRANCHES,
     FILTERS,
     SHORTCUTS,
     Branch,
@@ -21,11 +20,9 @@ from keras_se.models.residual import (
     unit,
 )
 
-BRANCHES = {"basic": BASIC, "bottleneck": BOTTLENECK}
-
 
 def _branch(block: str, width: int, groups: int, stride_in: str, branch_relu: bool) -> Branch:
-    branch = replace(BRANCHES[one_of("block", block, ("bottleneck", "basic"))], relu=branch_relu)
+    branch = replace(BRANCHES[one_of("block", block, BRANCHES)], relu=branch_relu)
     width, groups = positive_integer("width", width), positive_integer("groups", groups)
     kernel = {"1x1": 1, "3x3": 3}[one_of("stride_in", stride_in, ("1x1", "3x3"))]
     if block == "bottleneck":

@@ -10,7 +10,7 @@ from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import conv_bn
 from keras_se.models.builder import APPLICATIONS, builder, variant
 from keras_se.models.excite import Excite
-from keras_se.models.network import Head, head_dtype, rate, stage_table
+from keras_se.models.network import Head, head_dtype, of_stages, rate, stage_table
 
 FILTERS = (64, 128, 256, 512, 512)
 
@@ -28,8 +28,8 @@ def _head(x: Any, classes: int, activation: Any, hidden: int, dropout: float) ->
     return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
 
 
-def _smallest(depths: Sequence[int], filters: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** len(stage_table(depths, filters)))
+def _smallest(depths: Sequence[int], **options: Any) -> int:
+    return max(32, 2 ** len(of_stages("depths", depths)))
 
 
 @builder("se_vgg", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "pre"))

@@ -136,7 +136,7 @@ def _check(
         ("a second tensor for the place of", twice),
         ("another shape:", other),
     ]
-    found = [f"{what} {_listed(names)}" for what, names in faults if names]
+    found = [f"{what} {listed(names)}" for what, names in faults if names]
     if found:
         raise ValueError(
             f"weights must have a tensor for each variable of {model.name!r}. "
@@ -150,6 +150,6 @@ def _check(
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -4,15 +4,13 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_se.weights.assign import assign
 from keras_se.weights.keras_applications import check_counterpart, copy, prepared_for, pretrained
-from keras_se.weights.messages import reason
+from keras_se.weights.own import fill_from_own
 from keras_se.weights.preprocessing import Preprocessing, from_config
 from keras_se.weights.source import Source, find
 from keras_se.weights.tensors import open_tensors
@@ -69,31 +67,12 @@ def fill(model: keras.Model, source: Source, *, head: bool = True) -> None:
     """
     prepared = None if source.config is None else from_config(source.config)
     if source.tensors.name.endswith(".weights.h5"):
-        _fill_from_own(model, source.tensors)
-    elif left_out := assign(model, open_tensors(source.tensors), head=head):
+        left_out = fill_from_own(model, source.tensors, head=head)
+    else:
+        left_out = assign(model, open_tensors(source.tensors), head=head)
+    if left_out:
         _warn(f"{model.name} has other classes than {source.address}: not taken {', '.join(left_out)}.")
     _describe(model, prepared, head)
-
-
-def _fill_from_own(model: keras.Model, path: Path) -> None:
-    """From a file that Keras wrote of such a network."""
-    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]  # copies on every backend
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about what the error says, too
-            model.load_weights(path)
-        _check_finite(model)
-    except Exception as error:  # of HDF5 and of Keras, which says much, in many lines
-        for variable, value in zip(model.variables, before, strict=True):
-            variable.assign(value)
-        raise ValueError(
-            f"weights must be a .weights.h5 file of {model.name!r}. Received: {str(path)!r} ({reason(error)})"
-        ) from error
-
-
-def _check_finite(model: keras.Model) -> None:
-    for variable in model.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(variable).astype("float32", copy=False)).all():
-            raise ValueError(f"it has NaN or infinity in {variable.path}")
 
 
 def _describe(model: keras.Model, prepared: Preprocessing | None, head: bool) -> None:

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from keras_se.layers import EXCITATIONS, SqueezeExcite
 from keras_se.weights.needs import layer_of, se_needs
 from keras_se.weights.preprocessing import Preprocessing
 from keras_se.weights.same import differences
 
-EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # The builder here → the one there, and the options that both have.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "SEMobileNet": ("MobileNet", ("alpha", "depth_multiplier")),

@@ -4,13 +4,12 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from numbers import Real
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.layers.gated import positive_integer
+from keras_se.layers.gated import data_format_of, is_number, positive_integer
 from keras_se.weights.messages import reason, shown
 
 CLASSES = 1000
@@ -137,11 +136,12 @@ class Preprocessing:
         """The likeliest classes of each sample: (WordNet's number, name, probability), the likeliest first.
 
         Args:
-            predictions: Array of shape (batch, 1000): the classes of ImageNet.
+            predictions: Array of shape (batch, 1000), finite everywhere: the classes of ImageNet.
             top: How many of them.
 
         Raises:
-            ValueError: for another shape, as that of a network of other classes, or `top` that is no number of classes.
+            ValueError: for another shape, as that of a network of other classes, for NaN or infinity, or `top` that is
+                no number of classes.
         """
         predictions = np.asarray(keras.ops.convert_to_numpy(predictions))
         if predictions.ndim != 2 or predictions.shape[1] != CLASSES:
@@ -149,6 +149,8 @@ class Preprocessing:
                 f"predictions must have the shape (batch, {CLASSES}), for the classes of ImageNet. "
                 f"Received: shape {predictions.shape}"
             )
+        if wrong := np.flatnonzero(~np.isfinite(predictions).all(axis=1)).tolist():
+            raise ValueError(f"predictions must be finite. Received: NaN or infinity in sample {wrong[0]}")
         top, names = positive_integer("top", top), labels()
         # In float64, where the least value of every integer type has a negative.
         best = np.argsort(-predictions.astype("float64"), axis=1, kind="stable")[:, :top]
@@ -201,7 +203,7 @@ def _input_size(value: Any) -> list[Any]:
 
 def _numbers(name: str, value: Any, count: int, least: float, most: float, *, whole: bool = False) -> tuple[float, ...]:
     values = (value,) if count == 1 else tuple(value) if isinstance(value, tuple | list) else ()
-    right = all(_is_number(v) and least <= v <= most and (not whole or v == int(v)) for v in values)
+    right = all(is_number(v) and least <= v <= most and (not whole or v == int(v)) for v in values)
     if len(values) != count or not right:
         kind = "whole number" if whole else "number"
         wanted = f"a {kind}" if count == 1 else f"{count} {kind}s"
@@ -209,17 +211,8 @@ def _numbers(name: str, value: Any, count: int, least: float, most: float, *, wh
     return tuple(int(v) for v in values) if whole else values
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 def _is_first(data_format: str | None) -> bool:
-    if data_format not in (None, "channels_first", "channels_last"):
-        raise ValueError(
-            'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
-            f"Received: data_format={shown(data_format)}"
-        )
-    return (data_format or keras.config.image_data_format()) == "channels_first"
+    return data_format_of(data_format) == "channels_first"
 
 
 @cache

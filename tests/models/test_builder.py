@@ -271,3 +271,26 @@ def test_without_r_there_is_no_se() -> None:
     assert se_layers(Toy(r=None)) == []
     with pytest.raises(ValueError, match=r"^r must be a positive integer\. Received: r=0$"):
         Toy(r=0, se=lambda stage: None)  # also where nothing would meet it
+
+
+def test_docstrings_name_the_smallest_image() -> None:
+    for name in NAMES:
+        builder = getattr(models, name)
+        required = {"depths": (1,), "filters": (8,), "variant": "small"}
+        options = {key: value for key, value in required.items() if key in inspect.signature(builder).parameters}
+        (size,) = re.findall(r"of (\d+)x\1 pixels or more", builder.__doc__)
+        with pytest.raises(ValueError, match=f"^input_shape must be .* at least 1 channel and {size}x{size} pixels"):
+            builder(**options, input_shape=(int(size) - 1, int(size), 3))
+
+
+@pytest.mark.parametrize(
+    ("builder", "said"),
+    [
+        (models.SEResNet20, "of 8x8 pixels or more, 32x32x3 by default"),
+        (models.SEVGG16, "of 32x32 pixels or more, 224x224x3 by default"),
+        (models.SEVGG, "of 32x32 pixels or more (with many stages, more), 224x224x3 by default"),
+        (models.SEDenseNet, "of 32x32 pixels or more (with many stages, more), 224x224x3 by default"),
+    ],
+)
+def test_the_smallest_image_depends_on_the_stages(builder: Builder, said: str) -> None:
+    assert said in " ".join((builder.__doc__ or "").split())

@@ -4,6 +4,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ import pytest
 from helpers import array, randomise
 
 import keras_se.models
-from keras_se.layers import SqueezeExcite
+from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
+from keras_se.models import SEResNet
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning, load
 from keras_se.weights.assign import assign
 from keras_se.weights.fill import fill
@@ -651,6 +653,94 @@ def test_a_file_of_keras_of_another_network(models: Callable[[str], keras.Model]
     with unchanged(models("legacy basic")):
         message = refusal(lambda: fill(models("legacy basic"), find(path)))
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
+
+
+TALLER = partial(SEResNet, block="basic", filters=(4, 8), r=2, input_shape=SHAPE, classes=CLASSES)
+# The network that wrote a file, the one that it is for, and what the message has.
+OTHERS: dict[str, tuple[Callable[[], keras.Model], Callable[[], keras.Model], str]] = {
+    "SE": (
+        BASIC.build,
+        partial(BASIC.build, r=None),
+        "no place for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2",
+    ),
+    "no SE": (
+        partial(BASIC.build, r=None),
+        BASIC.build,
+        "nothing for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2_block1_se (4,), (8,), (4, 8), (8, 4))",
+    ),
+    "a block more": (
+        partial(TALLER, (1, 2)),
+        partial(TALLER, (1, 1)),
+        ", stage2_block2_conv1 (3, 3, 8, 8), ",
+    ),
+    "a block less": (
+        partial(TALLER, (1, 1)),
+        partial(TALLER, (1, 2)),
+        "nothing for stage2_block2_conv1 (3, 3, 8, 8), ",
+    ),
+    "a block elsewhere": (
+        partial(TALLER, (2, 1), filters=(4, 4)),
+        partial(TALLER, (1, 2), filters=(4, 4)),
+        "another layer: stage1_block2_conv1 (3, 3, 4, 4) for stage2_block1_conv1 (3, 3, 4, 4)",
+    ),
+    "another ratio": (
+        BASIC.build,
+        partial(BASIC.build, r=4),
+        "another layer: stage1_block1_se (2,), (4,), (2, 4), (4, 2) for stage1_block1_se (1,), (4,), (1, 4), (4, 1), ",
+    ),
+    "no top": (partial(BASIC.build, include_top=False), BASIC.build, "nothing for predictions (5,), (8, 5))"),
+    "scSE": (
+        partial(BASIC.build, se=lambda stage: ConcurrentSqueezeExcite(2)),
+        partial(BASIC.build, r=None),
+        "no place for stage1_block1_se (1,), (2,), (4,), (2, 4), (4, 1), (4, 2), stage2_block1_se ",
+    ),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_file_of_keras_with_more_or_fewer_layers(other: str, tmp_path: Path) -> None:
+    theirs, ours, expected = OTHERS[other]
+    path = tmp_path / "own.weights.h5"
+    theirs().save_weights(path)
+    model = ours()
+    with unchanged(model):
+        message = refusal(lambda: fill(model, find(path)))
+    assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
+    assert expected in message
+
+
+@pytest.mark.parametrize("family", ["legacy basic", "mobilenetv3"])
+def test_a_file_of_keras_without_its_top_or_with_other_classes(family: str, tmp_path: Path) -> None:
+    network = NETWORKS[family]
+    theirs = network.build()
+    randomise(theirs)
+    path = tmp_path / "own.weights.h5"
+    theirs.save_weights(path)
+    expected = values(theirs)
+    head = {"predictions", "hidden", "logits"}
+    body = {path: value for path, value in expected.items() if path.split("/")[0] not in head}
+    assert_values(network.build(weights=path, include_top=False), body)
+    classifier = "predictions" if family == "legacy basic" else "logits"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = network.build(weights=path, classes=9)
+    (warning,) = (found for found in caught if found.category is NewClassifierWarning)
+    assert f"{model.name} has other classes than {path}: not taken {classifier} (5,), (" in str(warning.message)
+    assert (warning.filename, model.output_shape) == (__file__, (None, 9))
+    for name, value in values(model).items():
+        if name.split("/")[0] != classifier:
+            np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+def test_a_file_of_keras_after_training(tmp_path: Path) -> None:
+    """The states of optimizers are in it, too, and those of random generators: neither are weights."""
+    model = TALLER((1, 1), se=lambda stage: ConcurrentSqueezeExcite(2))
+    model.compile("adam", "mse", run_eagerly=True)
+    model.train_on_batch(np.ones((1, *SHAPE), "float32"), np.ones((1, CLASSES), "float32"))
+    model.save_weights(path := tmp_path / "own.weights.h5")
+    again = TALLER((1, 1), se=lambda stage: ConcurrentSqueezeExcite(2), weights=path)
+    for one, other in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(array(one), array(other))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
