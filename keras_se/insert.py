@@ -72,7 +72,8 @@ def insert_se(
     Returns:
         A functional `keras.Model` that is not compiled, with copies of all layers and weights. SE is called
         `<layer>_se`, has the layer's dtype policy and data format, and is trainable; what was frozen stays frozen. A
-        layer with weights that is called several times, or in a model that is, gets one SE layer for all its calls.
+        layer with weights that is called several times, or in a model that is, gets one SE layer for all its calls;
+        one without, such as a ReLU that is used again and again, gets one for each call that is meant.
 
     Raises:
         ValueError: for a model without a graph, or with layers that cannot be copied; a `where` that matches nothing,

@@ -17,6 +17,7 @@ from keras import layers, ops
 
 from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan
 from keras_se.layers import twice_sigmoid
+from keras_se.weights import Preprocessing
 
 TOLERANCE = 1e-5
 
@@ -472,6 +473,12 @@ def test_a_compiled_model_gives_one_that_is_not() -> None:
     model = toy_resnet()
     model.compile(loss=lambda y, z: ops.mean(ops.square(y - z)))  # which has no name to find it by
     assert not insert_se(model, r=2).compiled
+
+
+def test_how_images_are_prepared_is_kept() -> None:
+    model = toy_resnet()
+    model.preprocessing = Preprocessing(size=(16, 16))
+    assert insert_se(model, r=2).preprocessing == model.preprocessing
 
 
 def graph(model: keras.Model) -> list[tuple]:
