@@ -9,12 +9,11 @@ from keras_se.export.constant_gates import freeze_constant_gates
 from keras_se.export.identities import drop_identities
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
-from keras_se.export.padding import pad_inside_convolution
 from keras_se.export.squeeze import squeeze_before_convolution
 from keras_se.rewrite import CannotCopyError, Rewrite
 
 # In this order: a batch norm folds, and a squeeze moves, into what stands right before it.
-ALWAYS: Sequence[Rewrite] = (drop_identities, stride_by_convolution, pad_inside_convolution, fold_batch_norm)
+ALWAYS: Sequence[Rewrite] = (drop_identities, stride_by_convolution, fold_batch_norm)
 
 
 def optimized(

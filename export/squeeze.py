@@ -84,7 +84,7 @@ class SqueezeExciteBefore(SqueezeExcite):
         self.expand_kernel, self.expand_bias = self.add_projection("expand", width, scaled[-1])
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         squeezed, scaled = inputs
         return keras.ops.multiply(scaled, self._gates(squeezed, None))
 
