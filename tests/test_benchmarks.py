@@ -112,6 +112,7 @@ def test_cold_start(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # of tf2onnx, as Keras uses it
 def test_exporters_of_a_grouped_convolution(tmp_path: Path) -> None:
     """The row of a file that ONNX Runtime refuses."""
     module = script("exporters")
