@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.files import check_path
 from keras_se.export.inference import Tensor
 from keras_se.layers.gated import positive_integer
 from keras_se.weights import Preprocessing
@@ -39,6 +40,9 @@ class Images:
     preprocessing: Preprocessing | None = None
     samples: int = SAMPLES
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_path(self.folder, "folder")
 
     def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
         """Samples for an input, and how many are of each class.
@@ -80,7 +84,9 @@ class Images:
                 files = [path for path in entries if path.is_file() and path.suffix.lower() in SUFFIXES]
                 groups.append([(files[i], name) for i in rng.permutation(len(files))])
         except OSError as error:
-            raise ValueError(f"{argument} must be a folder that can be read. Received: {error.filename!r}") from error
+            raise ValueError(
+                f"{argument} must be a folder that exists and can be read. Received: {str(error.filename)!r}"
+            ) from error
         turns = [group[i] for i in range(max(map(len, groups))) for group in groups if i < len(group)]
         if not turns:
             raise ValueError(

@@ -21,6 +21,8 @@ FLOATS = ("float16", "float32", "float64", "bfloat16")
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
 MOVES = ("TRANSPOSE", "RESHAPE", "SQUEEZE", "Transpose", "Reshape", "Squeeze", "Flatten", "Identity")
 CONVERSION = "a conversion"
+# How many of these are followed from an end.
+MOST_MOVES = 8
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,7 @@ class Inspection:
 def with_inside(tensor: TensorInfo, nodes: Sequence[Node], output: bool) -> TensorInfo:
     """An input or output in floats with the scale and the zero point of what it is converted to, or from."""
     place = tensor
-    for _ in nodes:
+    for _ in range(MOST_MOVES):
         near = [(kind, made if output else read, read if output else made) for kind, read, made in nodes]
         near = [(kind, here, there) for kind, here, there in near if place in here and there]
         if len(near) != 1 or tensor.dtype not in FLOATS:

@@ -25,9 +25,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Artifact
     @cache
     def export_once(name: str, mode: str | None = "int8", **options: Any) -> Artifact:
         path = tmp_path_factory.mktemp(f"{name}_{mode}") / "folder"
-        return to_microcontroller(
-            sample(name).model, path, quantize=mode, calibration_data=sample(name).data, name=name, **options
-        )
+        data = sample(name).data if mode else None
+        return to_microcontroller(sample(name).model, path, quantize=mode, calibration_data=data, name=name, **options)
 
     return export_once
 

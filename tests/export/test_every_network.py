@@ -10,7 +10,7 @@ import onnx
 import pytest
 from builders import FULL, NARROW, TABLE, enliven
 
-from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact
+from keras_se.export import FORMATS, Artifact
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
 from keras_se.export.targets import verdict
@@ -23,7 +23,7 @@ SAMPLES = 24
 # Of the largest output.
 FLOAT_ERROR = 1e-4
 # Of what the images differ in: a file that takes no notice of its image is off by 1.
-ERRORS = {"float16": 0.03, "dynamic": 0.5, "int8": 0.5, "int16x8": 0.2, "selective": 0.5}
+ERRORS = {"float16": 0.03, "dynamic": 0.25, "int8": 0.3, "int16x8": 0.2, "selective": 0.3}
 MOBILE = ("SEMobileNet", "SEMobileNetV2", "SEMobileNetV3Small", "SEMobileNetV3Large", "SEShuffleNet")
 # Of the other families, the narrow ones and one at its full width.
 FULL_IN_INT8 = (
@@ -52,16 +52,21 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-def slow(name: str) -> list:
-    return [pytest.mark.slow] if name in FULL else []
+# The sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
+FLOATS = [
+    pytest.param(name, row.name, marks=pytest.mark.slow if name in FULL or row.name == "microcontroller" else [])
+    for name in TABLE
+    for row in FORMATS.values()
+    if name in NARROW or row.name != "microcontroller"
+]
 
 
-@pytest.mark.parametrize("format", DEFAULT_FORMATS)
-@pytest.mark.parametrize("name", [pytest.param(name, marks=slow(name)) for name in TABLE])
+@pytest.mark.parametrize(("name", "format"), FLOATS)
 def test_float(name: str, format: str, tmp_path: Path) -> None:
     model, _, new, expected = network(name)
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}")
     assert artifact.parity.passed
+    assert artifact.parity.conclusive
     assert np.abs(artifact.predict(new) - expected).max() < FLOAT_ERROR * np.abs(expected).max()
     if format == "onnx":
         onnx.checker.check_model(artifact.path, full_check=True)
@@ -119,6 +124,7 @@ def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
     data = {"calibration_data": known} if mode in CALIBRATED else {}
     artifact = FORMATS[format].convert(model, folder / f"model{FORMATS[format].suffix}", quantize=mode, **data)
     assert artifact.parity.passed
+    assert artifact.parity.conclusive
     assert artifact.quantize == Artifact.open(artifact.path).quantize == mode
     outputs = artifact.predict(new)
     assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < ERRORS[mode]

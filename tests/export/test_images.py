@@ -109,7 +109,7 @@ def test_the_command_takes_a_folder(folder: Path, tmp_path: Path, capfd: pytest.
     said = r"Calibrated on 6 samples: image from 4\d to 202; 2 classes of 3 to 3 samples\."
     assert re.search(said, capfd.readouterr().out)
     assert cli.run([*command, "--samples", "6"]) == 2
-    assert "--samples goes with a folder of images" in capfd.readouterr().err
+    assert "--samples and --calibration-seed go with a folder of images" in capfd.readouterr().err
 
 
 def broken(folder: Path, fault: str) -> None:
@@ -146,9 +146,16 @@ def test_what_cannot_be_right_is_refused(folder: Path, model: keras.Model, tmp_p
 
     refused("How images are prepared must be known", str(folder))
     refused(r"must be a folder with images.*without any", Images(tmp_path / "empty", PREPARED))
+    refused("must be a folder that exists and can be read. Received: '/nope'", Images("/nope", PREPARED))
     refused("samples must be a positive integer", Images(folder, PREPARED, samples=0))
     grey = keras.Input((SIZE, SIZE, 1))
     refused("three channels", Images(folder, PREPARED), keras.Model(grey, keras.layers.Conv2D(2, 3)(grey)))
     pair = [keras.Input((SIZE, SIZE, 3), name=name) for name in "ab"]
     refused("a model of one input", Images(folder, PREPARED), keras.Model(pair, keras.layers.Add()(pair)))
     assert not (tmp_path / "a.tflite").exists()
+
+
+@pytest.mark.parametrize("folder", ["", None, 3])
+def test_what_is_no_folder(folder: object) -> None:
+    with pytest.raises(ValueError, match=r"^folder must be a path, a str or an os\.PathLike\. Received: folder="):
+        Images(folder)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Verification: a fault in the file is found, a sound file passes, and the figures are what they say."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -9,10 +10,20 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_se.export import TOLERANCES, ExportError, to_onnx, to_saved_model, to_tflite, verify
+from keras_se.export import (
+    FORMATS,
+    TOLERANCES,
+    ExportError,
+    to_microcontroller,
+    to_onnx,
+    to_saved_model,
+    to_tflite,
+    verify,
+)
 from keras_se.export import onnx as onnx_format
 from keras_se.export import saved_model as saved_model_format
 from keras_se.export import tflite as tflite_format
+from keras_se.export.formats import CALIBRATED
 from keras_se.export.inference import InferenceModel, random_feeds
 from keras_se.export.verify import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
 
@@ -45,6 +56,12 @@ def spoil_onnx(path, target):
     onnx.save(model, target)
 
 
+def spoil_microcontroller(path, target):
+    shutil.copytree(path, target)
+    (file,) = target.glob("*.tflite")
+    file.write_bytes(spoilt_tflite(file))
+
+
 def spoil_saved_model(path, target):
     loaded = tf.saved_model.load(str(path))
     (kernel,) = [variable for variable in loaded.model_variables if tuple(variable.shape) == (3, 3, 3, 8)]
@@ -52,7 +69,7 @@ def spoil_saved_model(path, target):
     tf.saved_model.save(loaded, str(target), signatures=loaded.signatures)
 
 
-@pytest.mark.parametrize("mode", [None, "float16", "dynamic", "int8", "int16x8"])
+@pytest.mark.parametrize("mode", FORMATS["tflite"].modes)
 def test_one_wrong_weight_in_a_tflite_file_is_found(exported, tmp_path, mode):
     network, sound = sample("se_resnet"), exported("se_resnet", "tflite", mode)
     (tmp_path / "spoilt.tflite").write_bytes(spoilt_tflite(sound.path))
@@ -73,6 +90,21 @@ def test_one_wrong_weight_is_found(exported, tmp_path, format, spoil_file, data)
     assert not verify(target, network.model, given).parity.passed
 
 
+@pytest.mark.parametrize(
+    ("format", "mode", "spoil_file"),
+    [
+        *(("onnx", mode, spoil_onnx) for mode in ("float16", "int8")),
+        *(("microcontroller", mode, spoil_microcontroller) for mode in FORMATS["microcontroller"].modes),
+    ],
+)
+def test_one_wrong_weight_of_fewer_bits_is_found(exported, tmp_path, format, mode, spoil_file):
+    network, sound = sample("se_resnet"), exported("se_resnet", format, mode)
+    target = tmp_path / f"spoilt{FORMATS[format].suffix}"
+    spoil_file(sound.path, target)
+    assert verify(sound.path, network.model, network.data).parity.passed
+    assert not verify(target, network.model, network.data).parity.passed
+
+
 def test_a_damaged_saved_model_cannot_be_run(exported, tmp_path):
     target = tmp_path / "damaged"
     spoil_saved_model(exported("se_resnet", "saved_model").path, target)
@@ -86,7 +118,7 @@ def test_a_damaged_saved_model_cannot_be_run(exported, tmp_path):
 
 def replaced_on_the_way(monkeypatch, format, tmp_path):
     """Makes the format's own writer leave a spoilt file."""
-    if format == "tflite":
+    if format in ("tflite", "microcontroller"):
         convert = tflite_format._converted
 
         def converted(*args):
@@ -119,16 +151,21 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
     [
         ("tflite", to_tflite, {}),
         ("tflite", to_tflite, {"quantize": "int8"}),
+        ("tflite", to_tflite, {"quantize": "selective"}),
+        ("microcontroller", to_microcontroller, {}),
+        ("microcontroller", to_microcontroller, {"quantize": "int8"}),
         ("onnx", to_onnx, {}),
+        ("onnx", to_onnx, {"quantize": "float16"}),
+        ("onnx", to_onnx, {"quantize": "int8"}),
         ("saved_model", to_saved_model, {}),
     ],
-    ids=["tflite", "int8", "onnx", "saved_model"],
+    ids=lambda value: value if isinstance(value, str) else "".join(value.values()) if isinstance(value, dict) else "",
 )
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_file_that_fails_gets_no_name(tmp_path, monkeypatch, format, convert, options, exists):
     network = sample("se_resnet")
     replaced_on_the_way(monkeypatch, format, tmp_path)
-    if options:
+    if options.get("quantize") in CALIBRATED:
         options = {**options, "calibration_data": network.data}
     folder = tmp_path / "target"
     folder.mkdir()
