@@ -16,6 +16,12 @@ from rich.text import Text
 from keras_se.graph import Call, Shape, calls
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
+# What multiplies two results of the network, or one with a constant, and has no weights: layers, and operations of
+# `keras.ops`, whose classes have no public names.
+PRODUCTS = {
+    *("Matmul", "Dot", "Vdot", "Inner", "Outer", "Kron", "Tensordot", "Einsum", "Correlate"),
+    *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DotProductAttention", "Attention"),
+}
 # What the layers of this package's networks are called by: `stage3_block2_conv1`, `stem_conv`, `final_conv`.
 STAGE = re.compile(r"(stem|stage\d+|transition\d+|final)_")
 
@@ -52,7 +58,8 @@ class Complexity:
         model: The model's name.
         input_shapes: The shape of each input, without the batch, that it was counted for.
         layers: A `Cost` for each call that has parameters or multiply-accumulates, in the order of the graph.
-        uncounted: Layers with kernels whose multiply-accumulates are not known here, and are missing in `macs`.
+        uncounted: Layers with kernels, and products without (`keras.ops.matmul`, `keras.layers.Dot`), whose
+            multiply-accumulates are not known here, and are missing in `macs`.
     """
 
     model: str
@@ -172,7 +179,8 @@ def complexity(model: keras.Model, input_shape: Sequence[Any] | None = None) -> 
         variables = {id(v): v for v in _variables(call.layer) if id(v) not in counted}
         counted |= set(variables)
         count = _counter(call.layer) if all(None not in shape for shape in call.inputs + call.outputs) else None
-        if count is None and any(len(v.shape) > 1 for v in _variables(call.layer)):
+        product = type(call.layer).__name__ in PRODUCTS or any(len(v.shape) > 1 for v in _variables(call.layer))
+        if count is None and product:
             uncounted.append(call.path)
         cost = Cost(
             name=call.path,

@@ -62,8 +62,8 @@ def flow(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> Flo
     """
     if not _has_graph(model) or not model.built:
         raise ValueError(
-            f"The model must be a functional one, or a Sequential one with an Input. Received: {model.name!r}, "
-            f"a {type(model).__name__}"
+            "The model must be a functional one, or a Sequential one with an Input. "
+            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     shapes = [x.shape for x in model.inputs] if input_shapes is None else input_shapes
     if len(shapes) != len(model.inputs):

@@ -224,6 +224,7 @@ MISTAKES = [
     (["export", "SEMobileNet", "-r", "x"], r"-r must be made of whole numbers"),
     (["export", "SEMobileNet", "--input-shape", "32"], r"input_shape must be"),
     (["export", "SEMobileNet", "--input-shape", "a,b"], r"--input-shape must be made of whole numbers"),
+    (["export", "SEMobileNet", "--seed", "-1"], r"'--seed': -1 is not in the range 0<=x<=4294967295"),
     (["export", "SEMobileNet", "--classes", "0"], r"classes must be a positive integer"),
     (["export", "SEMobileNet", "--weights", "none.weights.h5"], r"weights must be a file that exists"),
     (["export", "small.keras", "--labels", "text.txt"], r"labels must be one for each of the \d+ channels.*: 1 labels"),

@@ -329,6 +329,12 @@ def test_refuses_models_without_a_graph(make: Callable[[], keras.Model], shape: 
     assert str(caught.value).endswith(f"Received: {model.name!r}, a {type(model).__name__}")
 
 
+@pytest.mark.parametrize("model", ["x", None, 3])
+def test_refuses_what_is_no_model(model: Any) -> None:
+    with pytest.raises(ValueError, match=r"^The model must be a functional one, .* Received: .*, a \w+$"):
+        complexity(model)
+
+
 def test_a_sequential_model_that_was_built_by_a_call() -> None:
     assert complexity(built(keras.Sequential([layers.Dense(2)]))).macs == 8
 
@@ -368,6 +374,31 @@ def test_what_it_cannot_count_is_named() -> None:
     assert counted.macs == 2 * 2  # the last one alone
     assert counted.parameters == trainable(model)
     assert counted.to_dict()["uncounted"] == list(counted.uncounted)
+
+
+PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {
+    "matmul": ops.matmul,
+    "@": lambda a, b: a @ b,
+    "dot": lambda a, b: ops.dot(a, np.ones((4, 2), "float32")),
+    "tensordot": lambda a, b: ops.tensordot(a, np.ones((4, 2), "float32"), 1),
+    "einsum": lambda a, b: ops.einsum("bij,bjk->bik", a, b),
+    "conv": lambda a, b: ops.conv(a, np.ones((1, 4, 3), "float32")),
+    "Dot": lambda a, b: layers.Dot((2, 1))([a, b]),
+    "Attention": lambda a, b: layers.Attention()([a, a]),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_without_weights_are_named(product: str) -> None:
+    one, other = keras.Input((6, 4)), keras.Input((4, 5))
+    result = PRODUCTS[product](one, other)
+    counted = complexity(keras.Model([one, other], [result, other]))
+    assert (counted.uncounted, counted.macs) == ((result._keras_history.operation.name,), 0)
+
+
+def test_products_of_single_values_are_not_named() -> None:
+    one = keras.Input((6, 4))
+    assert complexity(keras.Model(one, layers.Multiply()([one, ops.multiply(one, 2.0)]))).uncounted == ()
 
 
 def test_sizes_that_only_the_data_tell_are_not_counted() -> None:

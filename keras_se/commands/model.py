@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import keras
 
 
+SEEDS = click.IntRange(0, 2**32 - 1)  # NumPy's
+
+
 def model_options(command: Any) -> Any:
     """The options of commands that take a MODEL."""
     ratio = click.option("-r", "r", metavar="INT|none", help="Reduction ratio of a builder's network, or none.")
@@ -27,7 +30,7 @@ def plain_model_options(command: Any) -> Any:
         click.option("--classes", type=int, help="Classes of a builder's network."),
         click.option("--input-shape", metavar="H,W,C", help="Input shape of a builder's network, or where unknown."),
         click.option("--weights", help="Of a builder's network: a file, a folder, an hf:// address, or imagenet."),
-        click.option("--seed", type=int, default=0, show_default=True, help="Of a builder's random weights."),
+        click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of a builder's random weights."),
         json_option,
     )
     for option in reversed(options):

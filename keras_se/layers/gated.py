@@ -122,6 +122,13 @@ class GatedLayer(keras.layers.Layer):
         inputs = keras.ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
+        rank, axes = self.input_spec.ndim, self.input_spec.axes
+        if len(inputs.shape) != rank or any(inputs.shape[axis] not in (None, size) for axis, size in axes.items()):
+            wanted = ", ".join(f"{size} channels on axis {axis}" for axis, size in axes.items())
+            raise ValueError(
+                f"{self.name!r} was built for inputs of rank {rank} with {wanted}. "
+                f"Received: inputs of shape {tuple(inputs.shape)}"
+            )
         return inputs
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

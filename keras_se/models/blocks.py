@@ -35,6 +35,11 @@ def conv(
     `"same"` or `"valid"`. Keras' `"same"` pads only at the end where a stride of 2 meets an even size, so there
     symmetric padding is a layer of its own, `<name>_pad`.
     """
+    if channels(x) % groups or filters % groups:
+        raise ValueError(
+            f"groups must divide the channels before and after {name}, {channels(x)} and {filters}. "
+            f"Received: groups={groups}"
+        )
     if padding == "symmetric" and stride > 1 and kernel != 1:
         x = layers.ZeroPadding2D(_half(kernel), name=f"{name}_pad")(x)
         padding = "valid"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -97,7 +98,10 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
         _check_image_shape("input_shape", tuple(input_shape), min_size)
         return keras.Input(input_shape, name="image")
     if not isinstance(input_tensor, keras.KerasTensor):
-        raise ValueError(f"input_tensor must be what keras.Input or a layer returns. Received: {input_tensor!r}")
+        raise ValueError(
+            "input_tensor must be what keras.Input or a layer returns. "
+            f"Received: input_tensor of type {type(input_tensor).__name__}"
+        )
     shape = tuple(input_tensor.shape[1:])
     _check_image_shape("input_tensor", shape, min_size)
     if input_shape is not None and tuple(input_shape) != shape:
@@ -111,13 +115,17 @@ def _check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
     first = channel_axis() == 1
     if len(shape) == 3:
         channels, sizes = (shape[0], shape[1:]) if first else (shape[2], shape[:2])
-        if channels and all(size is None or size >= min_size for size in sizes):
+        if _is_size(channels, 1) and all(size is None or _is_size(size, min_size) for size in sizes):
             return
     order = "(channels, height, width)" if first else "(height, width, channels)"
     raise ValueError(
         f"{argument} must be {order} with at least 1 channel and {min_size}x{min_size} pixels (or None for an unknown "
         f"size). Received: {argument} of shape {shape}"
     )
+
+
+def _is_size(value: Any, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
 
 
 def positive_number(name: str, value: Any) -> float:

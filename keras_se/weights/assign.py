@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_se.weights.names import AXES, IGNORED, Family, Target, target
+from keras_se.weights.needs import layers_of
 from keras_se.weights.tensors import Tensors, check_finite
 from keras_se.weights.timm import FAMILIES
 
@@ -16,7 +17,7 @@ TRAILING = {"project": (1, 1)}
 
 
 def assign(model: keras.Model, tensors: Tensors, *, head: bool = True) -> list[str]:
-    """Sets every variable of the network to a tensor of the checkpoint.
+    """Sets every variable of the network, but not of what it was built on, to a tensor of the checkpoint.
 
     Args:
         model: The network.
@@ -32,7 +33,7 @@ def assign(model: keras.Model, tensors: Tensors, *, head: bool = True) -> list[s
             compute what the weights were trained for. The network is left as it was.
     """
     family = family_of(tensors)
-    layers = {layer.name: layer for layer in model.layers}
+    layers = {layer.name: layer for layer in layers_of(model)}
     variables = _variables(model)
     targets = {name: target(family, name, layers) for name in tensors.shapes if name.rpartition(".")[2] not in IGNORED}
     left_out = _without(family, targets, tensors, variables) if head else family.head
@@ -60,7 +61,7 @@ def family_of(tensors: Tensors) -> Family:
 def _variables(model: keras.Model) -> dict[str, Any]:
     """By layer and name. The states of random generators are no weights."""
     found: dict[str, Any] = {}
-    for layer in model.layers:
+    for layer in layers_of(model):
         for variable in layer.variables:
             path = f"{layer.name}/{variable.name}"
             if path in found:

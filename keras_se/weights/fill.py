@@ -10,6 +10,7 @@ import keras
 
 from keras_se.weights.assign import assign
 from keras_se.weights.keras_applications import check_counterpart, copy, prepared_for, pretrained
+from keras_se.weights.needs import image_of
 from keras_se.weights.own import fill_from_own
 from keras_se.weights.preprocessing import Preprocessing, from_config
 from keras_se.weights.source import Source, find
@@ -79,17 +80,11 @@ def _describe(model: keras.Model, prepared: Preprocessing | None, head: bool) ->
     """Sets `model.preprocessing`, where it is known, with the network's own size and classes."""
     if prepared is None:
         return
-    shape = _image(model).shape
+    shape = image_of(model).shape
     size = tuple(shape[2:] if keras.config.image_data_format() == "channels_first" else shape[1:3])
     if len(shape) == 4 and None not in size:
         prepared = replace(prepared, size=size)
     model.preprocessing = replace(prepared, classes=model.output_shape[-1]) if head else prepared
-
-
-def _image(model: keras.Model) -> Any:
-    """What the network's first layers read: not the model's input, if something of the user's is before them."""
-    first = next((layer for layer in model.layers if layer.name.startswith("stem_")), None)
-    return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
 
 
 def _warn(message: str) -> None:

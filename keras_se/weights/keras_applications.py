@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_se.layers import EXCITATIONS, SqueezeExcite
-from keras_se.weights.needs import layer_of, se_needs
+from keras_se.weights.needs import layer_of, layers_of, se_needs
 from keras_se.weights.preprocessing import Preprocessing
 from keras_se.weights.same import differences
 
@@ -99,8 +99,14 @@ def copy(reference: keras.Model, model: keras.Model) -> Copied:
     """
     theirs = [(layer, value) for layer in reference.layers for value in _saved(layer)]
     own_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
-    added = [] if own_se else _added(model)
-    ours = [(layer, variable) for layer in model.layers if layer not in added for variable in _saved(layer)]
+    excitations = [layer for layer in layers_of(model) if isinstance(layer, EXCITATIONS)]
+    if own_se and not excitations:
+        raise ValueError(
+            f"These weights come with SE, so r must not be None, and se not without a layer. Received: {model.name!r} "
+            f"without SE, for weights of {reference.name!r}"
+        )
+    added = [] if own_se else excitations
+    ours = [(layer, variable) for layer in layers_of(model) if layer not in added for variable in _saved(layer)]
     pairs = [Pair(*one, *other) for one, other in zip(ours, theirs, strict=False)]
     missing = {layer.name for layer, _ in ours[len(pairs) :]} | {pair.layer.name for pair in pairs if not _fits(pair)}
     left_over = {layer.name for layer, _ in theirs[len(pairs) :]}
@@ -114,6 +120,7 @@ def copy(reference: keras.Model, model: keras.Model) -> Copied:
             f"weights must be those of the network that {model.name!r} is without SE. Received: {reference.name!r}, "
             f"which differs in {', '.join(faults[:5])}"
         )
+    _check_gates(model, added)
     for pair in fitting:
         pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.value), pair.variable.shape))
     for layer in added:
@@ -145,13 +152,8 @@ def _fits(pair: Pair) -> bool:
     return here == there or (len(there) == 4 and there == (1, 1, *here))
 
 
-def _added(model: keras.Model) -> list[Any]:
-    """The excitations of a network that the reference lacks; each must be able to change nothing.
-
-    Raises:
-        ValueError: for one whose gates are not 1 once its last projection is zero.
-    """
-    added = [layer for layer in model.layers if isinstance(layer, EXCITATIONS)]
+def _check_gates(model: keras.Model, added: list[Any]) -> None:
+    """Refuses an excitation that the reference lacks if its gates are not 1 once its last projection is zero."""
     for layer in added:
         if type(layer) is not SqueezeExcite or float(layer.gate(keras.ops.zeros((1, 1)))[0, 0]) != 1:
             raise ValueError(
@@ -159,7 +161,6 @@ def _added(model: keras.Model) -> list[Any]:
                 "SqueezeExcite(16, gate=keras_se.layers.twice_sigmoid), or r=None for the plain network. "
                 f"Received: {type(layer).__name__} with another gate at {layer.name!r} of {model.name!r}"
             )
-    return added
 
 
 def _open(layer: Any) -> None:

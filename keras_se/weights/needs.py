@@ -1,10 +1,26 @@
 """What a network lacks to compute what weights were trained for: options that change no shape."""
 
+import re
 from typing import Any
 
 import keras
 
 from keras_se.layers import SqueezeExcite
+
+# What the layers of every network here begin with.
+FIRST = re.compile(r"(stem|stage1)_")
+
+
+def image_of(model: keras.Model) -> Any:
+    """What the network's first layer reads: not the model's input, if something of the user's is before it."""
+    first = next((layer for layer in model.layers if FIRST.match(layer.name)), None)
+    return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
+
+
+def layers_of(model: keras.Model) -> list[Any]:
+    """The network's layers, without those of the user's that it was built on (`input_tensor`)."""
+    before = {id(layer) for layer in keras.Model(model.inputs, image_of(model)).layers}
+    return [layer for layer in model.layers if id(layer) not in before]
 
 
 def layer_of(model: keras.Model, name: str) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import array, check_layer, error, gates_in_numpy, randomise, squeeze_in_numpy, weights_in_numpy
 
-from keras_se import SqueezeExcite
+from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
 SHAPES = [(2, 5, 6), (2, 3, 4, 6), (2, 2, 3, 2, 6)]
 
@@ -146,6 +146,16 @@ def test_excitation_before_build_leaves_a_layer_that_can_be_used() -> None:
     layer(x)
     assert len(layer.weights) == 4
     np.testing.assert_array_equal(array(layer.excitation(x)), gates)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 8), (2, 4, 4, 4, 8), (2, 4, 4, 6), (2, 8)])
+@pytest.mark.parametrize("make", [SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite])
+def test_excitation_refuses_what_the_layer_was_not_built_for(make: type, shape: tuple[int, ...]) -> None:
+    layer = make()
+    layer(np.zeros((2, 4, 4, 8), "float32"))
+    with pytest.raises(ValueError, match="was built for inputs of rank 4 with 8 channels on axis 3") as caught:
+        layer.excitation(np.zeros(shape, "float32"))
+    assert str(caught.value).endswith(f"Received: inputs of shape {shape}")
 
 
 def test_excitation_refuses_symbolic_tensors() -> None:

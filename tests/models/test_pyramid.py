@@ -268,6 +268,8 @@ def test_refuses_models_of_other_makers() -> None:
         feature_pyramid(keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(2, 3)], name="mine"))
     with pytest.raises(ValueError, match=r"^The model must be a functional one"):
         feature_pyramid(keras.Sequential([keras.layers.Conv2D(2, 3)]))
+    with pytest.raises(ValueError, match=r"^The model must be a functional one, .* Received: 'SEResNet50', a str$"):
+        feature_pyramid("SEResNet50")
 
 
 # Placements: the maps are what the next block reads

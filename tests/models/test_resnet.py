@@ -275,6 +275,7 @@ def test_the_name_of_the_model() -> None:
         ({"depths": (), "filters": ()}, r"^depths must have .* Received: depths=\(\)$"),
         ({"width": 0}, r"^width must be a positive integer\. Received: width=0$"),
         ({"groups": True}, r"^groups must be a positive integer\. Received: groups=True$"),
+        ({"groups": 3}, r"^groups must divide the channels .* stage1_block1_conv2, .* Received: groups=3$"),
         ({"width": 2, "block": "basic"}, r"^width and groups must be 1 .* Received: width=2, groups=1, block='basic'$"),
         (
             {"groups": 2, "block": "basic"},

@@ -158,7 +158,7 @@ def test_channels_first() -> None:
     [
         ({"groups": 0}, r"^groups must be a positive integer\. Received: groups=0$"),
         ({"groups": "4"}, r"^groups must be a positive integer\. Received: groups='4'$"),
-        ({"groups": 3}, r"groups.* Received: groups=3, filters=8\.$"),  # Keras' own
+        ({"groups": 3}, r"^groups must divide .* stage1_block1_conv2, 4 and 8\. Received: groups=3$"),
         ({"filters": (4,)}, r"^depths and filters must have .* Received: depths=\(1, 2\), filters=\(4,\)$"),
         ({"filters": ("a", 4)}, r"^filters must be a positive integer\. Received: filters='a'$"),
         ({"dropout": 1.0}, r"^dropout must be a number from 0 to below 1\. Received: dropout=1.0$"),

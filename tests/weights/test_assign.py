@@ -225,6 +225,25 @@ def test_a_second_checkpoint_replaces_the_first(good: Checkpoint, tmp_path: Path
     assert_values(model, other.expected)
 
 
+@pytest.mark.parametrize("family", ["legacy basic", "mobilenetv3"])
+def test_layers_before_the_network_keep_their_weights(
+    family: str, models: Callable[[str], keras.Model], files: dict[str, Path]
+) -> None:
+    own = keras.layers.Conv2D(3, 1, name="own")
+    grey = own(keras.Input((*SHAPE[:2], 1)))
+    before = own.get_weights()
+    options = {"input_shape": None, "input_tensor": keras.layers.BatchNormalization(name="own_bn")(grey)}
+    model = NETWORKS[family].build(weights=files[family], **options)
+    assert model.input_shape == (None, *SHAPE[:2], 1)
+    for one, other in zip(own.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    expected = checkpoint(NETWORKS[family], models(family)).expected
+    actual = {path: value for path, value in values(model).items() if not path.startswith("own")}
+    assert actual.keys() == expected.keys()
+    for path, value in expected.items():
+        np.testing.assert_array_equal(actual[path], value, err_msg=path)
+
+
 # What does not
 
 KERNEL, GAMMA, SQUEEZE, CLASSIFIER = (

@@ -219,6 +219,32 @@ def test_refuses_gates_that_do_not_begin_at_one(se: object) -> None:
         models.SEMobileNet(weights=reference("SEMobileNet", alpha=0.25), alpha=0.25, input_shape=(64, 64, 3), se=se)
 
 
+def test_says_first_that_it_is_another_network() -> None:
+    with pytest.raises(ValueError, match=r"^weights must be those of the network .* which differs in"):
+        models.SEMobileNet(weights=reference("SEMobileNetV2", alpha=0.35), alpha=0.25, input_shape=(64, 64, 3))
+
+
+def test_says_that_weights_come_with_se() -> None:
+    theirs = v3()
+    with pytest.raises(
+        ValueError, match=r"^These weights come with SE, so r must not be None, .* Received: "
+    ) as caught:
+        models.SEMobileNetV3Small(weights=theirs, r=None, include_preprocessing=False, **SMALL)
+    assert str(caught.value).endswith(f"'se_mobilenet_v3_small' without SE, for weights of {theirs.name!r}")
+
+
+def test_layers_before_the_network_keep_their_weights() -> None:
+    theirs = reference("SEMobileNet", alpha=0.25)
+    own = keras.layers.Conv2D(3, 1, name="own")
+    image = own(keras.Input((64, 64, 1)))
+    before = own.get_weights()
+    ours = models.SEMobileNet(weights=theirs, alpha=0.25, input_tensor=image, r=None)
+    for one, other in zip(own.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    x = images(64)[..., :1]
+    assert error(array(ours(x)), array(theirs(own(x)))) < 1e-6
+
+
 def test_a_network_without_its_top_takes_the_rest_of_one_with_it() -> None:
     theirs = reference("SEMobileNet", alpha=0.25)
     ours = models.SEMobileNet(weights=theirs, alpha=0.25, include_top=False, input_shape=(64, 64, 3), r=None)
