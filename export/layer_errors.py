@@ -14,12 +14,13 @@ from keras_se.export.artifact import Artifact, exported_model
 from keras_se.export.calibration import batches, calibration_feeds
 from keras_se.export.flatbuffer import FileGraph
 from keras_se.export.inference import InferenceModel, Tensor, random_feeds
-from keras_se.export.layer_names import CONVERSIONS, EXCITATIONS, LayerNames, within
+from keras_se.export.layer_names import CONVERSIONS, LayerNames, within
 from keras_se.export.optimize import optimized
 from keras_se.export.tensor_values import TensorValues
 from keras_se.export.tflite import REWRITES, float_file
 from keras_se.export.verify import SAMPLES
 from keras_se.graph import layers_by_path
+from keras_se.layers import EXCITATIONS
 
 # A difference between the noise of a result and of its inputs that is rounding of the sums themselves.
 ROUNDING = 1e-6

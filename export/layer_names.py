@@ -10,11 +10,9 @@ from keras_se.export.flatbuffer import FileGraph, FileOperation
 from keras_se.export.inference import InferenceModel
 from keras_se.export.scopes import scope_name
 from keras_se.graph import layers_inside
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
 # Operations that convert between types, and compute nothing.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 # What TensorFlow appends to a scope that is opened again, as Keras does for each call of a layer.
 AGAIN = re.compile(r"(.+)_\d+")
 

@@ -153,6 +153,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
             serve,
             input_signature=function.structured_input_signature[0],
             opset=opset,
+            custom_op_handlers={"Erfc": (_erfc, [])},
             inputs_as_nchw=_images(model.inputs) if nchw else None,
             outputs_as_nchw=_images(model.outputs) if nchw else None,
         )[0]
@@ -169,6 +170,14 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, model)
     return graph
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """1 − Erf(x) in the place of Erfc(x), of which TensorFlow's GELU is made, and which ONNX does not have."""
+    one = graph.make_const(f"{name}__one", np.ones((), "float32"))
+    erf = graph.make_node("Erf", node.input)
+    graph.remove_node(name)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from keras_se.export.errors import ExportError
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import layers_by_path
+from keras_se.graph import layers_by_path
 
 VOLUMES = (keras.layers.Conv3D, keras.layers.Conv3DTranspose)
 

@@ -12,9 +12,10 @@ import numpy as np
 from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import CONVERSIONS, EXCITATIONS, LayerNames, within
+from keras_se.export.layer_names import CONVERSIONS, LayerNames, within
 from keras_se.export.tensor_values import ranges
 from keras_se.graph import layers_by_path
+from keras_se.layers import EXCITATIONS
 
 MODE = "selective"
 # What `keep` says for every squeeze-and-excitation layer, and the default.

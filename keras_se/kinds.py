@@ -5,9 +5,8 @@ from typing import Any
 from keras import activations, layers
 
 from keras_se.graph import Call
-from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from keras_se.layers import EXCITATIONS
 
-EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 DROPOUTS = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
     *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),

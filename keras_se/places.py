@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_se import kinds
 from keras_se.graph import Call, Shape, flow
+from keras_se.layers import EXCITATIONS
 from keras_se.recognise import recognised
 from keras_se.structure import Structure, data_format, dtype_policy, excited, is_map, without_excitations
 
@@ -75,7 +75,7 @@ def _check_graph(model: Any) -> None:
 
 
 def _check_plain(structure: Structure) -> None:
-    own = [call.path for call in structure.calls if isinstance(call.layer, kinds.EXCITATIONS)]
+    own = [call.path for call in structure.calls if isinstance(call.layer, EXCITATIONS)]
     own += [product.path for product, _, _ in excited(structure)]
     if own:
         raise ValueError(

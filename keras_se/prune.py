@@ -12,8 +12,7 @@ import numpy as np
 from keras_se.constant_gates import constant_gates
 from keras_se.folding import fold
 from keras_se.inner import PROBE_BATCH, inner_values
-from keras_se.kinds import EXCITATIONS
-from keras_se.layers import ChannelScale, SqueezeExcite
+from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.rewrite import (
     CannotCopyError,
     called_once,

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 
 from keras_se.inner import probe
-from keras_se.kinds import EXCITATIONS
-from keras_se.layers import ConcurrentSqueezeExcite
+from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.gated import accumulation_dtype
 from keras_se.rewrite import calls, has_graph
 
