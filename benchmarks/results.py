@@ -1,6 +1,7 @@
 """Where the figures of a script go: a table on the terminal, a document and a plot in benchmarks/results/."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,9 @@ class Results:
     def __init__(self, name: str, title: str, columns: Mapping[str, Callable[[Any], str]], **facts: Any):
         self.name, self.title, self.columns = name, title, columns
         self.rows: list[dict[str, Any]] = []
-        self.facts = {"machine": machine(), "versions": versions(), **facts}
+        # Of what else the machine does: with more than its cores have to do, figures are of no use.
+        load = round(os.getloadavg()[0], 1)
+        self.facts = {"machine": machine(), "load at the start": load, "versions": versions(), **facts}
 
     def add(self, **row: Any) -> None:
         self.rows.append(row)
@@ -47,7 +50,7 @@ class Results:
             table.add_row(*(cell(row) for cell in self.columns.values()))
         console = Console(width=140)
         console.print(table)
-        console.print(self.facts["machine"])
+        console.print(f"{self.facts['machine']}; load at the start {self.facts['load at the start']}")
 
     def plot_ratios(self, label: Callable[[Any], str], x_label: str, reference: float = 1.0) -> None:
         """A row for each ratio, with its middle half, beside a line where both are the same."""
