@@ -125,7 +125,7 @@ def _check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
 
 
 def _is_size(value: Any, least: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
 def positive_number(name: str, value: Any) -> float:
