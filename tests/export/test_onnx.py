@@ -49,6 +49,16 @@ def test_every_opset(exported, opset):
     assert relative_error(network.expected["predictions"], run_onnx(artifact.path, network.feeds)["predictions"]) < 1e-5
 
 
+def test_gelu_has_no_operation_that_onnx_lacks(tmp_path):
+    image = keras.Input((8, 8, 4), name="image")
+    x = keras.layers.Activation("gelu")(keras.layers.Conv2D(8, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(x)))
+    artifact, x = to_onnx(model, tmp_path / "gelu.onnx"), np.random.default_rng(0).normal(0, 3, (4, 8, 8, 4))
+    assert "Erfc" not in operations(artifact)
+    found = run_onnx(artifact.path, {"image": x.astype("float32")})["logits"]
+    assert relative_error(model.predict(x, verbose=0), found) < 1e-5
+
+
 def test_no_other_opset(tmp_path):
     assert list(OPSETS) == [13, 14, 15, 16, 17, 18]
     for opset in (12, 19, "17", None):
