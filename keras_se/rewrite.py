@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_se.adapted import copy_adapted
+
 # A model → the same function as another model, or the model itself.
 Rewrite = Callable[[keras.Model], keras.Model]
 
@@ -96,9 +98,7 @@ def bare_config(layer: Any) -> dict[str, Any]:
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
     """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
     copy.set_weights(source.get_weights())
-    for layer in (copy, *(layers_of(copy) if isinstance(copy, keras.Model) else ())):
-        if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
-            layer.finalize_state()
+    copy_adapted(source, copy)
 
 
 def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -15,7 +15,7 @@ import pytest
 from helpers import array, error, randomise
 from keras import layers, ops
 
-from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan
+from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan, remove_se
 from keras_se.layers import twice_sigmoid
 from keras_se.weights import Preprocessing
 
@@ -479,6 +479,58 @@ def test_how_images_are_prepared_is_kept() -> None:
     model = toy_resnet()
     model.preprocessing = Preprocessing(size=(16, 16))
     assert insert_se(model, r=2).preprocessing == model.preprocessing
+
+
+def words(**options: Any) -> tuple[keras.layers.Layer, Any]:
+    layer = layers.StringLookup(**options)
+    layer.adapt(np.array([["owl", "cat"], ["cat", "dog"]]))
+    return layer, ops.convert_to_tensor([["dog", "cat", "elk"]])
+
+
+def numbers() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.IntegerLookup()
+    layer.adapt(np.array([[7, 9], [9, 11]]))
+    return layer, np.array([[11, 9, 5]])
+
+
+def texts() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.TextVectorization(output_sequence_length=3)
+    layer.adapt(["an owl", "the cat"])
+    return layer, ops.convert_to_tensor([["the owl sleeps"]])
+
+
+def bins() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.Discretization(num_bins=4)
+    layer.adapt(np.random.default_rng(0).normal(size=(50, 1)))
+    return layer, np.array([[-2.0, 0.1, 2.0]], "float32")
+
+
+def normal() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.Normalization(axis=None)
+    layer.adapt(np.random.default_rng(0).normal(5, 3, size=50))
+    return layer, np.array([[-2.0, 0.1, 2.0]], "float32")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="lookups in a model are TensorFlow's")
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize(
+    "make", [words, lambda: words(output_mode="tf_idf"), numbers, texts, bins, normal],
+    ids=["words", "tf_idf", "numbers", "texts", "bins", "normal"],
+)  # fmt: skip
+def test_what_layers_were_adapted_to_is_copied(make: Callable[[], Any], saved: bool, tmp_path: Path) -> None:
+    adapted, x = make()
+    given = keras.Input(x.shape[1:], dtype=keras.backend.standardize_dtype(x.dtype))
+    y = layers.Rescaling(0.1)(adapted(given))
+    y = layers.Conv1D(4, 1, name="conv")(layers.Reshape((-1, 1))(y))
+    model = keras.Model(given, y)
+    randomise(model.get_layer("conv"))
+    if saved:
+        model.save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    expected = array(model(x))
+    assert np.ptp(expected[0, :, 0]) > 0
+    for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop=["conv_se"]).model):
+        np.testing.assert_allclose(array(copy(x)), expected, atol=1e-6)
 
 
 def graph(model: keras.Model) -> list[tuple]:
