@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from keras_se.constant_gates import constant_gates
+from keras_se.graph import has_graph
 from keras_se.inner import inner_values
 from keras_se.layers import ChannelScale, ConcurrentSqueezeExcite
-from keras_se.rewrite import called_once, calls, copy_weights, has_graph, substituted
+from keras_se.rewrite import called_once, calls, copy_weights, substituted
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from keras_se.complexity import complexity
+from keras_se.graph import has_graph
 from keras_se.insertion import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
 from keras_se.places import Place, Where, places
@@ -12,7 +13,6 @@ from keras_se.rewrite import (
     CannotCopyError,
     check_owners,
     freeze_like,
-    has_graph,
     nested,
     substituted,
     uncompiled,

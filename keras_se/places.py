@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_se.graph import Call, Shape, flow
+from keras_se.graph import Call, Shape, flow, has_graph
 from keras_se.layers import EXCITATIONS
 from keras_se.recognise import recognised
 from keras_se.structure import Structure, data_format, dtype_policy, excited, is_map, without_excitations
@@ -65,8 +65,7 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
 
 
 def _check_graph(model: Any) -> None:
-    sequential = isinstance(model, keras.Sequential)
-    if not isinstance(model, keras.Model) or not (hasattr(model, "_run_through_graph") or sequential):
+    if not has_graph(model) and not isinstance(model, keras.Sequential):
         raise ValueError(
             "SE is put between the layers of a graph, and a model whose call() is Python code has none: make a "
             "functional one of it, keras.Model(x, model.call(x)) with x = keras.Input(shape). "

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_se.constant_gates import constant_gates
 from keras_se.folding import fold
+from keras_se.graph import has_graph
 from keras_se.inner import PROBE_BATCH, inner_values
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.rewrite import (
@@ -19,7 +20,6 @@ from keras_se.rewrite import (
     calls,
     check_owners,
     freeze_like,
-    has_graph,
     substituted,
     uncompiled,
 )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_se.adapted import copy_adapted
+from keras_se.graph import has_graph
 
 # A model → the same function as another model, or the model itself.
 Rewrite = Callable[[keras.Model], keras.Model]
@@ -107,10 +108,6 @@ def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
         yield layer
         if isinstance(layer, keras.Model):
             yield from layers_of(layer)
-
-
-def has_graph(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
 def called_once(model: keras.Model) -> list[keras.layers.Layer]:

@@ -604,6 +604,23 @@ def subclassed() -> keras.Model:
     return model
 
 
+class Doubled(keras.Model):
+    """A functional model that computes something else than its graph."""
+
+    def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
+        return 2 * super().call(x, training=training)
+
+
+def doubled(name: str = "doubled") -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    return Doubled(image, layers.Conv2D(4, 3, name="inside")(image), name=name)
+
+
+def around_doubled() -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, layers.Conv2D(4, 1, name="conv")(doubled()(image)))
+
+
 class NoConfig(layers.Layer):
     def __init__(self, kernel: int):
         super().__init__(name="no_config")
@@ -659,6 +676,8 @@ REFUSED = [
     (toy_resnet, {"se": lambda path: "no"}, r"^se must return a new .* Received: 'no' for 'one_b_bn'$"),
     (toy_resnet, {"se": lambda path, one=SqueezeExcite(2): one}, r"^se must return a new .* for 'two_b_bn'$"),  # noqa: B008
     (toy_resnet, {"se": lambda path: None}, r"^se must return a layer for a place at least"),
+    (doubled, {"where": ["inside"]}, r"^SE is put between the layers of a graph.*Received: 'doubled', a Doubled$"),
+    (around_doubled, {"where": ["inside"]}, r"^where must match layers that the model calls.*Received: 'inside'$"),
     (subclassed, {"where": ["conv"]}, r"^SE is put between the layers of a graph.*Received: 'mine', a Mine$"),
     (lambda: keras.Sequential([layers.Conv2D(4, 3)], name="open"), {}, r"Sequential one with an Input.* 'open', a Seq"),
     (lambda: layers.ReLU(name="relu"), {}, r"^SE is put between the layers of a graph.*Received: 'relu', a ReLU$"),
@@ -688,6 +707,13 @@ def test_more_se_if_forced(make: Any) -> None:
     randomise(model)
     assert places(model, ["conv"], force=True) == ["conv"]
     assert_same(model, insert_se(model, ["conv"], r=2, force=True))
+
+
+def test_a_model_within_whose_call_is_its_own_is_a_layer() -> None:
+    model = around_doubled()
+    randomise(model)
+    for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop="conv_se").model):
+        assert_same(model, copy)
 
 
 def test_what_multiplies_need_not_be_se() -> None:

@@ -247,5 +247,9 @@ def test_refuses(arguments: dict[str, Any], message: str) -> None:
 def test_refuses_models_without_a_graph_or_configuration() -> None:
     with pytest.raises(ValueError, match=r"^SE is taken out of a graph .* Received: 'open', a Sequential$"):
         remove_se(keras.Sequential([layers.Dense(3)], name="open"), drop="se")
+    own_call = type("Own", (keras.Model,), {"call": lambda self, x, training=None, mask=None: x})
+    image = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match=r"^SE is taken out of a graph .* Received: 'own', a Own$"):
+        remove_se(own_call(image, se()(image), name="own"), drop="se")
     with pytest.raises(ValueError, match=r"^The layers of the model must have .* 'no_config', which cannot be copied$"):
         remove_se(network(layers.Conv2D(4, 3), se(), NoConfig(2)), drop="se")

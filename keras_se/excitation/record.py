@@ -10,10 +10,9 @@ import keras
 import numpy as np
 
 from keras_se.excitation.taps import Tap
-from keras_se.graph import layers_by_path
+from keras_se.graph import has_graph, layers_by_path
 from keras_se.inner import PROBE_BATCH
 from keras_se.layers import EXCITATIONS, twice_sigmoid
-from keras_se.rewrite import has_graph
 
 # Between which values the gates are that an activation makes.
 BOUNDS: dict[Any, tuple[float, float]] = {

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.graph import has_graph
 from keras_se.inner import probe
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.gated import accumulation_dtype
-from keras_se.rewrite import calls, has_graph
+from keras_se.rewrite import calls
 
 
 @dataclass(frozen=True)
