@@ -141,6 +141,16 @@ def test_a_layer_that_others_read_is_left_alone() -> None:
     assert remove_se(model, data(model)).scaled == ("se",)
 
 
+@pytest.mark.parametrize("change", [lambda layer: layer.quantize("int8"), lambda layer: layer.enable_lora(2)])
+def test_a_layer_whose_kernel_is_not_all_is_left_alone(change: Callable[[Any], None]) -> None:
+    for parts in ([layers.Dense(4, name="d"), se()], [se(), layers.Dense(4, name="d")]):
+        model = network(*parts)
+        change(model.get_layer("d"))
+        removal = remove_se(model, data(model))
+        assert (removal.folded, removal.scaled) == ({}, ("se",))
+        assert removal.max_abs < 1e-5
+
+
 def test_blocks_are_dropped_by_name() -> None:
     model = network(layers.Conv2D(4, 3, name="conv"), se("one"), layers.ReLU(), se("two"), layers.Conv2D(4, 1))
     x = data(model)
