@@ -1,4 +1,4 @@
-"""What layers were adapted to, and have in no weight: vocabularies, the boundaries of bins, and constants of weights."""
+"""What layers were adapted to and have in no weight: vocabularies, the boundaries of bins, and constants of weights."""
 
 import tempfile
 from typing import Any

@@ -8,16 +8,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_se.constant_gates import constant_gates
 from keras_se.folding import fold
 from keras_se.graph import has_graph
-from keras_se.inner import PROBE_BATCH, inner_values
+from keras_se.inner import PROBE_BATCH, columns_of, values_within
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
+from keras_se.layers.gated import accumulation_dtype
 from keras_se.rewrite import (
     CannotCopyError,
-    called_once,
-    calls,
     check_owners,
     freeze_like,
     substituted,
@@ -98,8 +98,9 @@ def remove_se(
 
     Args:
         model: A functional model, or a Sequential one that is built. It is not changed.
-        data: Inputs, an array or a list of arrays for several inputs: gates are constants if they are over these. They
-            are what the change of the outputs is measured on, too. Without data nothing but `drop` is done.
+        data: Inputs, an array; for several inputs a list of arrays, or a mapping from input name to array. Gates are
+            constants if they are over these, and the change of the outputs is measured on them, too. Without data
+            nothing but `drop` is done.
         tolerance: The range over the data of a gate that is taken for a constant, from 0 to 1.
         drop: Blocks to take out, whatever their gates are: names, or a regular expression for whole names. This
             changes what the model computes.
@@ -120,7 +121,7 @@ def remove_se(
     check_owners(model)
     blocks = list(_blocks(model))
     dropped = _named(blocks, drop)
-    columns = None if data is None else _columns(model, data)
+    columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
         raise ValueError("Either data or drop must be given. Received: neither")
     work = _Work(tolerance, frozenset(dropped))
@@ -167,31 +168,11 @@ def _named(blocks: list[str], drop: str | Sequence[str]) -> list[str]:
     return found
 
 
-def _columns(model: keras.Model, data: Any) -> list[np.ndarray]:
-    columns = [np.asarray(column) for column in keras.tree.flatten(data)]
-    shapes = [tuple(x.shape[1:]) for x in model.inputs]
-    fits = len(columns) == len(shapes) and all(
-        column.ndim == len(shape) + 1
-        and all(size in (None, actual) for size, actual in zip(shape, column.shape[1:], strict=True))
-        for column, shape in zip(columns, shapes, strict=True)
-    )
-    if not fits or len({len(column) for column in columns}) != 1 or not len(columns[0]):
-        raise ValueError(
-            f"data must be an array of samples for each input, of the shapes {shapes} and the same length. "
-            f"Received: {[column.shape for column in columns]}"
-        )
-    return [column.astype(x.dtype) for column, x in zip(columns, model.inputs, strict=True)]
-
-
 def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, prefix: str) -> keras.Model:
     """A copy of a model, and of the models within."""
     replacements: dict[str, keras.layers.Layer] = {}
-    once = called_once(model)
     for inner in filter(has_graph, model.layers):
-        inside = None
-        if columns is not None and inner in once:
-            parts = zip(*inner_values(model, list(calls(inner, model)[0].input_tensors), columns), strict=True)
-            inside = [np.concatenate([keras.ops.convert_to_numpy(value) for value in part]) for part in parts]
+        inside = None if columns is None else values_within(model, inner, columns)
         replacements[inner.name] = _without(inner, inside, work, f"{prefix}{inner.name}/")
     dropped = {layer.name for layer in model.layers if f"{prefix}{layer.name}" in work.drop}
     constants = {} if columns is None else constant_gates(model, columns, work.tolerance)
@@ -220,10 +201,11 @@ def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) 
     """The largest difference of outputs, and the root mean square relative to that of the outputs."""
     largest, differences, squares = 0.0, 0.0, 0.0
     for start in range(0, len(columns[0]), PROBE_BATCH):
-        batch = [keras.ops.convert_to_tensor(column[start : start + PROBE_BATCH]) for column in columns]
+        samples = slice(start, start + PROBE_BATCH)
+        batch = [ops.convert_to_tensor(x[samples], own.dtype) for x, own in zip(columns, model.inputs, strict=True)]
         old, new = (_outputs(network, batch) for network in (model, result))
         for expected, actual in zip(old, new, strict=True):
-            largest = max(largest, float(np.abs(actual - expected).max()))
+            largest = float(np.maximum(largest, np.abs(actual - expected).max()))  # and not a number if one is none
             differences += float(np.sum((actual - expected) ** 2))
             squares += float(np.sum(expected**2))
     return largest, float(np.sqrt(differences / squares)) if squares else float(differences > 0)
@@ -232,4 +214,5 @@ def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) 
 def _outputs(model: keras.Model, batch: list[Any]) -> list[np.ndarray]:
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     outputs = keras.tree.flatten(model(keras.tree.pack_sequence_as(structure, batch), training=False))
-    return [keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")).astype("float64") for output in outputs]
+    exact = [ops.cast(output, accumulation_dtype(output.dtype)) for output in outputs]  # NumPy has no bfloat16
+    return [ops.convert_to_numpy(output).astype("float64") for output in exact]

@@ -173,5 +173,8 @@ def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
         if has_graph(layer):
             freeze_like(layer, new, frozen)
             continue
+        if type(new) is not type(layer):  # the layers inside are others, too
+            new.trainable = layer.trainable and not frozen
+            continue
         for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
             same.trainable = part.trainable and not frozen
