@@ -29,10 +29,13 @@ from rich.table import Table
 
 from keras_se import insert_se
 from keras_se.models import SEResNet
+from keras_se.rewrite import freeze_like, substituted, uncompiled
 
 CALIBRATION = 200
 # Of Adam, at the beginning: lower than for a network that has learnt nothing yet.
 RATE = 1e-3
+# Of the probabilities for so many images, before anything is trained.
+SAME, TOLERANCE = 32, 1e-3
 MODES = (None, "int8")
 
 
@@ -115,11 +118,23 @@ def compared(
     keras.utils.set_random_seed(seed)
     excited = insert_se(start, where="auto", r=r, identity=True)
     excited.name = f"{start.name}_se"
-    plain = keras.models.clone_model(start)
-    plain.set_weights(start.get_weights())
+    plain = substituted(uncompiled(start), {}, dropped=set())
+    freeze_like(start, plain, frozen=not start.trainable)
+    check_same(start, plain, data.held_x)
+    check_same(start, excited, data.held_x)
     before = accuracy(start, data)
     without = trained(plain, data, epochs, seed, RATE, bar, f"seed {seed}, without SE")
     return Result(before, without, trained(excited, data, epochs, seed, RATE, bar, f"seed {seed}, with SE")), excited
+
+
+def check_same(start: keras.Model, copy: keras.Model, x: np.ndarray) -> None:
+    """Both have to begin where the network is, or they are not compared."""
+    expected, actual = (model.predict(x[:SAME], verbose=0) for model in (start, copy))
+    difference = np.abs(actual - expected).max()
+    if not difference < TOLERANCE:
+        raise ValueError(
+            f"A copy must compute what the model computes. Received: {copy.name!r}, which differs by {difference:.2g}"
+        )
 
 
 def table(results: list[Result], start: keras.Model, excited: keras.Model, epochs: int) -> Table:
