@@ -36,6 +36,7 @@ class Removal:
         model: The new model.
         folded: Blocks with constant gates, and the layer whose weights have these now.
         scaled: Blocks with constant gates that no layer beside them can take: a `ChannelScale` is in their place.
+        ones: Blocks whose gates are all 1 and so need no place, such as those that `insert_se` has just put in.
         dropped: Blocks that were taken out because they were named.
         kept: Those that are as they were.
         max_abs: The largest difference between an output of the old and of the new model; `None` without data.
@@ -45,6 +46,7 @@ class Removal:
     model: keras.Model
     folded: dict[str, str]
     scaled: tuple[str, ...]
+    ones: tuple[str, ...]
     dropped: tuple[str, ...]
     kept: tuple[str, ...]
     max_abs: float | None
@@ -55,7 +57,7 @@ class Removal:
         return {
             "model": self.model.name,
             "folded": self.folded,
-            **{name: list(getattr(self, name)) for name in ("scaled", "dropped", "kept")},
+            **{name: list(getattr(self, name)) for name in ("scaled", "ones", "dropped", "kept")},
             "max_abs": self.max_abs,
             "relative_rms": self.relative_rms,
         }
@@ -69,6 +71,7 @@ class _Work:
     drop: frozenset[str]
     folded: dict[str, str] = field(default_factory=dict)
     scaled: list[str] = field(default_factory=list)
+    ones: list[str] = field(default_factory=list)
 
 
 def remove_se(
@@ -83,7 +86,7 @@ def remove_se(
     The gates of a narrow or an unused excitation can be the same for every input: its hidden units are never on. Such a
     block is a constant for each channel, and goes into the convolution, dense layer or batch norm right before it,
     whose results nothing else reads, or into the convolution or dense layer behind it; where neither is there, a
-    `ChannelScale` stays. `SqueezeExcite` that is called once and gets no mask is looked at.
+    `ChannelScale` stays, unless the gates are all 1. `SqueezeExcite` that is called once and gets no mask is looked at.
 
     Example:
 
@@ -133,9 +136,9 @@ def remove_se(
             f"Received: {str(error)!r}, which cannot be copied"
         ) from error
     freeze_like(model, result, frozen=not model.trainable)
-    kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled}]
+    kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled, *work.ones}]
     change = (None, None) if columns is None else _change(model, result, columns)
-    return Removal(result, work.folded, tuple(work.scaled), tuple(dropped), tuple(kept), *change)
+    return Removal(result, work.folded, tuple(work.scaled), tuple(work.ones), tuple(dropped), tuple(kept), *change)
 
 
 def _blocks(model: keras.Model, prefix: str = "") -> Iterator[str]:
@@ -180,6 +183,10 @@ def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, 
     scales: dict[str, np.ndarray] = {}
     for name, (layer, gates) in constants.items():
         if name in dropped or not isinstance(layer, SqueezeExcite):
+            continue
+        if np.all(gates == 1):
+            dropped.add(name)
+            work.ones.append(f"{prefix}{name}")
             continue
         taker = fold(model, layer, gates, weights)
         if taker is None:

@@ -243,8 +243,10 @@ def test_a_change_that_is_no_number_is_told() -> None:
 def test_what_was_inserted_comes_out_again() -> None:
     """SE that changes nothing yet has gates of 1: the weights are the old ones, to the bit."""
     model = network(layers.Conv2D(4, 3, name="conv"), layers.ReLU(), layers.Conv2D(4, 3, name="conv2"))
-    removal = remove_se(insert_se(model, ["conv", "conv2"], r=2), data(model))
-    assert removal.folded == {"conv_se": "conv", "conv2_se": "conv2"}
+    model = keras.Model(model.inputs, layers.ReLU(name="last")(model.output))
+    removal = remove_se(insert_se(model, ["conv", "conv2", "last"], r=2), data(model))
+    assert (removal.ones, removal.folded, removal.scaled) == (("conv_se", "conv2_se", "last_se"), {}, ())
+    assert [layer.name for layer in removal.model.layers] == [layer.name for layer in model.layers]
     for weight, old in zip(removal.model.weights, model.weights, strict=True):
         np.testing.assert_array_equal(array(weight), array(old))
 
@@ -271,7 +273,7 @@ def test_the_new_model(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array(weight), old)
     document = json.loads(json.dumps(removal.to_dict()))
     assert document == {
-        **{"model": "model", "folded": {}, "scaled": ["se"], "dropped": [], "kept": ["both"]},
+        **{"model": "model", "folded": {}, "scaled": ["se"], "ones": [], "dropped": [], "kept": ["both"]},
         **{"max_abs": removal.max_abs, "relative_rms": removal.relative_rms},
     }
 
