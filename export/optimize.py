@@ -43,5 +43,5 @@ def optimized(
             notes += [f"The gates of {name} are constant over the calibration data." for name in frozen]
         source = squeeze_before_convolution(source)  # after the gates that are constant are none any more
     except CannotCopyError as error:
-        return model, [f"Exported without rewrites, since {error} cannot be copied: it has no proper get_config."]
+        return model, [f"Exported without rewrites, since {error.layer} cannot be copied: it has no proper get_config."]
     return InferenceModel(source).renamed_like(model), notes

@@ -10,7 +10,6 @@ from keras_se.insertion import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
 from keras_se.places import Place, Where, places
 from keras_se.rewrite import (
-    CannotCopyError,
     check_owners,
     freeze_like,
     nested,
@@ -81,13 +80,7 @@ def insert_se(
     """
     chosen = _chosen(model, where, r, se, identity, force)
     check_owners(model)
-    try:
-        result = _with_layers(uncompiled(model), chosen, "")
-    except CannotCopyError as error:
-        raise ValueError(
-            "The layers of the model must have a get_config() of which from_config() makes the same layer. "
-            f"Received: {str(error)!r}, which cannot be copied"
-        ) from error
+    result = _with_layers(uncompiled(model), chosen, "")
     for _, layer in chosen if se is None and identity else []:
         layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
     freeze_like(model, result, frozen=not model.trainable)

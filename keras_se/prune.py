@@ -17,7 +17,6 @@ from keras_se.inner import PROBE_BATCH, columns_of, values_within
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.layers.gated import accumulation_dtype
 from keras_se.rewrite import (
-    CannotCopyError,
     check_owners,
     freeze_like,
     substituted,
@@ -128,13 +127,7 @@ def remove_se(
     if columns is None and not dropped:
         raise ValueError("Either data or drop must be given. Received: neither")
     work = _Work(tolerance, frozenset(dropped))
-    try:
-        result = _without(uncompiled(model), columns, work, "")
-    except CannotCopyError as error:
-        raise ValueError(
-            "The layers of the model must have a get_config() of which from_config() makes the same layer. "
-            f"Received: {str(error)!r}, which cannot be copied"
-        ) from error
+    result = _without(uncompiled(model), columns, work, "")
     freeze_like(model, result, frozen=not model.trainable)
     kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled, *work.ones}]
     change = (None, None) if columns is None else _change(model, result, columns)

@@ -13,8 +13,16 @@ from keras_se.graph import has_graph
 Rewrite = Callable[[keras.Model], keras.Model]
 
 
-class CannotCopyError(Exception):
-    """A layer whose configuration does not make the layer again."""
+class CannotCopyError(ValueError):
+    """A layer, of this name, whose configuration does not make the layer again."""
+
+    def __init__(self, layer: str):
+        super().__init__(
+            "The layers of the model must have a get_config() of which from_config() makes the same layer; a Python "
+            "lambda that is a part of a layer can be a registered function instead "
+            f"(keras.saving.register_keras_serializable). Received: {layer!r}, which cannot be copied"
+        )
+        self.layer = layer
 
 
 def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
@@ -53,10 +61,7 @@ def substituted(
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
             return replacements[layer.name]
-        try:
-            copy = keras.models.clone_model(layer) if has_graph(layer) else type(layer).from_config(layer.get_config())
-        except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
-            raise CannotCopyError(layer.name) from error
+        copy = copied(layer)
         if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
             copies.append((layer, copy))
         copy.name = layer.name  # a get_config of somebody's may leave it out
@@ -83,6 +88,29 @@ def substituted(
         if layer.name not in dropped:
             copy_weights(layer, copy)
     return result
+
+
+def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> Any:
+    """A copy of a layer or operation, without its weights, or of a model with a graph.
+
+    Args:
+        layer: The layer.
+        change: What is done to configurations.
+
+    Raises:
+        CannotCopyError: if its configuration does not make a layer again.
+    """
+    if has_graph(layer):
+        return keras.models.clone_model(layer, clone_function=lambda inner: copied(inner, change))
+    try:
+        config = change(layer.get_config())
+        if type(layer) is not keras.layers.Lambda:
+            return type(layer).from_config(config)
+        # Its functions are at hand: Keras makes none of the configuration of a Python lambda, which could be anybody's.
+        functions = {"function": layer.function, "mask": layer.mask, "arguments": layer.arguments}
+        return keras.layers.Lambda(**{**config, **functions, "output_shape": layer._output_shape})
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise CannotCopyError(layer.name) from error
 
 
 def bare_config(layer: Any) -> dict[str, Any]:

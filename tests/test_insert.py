@@ -533,6 +533,27 @@ def test_what_layers_were_adapted_to_is_copied(make: Callable[[], Any], saved: b
         np.testing.assert_allclose(array(copy(x)), expected, atol=1e-6)
 
 
+def test_lambdas_are_copied_with_what_they_see() -> None:
+    factor = keras.Variable(3.0)
+
+    def twice(x: Any, offset: float) -> Any:
+        return 2 * x + offset
+
+    inside = keras.Input((8, 8, 3))
+    inner = keras.Model(inside, layers.Lambda(lambda x: factor * x, output_shape=(8, 8, 3))(inside), name="inner")
+    image = keras.Input((8, 8, 3))
+    x = layers.Lambda(twice, arguments={"offset": 0.5}, name="twice")(inner(image))
+    model = keras.Model(image, layers.Conv2D(4, 3, name="conv")(x))
+    randomise(model)
+    excited = insert_se(model, ["conv"], r=2)
+    assert_same(model, excited)
+    assert_same(model, remove_se(excited, drop="conv_se").model)
+    assert excited.get_layer("inner") is not inner
+    within = keras.Model(image, layers.TimeDistributed(layers.Lambda(lambda x: 2 * x), name="timed")(image))
+    with pytest.raises(ValueError, match=r"register_keras_serializable\)\. Received: 'timed', which cannot be copied$"):
+        insert_se(within, ["timed"])
+
+
 def graph(model: keras.Model) -> list[tuple]:
     return [
         (id(layer), layer.name, len(layer._inbound_nodes), len(layer._outbound_nodes))
