@@ -737,6 +737,27 @@ def test_a_model_within_whose_call_is_its_own_is_a_layer() -> None:
         assert_same(model, copy)
 
 
+@pytest.mark.parametrize("pool", [ops.mean, ops.max])
+def test_attention_to_positions_is_not_se(pool: Callable[..., Any]) -> None:
+    def attention(x: Any) -> Any:
+        return x * layers.Conv2D(1, 7, padding="same", activation="sigmoid")(pool(x, axis=-1, keepdims=True))
+
+    model = with_se(attention)
+    assert places(model, ["conv"]) == ["conv"]
+
+
+def test_a_convolution_in_a_norm_of_weights_is_a_convolution() -> None:
+    x = image = keras.Input((8, 8, 4))
+    for name in ("one", "two"):
+        x = layers.SpectralNormalization(layers.DepthwiseConv2D(3, padding="same"))(x)
+        x = layers.SpectralNormalization(layers.Conv2D(6, 1))(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    model = keras.Model(image, x)
+    randomise(model)
+    assert places(model) == ["one_relu", "two_relu"]
+    assert_same(model, insert_se(model, r=2))
+
+
 def test_what_multiplies_need_not_be_se() -> None:
     model = with_se(lambda x: layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid")(x)]))
     assert places(model, ["conv"]) == ["conv"]
