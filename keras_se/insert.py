@@ -33,7 +33,9 @@ def insert_se(
 
     With `identity` each block is `SqueezeExcite(r, gate=twice_sigmoid)` whose second projection is zero. Its gates are
     2 · sigmoid(0), exactly 1, and the slope of the gate there is 1/2: the second projection has gradients from the
-    first step on (its kernel, from hidden units that are on), and once it is not zero any more, so has the first.
+    first step on, and once it is not zero any more, so has the first. Its
+    biases have gradients always, its kernel from hidden units that are on: a unit that the ReLU leaves off for all
+    data, as a share of them starts, has no gradient at first.
 
     `where="auto"` reads the places off the graph. The first of these rules that finds anything decides:
 

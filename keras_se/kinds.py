@@ -98,7 +98,7 @@ def pools_globally(call: Call) -> bool:
 
 
 def _reduces_positions(call: Call) -> bool:
-    """Whether a reduction is over all positions, with channels last or first: attention to positions is over channels."""
+    """Whether a reduction is over all positions, with channels last or first; that of channels is for attention."""
     rank = len(call.inputs[0])
     axes = range(rank) if call.layer.axis is None else keras.tree.flatten(call.layer.axis)
     reduced = {axis % rank for axis in axes}

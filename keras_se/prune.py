@@ -1,7 +1,5 @@
 """Squeeze-and-excitation, taken out of a network: where it does nothing, exactly; where one says so, measured."""
 
-import difflib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +14,7 @@ from keras_se.graph import has_graph
 from keras_se.inner import PROBE_BATCH, columns_of, values_within
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.layers.gated import accumulation_dtype
+from keras_se.naming import meant
 from keras_se.rewrite import (
     check_owners,
     freeze_like,
@@ -122,7 +121,7 @@ def remove_se(
         raise ValueError(f"tolerance must be above 0, and 1 at most. Received: tolerance={tolerance}")
     check_owners(model)
     blocks = list(_blocks(model))
-    dropped = _named(blocks, drop)
+    dropped = meant("drop", drop, blocks, "SE blocks of the model")
     columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
         raise ValueError("Either data or drop must be given. Received: neither")
@@ -140,28 +139,6 @@ def _blocks(model: keras.Model, prefix: str = "") -> Iterator[str]:
             yield from _blocks(layer, f"{prefix}{layer.name}/")
         elif isinstance(layer, EXCITATIONS):
             yield f"{prefix}{layer.name}"
-
-
-def _named(blocks: list[str], drop: str | Sequence[str]) -> list[str]:
-    def names(path: str) -> tuple[str, str]:
-        return path, path.rpartition("/")[2]
-
-    if isinstance(drop, str):
-        try:
-            pattern = re.compile(drop)
-        except re.error as error:
-            raise ValueError(f"drop must be a regular expression. Received: {drop!r} ({error})") from error
-        found = [path for path in blocks if any(pattern.fullmatch(name) for name in names(path))]
-        missing = [] if found else [drop]
-    else:
-        found = [path for path in blocks if set(names(path)) & set(drop)]
-        missing = [name for name in drop if not any(name in names(path) for path in blocks)]
-    if missing:
-        near = difflib.get_close_matches(missing[0], blocks, n=3, cutoff=0.3) or blocks[:3] or ["none: it has no SE"]
-        raise ValueError(
-            f"drop must match SE blocks of the model. The nearest are {', '.join(near)}. Received: {missing[0]!r}"
-        )
-    return found
 
 
 def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, prefix: str) -> keras.Model:

@@ -213,6 +213,24 @@ def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
 
 
 # Those with SE where the paper has it; the others have more places, or others, than `auto` chooses.
+@pytest.mark.parametrize("build", [toy_resnet, toy_inverted])
+def test_both_projections_learn_from_where_they_begin(build: Callable[[], keras.Model]) -> None:
+    """Hidden units that are off have no gradient: a block in which all are stays, but for its last biases."""
+    model = build()
+    randomise(model)
+    excited = insert_se(model, r=2)
+    blocks = inserted(excited)
+    before = [array(block.reduce_kernel) for block in blocks]
+    excited.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    x = noise(model, 8)
+    excited.train_on_batch(x, np.zeros(excited(x).shape))
+    assert all(np.any(array(block.expand_bias)) for block in blocks)
+    excited.train_on_batch(x, np.zeros(excited(x).shape))
+    moved = [np.any(array(block.reduce_kernel) != kernel) for block, kernel in zip(blocks, before, strict=True)]
+    assert len(moved) > 1
+    assert np.mean(moved) > 0.5
+
+
 FAMILIES = [name for name in builders.NARROW if name not in ("vgg", "mobilenet_v3", "shufflenet")]
 
 
@@ -735,6 +753,12 @@ def test_a_model_within_whose_call_is_its_own_is_a_layer() -> None:
     randomise(model)
     for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop="conv_se").model):
         assert_same(model, copy)
+
+
+def test_a_function_is_asked_about_layers_only() -> None:
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, ops.relu(layers.Conv2D(4, 3, name="conv")(image)))
+    assert places(model, lambda layer: layer.trainable and layer.filters == 4) == ["conv"]
 
 
 @pytest.mark.parametrize("pool", [ops.mean, ops.max])
