@@ -132,6 +132,28 @@ def test_a_model_that_does_not_fit(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "must give probabilities, those of an image with a sum of 1, as behind a softmax. Received: 'logits'"),
+        (("--epochs", "3"), "--model leaves nothing for --epochs to do. Received: both"),
+        (("--held-out", "3"), "--data leaves nothing for --held-out to do. Received: both"),
+    ],
+)
+def test_what_has_no_use_is_refused(
+    finetune: ModuleType, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    last = keras.layers.Dense(2, activation="softmax" if options else None)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), last], name="logits")
+    model.save(tmp_path / "model.keras")
+    folder = folder_of_images(tmp_path / "images", {"a": 5, "b": 5})
+    given = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out", *options)
+    done = CliRunner().invoke(finetune.main, [str(option) for option in given])
+    assert done.exit_code == 2, done.output
+    assert message in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_model_and_images_of_ones_own(tmp_path: Path) -> None:
     model = keras.Sequential(
