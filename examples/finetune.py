@@ -19,6 +19,7 @@ import click
 import demo  # examples/demo.py
 import keras
 import numpy as np
+from click.core import ParameterSource
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from image_folder import image_folder  # examples/image_folder.py
 from letters import varied  # examples/letters.py
@@ -29,10 +30,13 @@ from rich.table import Table
 
 from keras_se import insert_se
 from keras_se.models import SEResNet
+from keras_se.rewrite import freeze_like, substituted, uncompiled
 
 CALIBRATION = 200
 # Of Adam, at the beginning: lower than for a network that has learnt nothing yet.
 RATE = 1e-3
+# Of the probabilities for so many images, before anything is trained.
+SAME, TOLERANCE = 32, 1e-3
 MODES = (None, "int8")
 
 
@@ -94,6 +98,22 @@ def check_fits(model: keras.Model, data: Data) -> None:
             f"The model must take images of shape {data.x.shape[1:]} and give {data.classes} probabilities. "
             f"Received: {model.name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
         )
+    sums = model.predict(data.held_x[:SAME], verbose=0).sum(axis=-1)
+    if not np.allclose(sums, 1, atol=1e-2):  # in half precision they are not 1 exactly
+        raise ValueError(
+            "The model must give probabilities, those of an image with a sum of 1, as behind a softmax. "
+            f"Received: {model.name!r}, with sums from {sums.min():.3g} to {sums.max():.3g}"
+        )
+
+
+def check_needed(given: dict[str, Path | None]) -> None:
+    """Refuses options that nothing would come of."""
+    without_effect = {"--data": ("images", "held_out"), "--model": ("epochs",)}
+    context = click.get_current_context()
+    for option, others in without_effect.items():
+        for name in others if given[option] else ():
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise ValueError(f"{option} leaves nothing for --{name.replace('_', '-')} to do. Received: both")
 
 
 def trained(model: keras.Model, data: Data, epochs: int, seed: int, rate: float, bar: Progress, what: str) -> float:
@@ -115,11 +135,23 @@ def compared(
     keras.utils.set_random_seed(seed)
     excited = insert_se(start, where="auto", r=r, identity=True)
     excited.name = f"{start.name}_se"
-    plain = keras.models.clone_model(start)
-    plain.set_weights(start.get_weights())
+    plain = substituted(uncompiled(start), {}, dropped=set())
+    freeze_like(start, plain, frozen=not start.trainable)
+    check_same(start, plain, data.held_x)
+    check_same(start, excited, data.held_x)
     before = accuracy(start, data)
     without = trained(plain, data, epochs, seed, RATE, bar, f"seed {seed}, without SE")
     return Result(before, without, trained(excited, data, epochs, seed, RATE, bar, f"seed {seed}, with SE")), excited
+
+
+def check_same(start: keras.Model, copy: keras.Model, x: np.ndarray) -> None:
+    """Both have to begin where the network is, or they are not compared."""
+    expected, actual = (model.predict(x[:SAME], verbose=0) for model in (start, copy))
+    difference = np.abs(actual - expected).max()
+    if not difference < TOLERANCE:
+        raise ValueError(
+            f"A copy must compute what the model computes. Received: {copy.name!r}, which differs by {difference:.2g}"
+        )
 
 
 def table(results: list[Result], start: keras.Model, excited: keras.Model, epochs: int) -> Table:
@@ -156,9 +188,13 @@ def _seeds(results: list[Result]) -> str:
     return "1 seed" if len(results) == 1 else f"{len(results)} seeds"
 
 
+MODEL_HELP = "A .keras file: a classifier of images with values from 0 to 1 that ends in a softmax."
+DATA_HELP = "Images, with a folder for each class. They are resized, and have values from 0 to 1."
+
+
 @click.command()
-@click.option("--model", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A .keras file.")
-@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Of images.")
+@click.option("--model", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=MODEL_HELP)
+@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help=DATA_HELP)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("finetune_output"), show_default=True)
 @click.option("--images", type=click.IntRange(1), default=5_200, show_default=True, help="Letters to train on.")
 @click.option("--held-out", type=click.IntRange(1), default=2_600, show_default=True, help="Letters to measure on.")
@@ -185,6 +221,7 @@ def main(
         data = of_folder(folder, size) if folder else drawn(images, held_out)
         if given:
             check_fits(given, data)
+        check_needed({"--data": folder, "--model": path})
     except (ValueError, OSError) as error:
         console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from keras_se.constant_gates import constant_gates
-from keras_se.inner import inner_values
+from keras_se.graph import has_graph
+from keras_se.inner import values_within
 from keras_se.layers import ChannelScale, ConcurrentSqueezeExcite
-from keras_se.rewrite import called_once, calls, copy_weights, has_graph, substituted
+from keras_se.rewrite import copy_weights, substituted
 
 # Gates that vary by less than this over the calibration data are constants to a quantized file: the step of an
 # int8 gate is 1/256.
@@ -32,9 +33,9 @@ def freeze_constant_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> 
     """
     replacements: dict[str, keras.layers.Layer] = {}
     frozen: list[str] = []
-    for nested in (layer for layer in called_once(model) if has_graph(layer)):
-        inner = list(inner_values(model, list(calls(nested, model)[0].input_tensors), columns))
-        new, names = freeze_constant_gates(nested, [np.concatenate(column) for column in zip(*inner, strict=True)])
+    for nested in filter(has_graph, model.layers):
+        inside = values_within(model, nested, columns)
+        new, names = (nested, []) if inside is None else freeze_constant_gates(nested, inside)
         if names:
             replacements[nested.name] = new
             frozen += names

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_se.export.errors import ExportError, require
 from keras_se.export.scopes import clean_scopes
-from keras_se.rewrite import copy_weights, layers_of
+from keras_se.rewrite import copied, copy_weights, layers_of
 
 CONVERTED = ("float16", "bfloat16", "float64")
 # Random samples have this size where the model's is unknown.
@@ -271,11 +271,8 @@ def _float32(model: keras.Model) -> keras.Model:
     if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
         return model
 
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(_float32_config(layer.get_config()))
-
     try:
-        copy = rebuilt(model, clone)
+        copy = rebuilt(model, lambda layer: copied(layer, _float32_config))
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ValueError(
             "A model that does not compute in float32 must be made of layers that can be copied. "

@@ -10,6 +10,7 @@ from keras_se.export.identities import drop_identities
 from keras_se.export.inference import InferenceModel
 from keras_se.export.kernels import stride_by_convolution
 from keras_se.export.squeeze import squeeze_before_convolution
+from keras_se.graph import has_graph
 from keras_se.rewrite import CannotCopyError, Rewrite
 
 # In this order: a batch norm folds, and a squeeze moves, into what stands right before it.
@@ -32,6 +33,8 @@ def optimized(
     """
     notes: list[str] = []
     source = model.model
+    if not has_graph(source):
+        return model, [f"Exported without rewrites, since {type(source).__name__} has a call() of its own."]
     try:
         for rewrite in (*ALWAYS, *rewrites):
             source = rewrite(source)
@@ -40,5 +43,5 @@ def optimized(
             notes += [f"The gates of {name} are constant over the calibration data." for name in frozen]
         source = squeeze_before_convolution(source)  # after the gates that are constant are none any more
     except CannotCopyError as error:
-        return model, [f"Exported without rewrites, since {error} cannot be copied: it has no proper get_config."]
+        return model, [f"Exported without rewrites, since {error.layer} cannot be copied: it has no proper get_config."]
     return InferenceModel(source).renamed_like(model), notes

@@ -52,7 +52,7 @@ def _before(model: keras.Model, block: Any) -> Any:
     if type(layer) is layers.BatchNormalization:
         return layer if layer.scale and layer.center else None
     linear = type(layer) in (*CONVOLUTIONS, *DEPTHWISE, layers.Dense) and layer.activation is keras.activations.linear
-    return layer if linear and not getattr(layer, "lora_enabled", False) else None
+    return layer if linear and _is_plain(layer) else None
 
 
 def _behind(model: keras.Model, block: Any) -> Any:
@@ -64,11 +64,15 @@ def _behind(model: keras.Model, block: Any) -> Any:
         if len(calls(layer, model)) != 1 or not _same_channels(layer, block, rank):
             return None
         if type(layer) in (*CONVOLUTIONS, *DEPTHWISE, layers.Dense):
-            plain = getattr(layer, "groups", 1) == 1 and not getattr(layer, "lora_enabled", False)
-            return layer if plain else None
+            return layer if getattr(layer, "groups", 1) == 1 and _is_plain(layer) else None
         if type(layer) not in CHANNELWISE:
             return None
     return None
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer's weights are its kernel and bias: not also those of LoRA, nor a quantized kernel's scale."""
+    return not getattr(layer, "lora_enabled", False) and getattr(layer, "quantization_mode", None) is None
 
 
 def _readers(model: keras.Model) -> list[Any]:

@@ -60,7 +60,8 @@ def flow(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> Flo
     Raises:
         ValueError: for a model without a graph of layers, or inputs that do not fit it.
     """
-    if not _has_graph(model) or not model.built:
+    # A graph is walked also where a call() of the model's own does more with it.
+    if not hasattr(_graph(model), "_run_through_graph") or not model.built:
         raise ValueError(
             "The model must be a functional one, or a Sequential one with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
@@ -97,10 +98,17 @@ class _Numbers:
         return tuple(self.numbers[id(tensor)] for tensor in tensors)
 
 
-def _has_graph(layer: Any) -> bool:
+def has_graph(layer: Any) -> bool:
+    """Whether it is a model that computes what its graph says: not one of a class with a `call()` of its own."""
+    if not isinstance(layer, keras.Model) or not getattr(layer, "inputs", None):
+        return False
     # Keras has no public name for a functional model's class.
-    graph = layer._functional if isinstance(layer, keras.Sequential) else layer
-    return hasattr(graph, "_run_through_graph")
+    caller = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
+    return caller.__module__.startswith("keras.src.")
+
+
+def _graph(model: Any) -> Any:
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _like(tensor: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
@@ -108,13 +116,13 @@ def _like(tensor: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
 
 
 def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers: _Numbers) -> Any:
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = _graph(model)
     counts: Counter[str] = Counter()
 
     def symbolic(operation: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, keras.KerasTensor)]
-            if _has_graph(operation):
+            if has_graph(operation):
                 return _walk(operation, given, f"{prefix}{operation.name}/", found, numbers)
             reads = numbers.of(given)
             outputs = operation.compute_output_spec(*args, **kwargs)

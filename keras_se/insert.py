@@ -5,14 +5,13 @@ from collections.abc import Callable
 import keras
 
 from keras_se.complexity import complexity
+from keras_se.graph import has_graph
 from keras_se.insertion import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
 from keras_se.places import Place, Where, places
 from keras_se.rewrite import (
-    CannotCopyError,
     check_owners,
     freeze_like,
-    has_graph,
     nested,
     substituted,
     uncompiled,
@@ -34,7 +33,9 @@ def insert_se(
 
     With `identity` each block is `SqueezeExcite(r, gate=twice_sigmoid)` whose second projection is zero. Its gates are
     2 · sigmoid(0), exactly 1, and the slope of the gate there is 1/2: the second projection has gradients from the
-    first step on (its kernel, from hidden units that are on), and once it is not zero any more, so has the first.
+    first step on, and once it is not zero any more, so has the first. Its
+    biases have gradients always, its kernel from hidden units that are on: a unit that the ReLU leaves off for all
+    data, as a share of them starts, has no gradient at first.
 
     `where="auto"` reads the places off the graph. The first of these rules that finds anything decides:
 
@@ -81,13 +82,7 @@ def insert_se(
     """
     chosen = _chosen(model, where, r, se, identity, force)
     check_owners(model)
-    try:
-        result = _with_layers(uncompiled(model), chosen, "")
-    except CannotCopyError as error:
-        raise ValueError(
-            "The layers of the model must have a get_config() of which from_config() makes the same layer. "
-            f"Received: {str(error)!r}, which cannot be copied"
-        ) from error
+    result = _with_layers(uncompiled(model), chosen, "")
     for _, layer in chosen if se is None and identity else []:
         layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
     freeze_like(model, result, frozen=not model.trainable)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import activations, layers
 
 from keras_se.graph import Call
@@ -26,6 +27,11 @@ def is_of_keras(layer: Any) -> bool:
     return type(layer).__module__.startswith(("keras.src.layers", "keras.src.ops"))
 
 
+def _inner(layer: Any) -> Any:
+    """The layer whose weights a wrapper norms, or the layer itself."""
+    return layer.layer if isinstance(layer, layers.SpectralNormalization) else layer
+
+
 def convolves(layer: Any) -> bool:
     """Whether a layer has a kernel, and mixes or filters what it gets."""
     weights = getattr(layer, "weights", ())
@@ -33,6 +39,7 @@ def convolves(layer: Any) -> bool:
 
 
 def is_depthwise(layer: Any) -> bool:
+    layer = _inner(layer)
     if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
         return True
     return getattr(layer, "groups", 1) > 1 and layer.groups == getattr(layer, "filters", None)
@@ -40,6 +47,7 @@ def is_depthwise(layer: Any) -> bool:
 
 def is_pointwise(layer: Any) -> bool:
     """Whether it is a convolution of single positions."""
+    layer = _inner(layer)
     if isinstance(layer, layers.Dense):
         return True
     plain = isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D) and not is_depthwise(layer)
@@ -48,11 +56,13 @@ def is_pointwise(layer: Any) -> bool:
 
 def is_spatial(layer: Any) -> bool:
     """Whether it is a convolution of more than single positions."""
-    return any(size > 1 for size in getattr(layer, "kernel_size", ()))
+    return any(size > 1 for size in getattr(_inner(layer), "kernel_size", ()))
 
 
 def is_norm(layer: Any) -> bool:
-    return type(layer).__name__.endswith("Normalization") and not isinstance(layer, layers.Normalization)
+    """Whether it is a norm of what it gets; one of weights, around a layer, is none."""
+    others = (layers.Normalization, layers.SpectralNormalization)
+    return type(layer).__name__.endswith("Normalization") and not isinstance(layer, others)
 
 
 def is_activation(layer: Any) -> bool:
@@ -65,7 +75,7 @@ def is_activation(layer: Any) -> bool:
 
 def activates(layer: Any) -> bool:
     """Whether it ends in an activation: is one, or has one built in."""
-    own = getattr(layer, "activation", None)
+    own = getattr(_inner(layer), "activation", None)
     return is_activation(layer) or (convolves(layer) and own not in (None, activations.linear))
 
 
@@ -79,10 +89,20 @@ def is_global(layer: Any) -> bool:
 
 def pools_globally(call: Call) -> bool:
     """Whether a call makes one value of each channel of a map, or of all channels together."""
-    if is_global(call.layer) or named(call.layer, "Mean", "Max"):
+    if is_global(call.layer):
         return True
+    if named(call.layer, "Mean", "Max"):
+        return _reduces_positions(call)
     shape = call.outputs[0][1:]
     return is_pooling(call.layer) and shape != call.inputs[0][1:] and shape.count(1) >= len(shape) - 1
+
+
+def _reduces_positions(call: Call) -> bool:
+    """Whether a reduction is over all positions, with channels last or first; that of channels is for attention."""
+    rank = len(call.inputs[0])
+    axes = range(rank) if call.layer.axis is None else keras.tree.flatten(call.layer.axis)
+    reduced = {axis % rank for axis in axes}
+    return reduced >= {*range(1, rank - 1)} or reduced >= {*range(2, rank)}
 
 
 def enlarges(layer: Any) -> bool:
@@ -91,6 +111,7 @@ def enlarges(layer: Any) -> bool:
 
 def resamples(layer: Any) -> bool:
     """Whether a map gets another size."""
+    layer = _inner(layer)
     strides = getattr(layer, "strides", None)
     strides = strides if isinstance(strides, list | tuple) else (strides,)
     if named(layer, "MaxPool", "AveragePool"):

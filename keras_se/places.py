@@ -1,20 +1,18 @@
 """After which calls of a model SE is put: those that a user names, or those that the structure of its graph tells."""
 
-import difflib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from keras_se.graph import Call, Shape, flow
+from keras_se.graph import Call, Shape, flow, has_graph
 from keras_se.layers import EXCITATIONS
+from keras_se.naming import meant
 from keras_se.recognise import recognised
 from keras_se.structure import Structure, data_format, dtype_policy, excited, is_map, without_excitations
 
 Where = str | Sequence[str] | Callable[[Any], bool]
-NEAREST = 3
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,7 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
 
 
 def _check_graph(model: Any) -> None:
-    sequential = isinstance(model, keras.Sequential)
-    if not isinstance(model, keras.Model) or not (hasattr(model, "_run_through_graph") or sequential):
+    if not has_graph(model) and not isinstance(model, keras.Sequential):
         raise ValueError(
             "SE is put between the layers of a graph, and a model whose call() is Python code has none: make a "
             "functional one of it, keras.Model(x, model.call(x)) with x = keras.Input(shape). "
@@ -85,40 +82,20 @@ def _check_plain(structure: Structure) -> None:
 
 
 def _named(calls: list[Call], where: Where) -> list[Call]:
-    if isinstance(where, str):
-        try:
-            pattern = re.compile(where)
-        except re.error as error:
-            raise ValueError(f"where must be a regular expression. Received: {where!r} ({error})") from error
-        found = [call for call in calls if any(pattern.fullmatch(name) for name in _names(call))]
-        return found or _unknown(where, calls)
     if callable(where) and not isinstance(where, keras.layers.Layer | type):
-        found = [call for call in calls if where(call.layer)]
+        found = [call for call in calls if isinstance(call.layer, keras.layers.Layer) and where(call.layer)]
         if not found:
             raise ValueError(f"where must be true for a layer at least. Received: {where!r}, true for none")
         return found
-    if not isinstance(where, Sequence) or not where or not all(isinstance(name, str) for name in where):
+    listed = isinstance(where, Sequence) and bool(where) and all(isinstance(name, str) for name in where)
+    if not isinstance(where, str) and not listed:
         raise ValueError(
             'where must be "auto", a regular expression for whole names of layers, a list of names, or a function '
             f"from a layer to a bool. Received: where={where!r}"
         )
-    for name in where:
-        if not any(name in _names(call) for call in calls):
-            _unknown(name, calls)
-    return [call for call in calls if set(where) & set(_names(call))]
-
-
-def _names(call: Call) -> tuple[str, str]:
-    return call.path, call.layer.name
-
-
-def _unknown(name: str, calls: list[Call]) -> list[Call]:
-    names = list(dict.fromkeys(name for call in calls for name in reversed(_names(call))))
-    near = difflib.get_close_matches(name, names, n=NEAREST, cutoff=0.3) or names[:NEAREST]
-    raise ValueError(
-        "where must match layers that the model calls, not its inputs or models within. "
-        f"The nearest are {', '.join(near)}. Received: {name!r}"
-    )
+    paths = [call.path for call in calls]
+    wanted = set(meant("where", where, paths, "layers that the model calls, not its inputs or models within"))
+    return [call for call in calls if call.path in wanted]
 
 
 def _place(structure: Structure, call: Call) -> Place:

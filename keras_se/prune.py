@@ -1,25 +1,23 @@
 """Squeeze-and-excitation, taken out of a network: where it does nothing, exactly; where one says so, measured."""
 
-import difflib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_se.constant_gates import constant_gates
 from keras_se.folding import fold
-from keras_se.inner import PROBE_BATCH, inner_values
+from keras_se.graph import has_graph
+from keras_se.inner import PROBE_BATCH, columns_of, values_within
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
+from keras_se.layers.gated import accumulation_dtype
+from keras_se.naming import meant
 from keras_se.rewrite import (
-    CannotCopyError,
-    called_once,
-    calls,
     check_owners,
     freeze_like,
-    has_graph,
     substituted,
     uncompiled,
 )
@@ -36,6 +34,7 @@ class Removal:
         model: The new model.
         folded: Blocks with constant gates, and the layer whose weights have these now.
         scaled: Blocks with constant gates that no layer beside them can take: a `ChannelScale` is in their place.
+        ones: Blocks whose gates are all 1 and so need no place, such as those that `insert_se` has just put in.
         dropped: Blocks that were taken out because they were named.
         kept: Those that are as they were.
         max_abs: The largest difference between an output of the old and of the new model; `None` without data.
@@ -45,6 +44,7 @@ class Removal:
     model: keras.Model
     folded: dict[str, str]
     scaled: tuple[str, ...]
+    ones: tuple[str, ...]
     dropped: tuple[str, ...]
     kept: tuple[str, ...]
     max_abs: float | None
@@ -55,7 +55,7 @@ class Removal:
         return {
             "model": self.model.name,
             "folded": self.folded,
-            **{name: list(getattr(self, name)) for name in ("scaled", "dropped", "kept")},
+            **{name: list(getattr(self, name)) for name in ("scaled", "ones", "dropped", "kept")},
             "max_abs": self.max_abs,
             "relative_rms": self.relative_rms,
         }
@@ -69,6 +69,7 @@ class _Work:
     drop: frozenset[str]
     folded: dict[str, str] = field(default_factory=dict)
     scaled: list[str] = field(default_factory=list)
+    ones: list[str] = field(default_factory=list)
 
 
 def remove_se(
@@ -83,7 +84,7 @@ def remove_se(
     The gates of a narrow or an unused excitation can be the same for every input: its hidden units are never on. Such a
     block is a constant for each channel, and goes into the convolution, dense layer or batch norm right before it,
     whose results nothing else reads, or into the convolution or dense layer behind it; where neither is there, a
-    `ChannelScale` stays. `SqueezeExcite` that is called once and gets no mask is looked at.
+    `ChannelScale` stays, unless the gates are all 1. `SqueezeExcite` that is called once and gets no mask is looked at.
 
     Example:
 
@@ -98,8 +99,9 @@ def remove_se(
 
     Args:
         model: A functional model, or a Sequential one that is built. It is not changed.
-        data: Inputs, an array or a list of arrays for several inputs: gates are constants if they are over these. They
-            are what the change of the outputs is measured on, too. Without data nothing but `drop` is done.
+        data: Inputs, an array; for several inputs a list of arrays, or a mapping from input name to array. Gates are
+            constants if they are over these, and the change of the outputs is measured on them, too. Without data
+            nothing but `drop` is done.
         tolerance: The range over the data of a gate that is taken for a constant, from 0 to 1.
         drop: Blocks to take out, whatever their gates are: names, or a regular expression for whole names. This
             changes what the model computes.
@@ -119,22 +121,16 @@ def remove_se(
         raise ValueError(f"tolerance must be above 0, and 1 at most. Received: tolerance={tolerance}")
     check_owners(model)
     blocks = list(_blocks(model))
-    dropped = _named(blocks, drop)
-    columns = None if data is None else _columns(model, data)
+    dropped = meant("drop", drop, blocks, "SE blocks of the model")
+    columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
         raise ValueError("Either data or drop must be given. Received: neither")
     work = _Work(tolerance, frozenset(dropped))
-    try:
-        result = _without(uncompiled(model), columns, work, "")
-    except CannotCopyError as error:
-        raise ValueError(
-            "The layers of the model must have a get_config() of which from_config() makes the same layer. "
-            f"Received: {str(error)!r}, which cannot be copied"
-        ) from error
+    result = _without(uncompiled(model), columns, work, "")
     freeze_like(model, result, frozen=not model.trainable)
-    kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled}]
+    kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled, *work.ones}]
     change = (None, None) if columns is None else _change(model, result, columns)
-    return Removal(result, work.folded, tuple(work.scaled), tuple(dropped), tuple(kept), *change)
+    return Removal(result, work.folded, tuple(work.scaled), tuple(work.ones), tuple(dropped), tuple(kept), *change)
 
 
 def _blocks(model: keras.Model, prefix: str = "") -> Iterator[str]:
@@ -145,53 +141,11 @@ def _blocks(model: keras.Model, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{layer.name}"
 
 
-def _named(blocks: list[str], drop: str | Sequence[str]) -> list[str]:
-    def names(path: str) -> tuple[str, str]:
-        return path, path.rpartition("/")[2]
-
-    if isinstance(drop, str):
-        try:
-            pattern = re.compile(drop)
-        except re.error as error:
-            raise ValueError(f"drop must be a regular expression. Received: {drop!r} ({error})") from error
-        found = [path for path in blocks if any(pattern.fullmatch(name) for name in names(path))]
-        missing = [] if found else [drop]
-    else:
-        found = [path for path in blocks if set(names(path)) & set(drop)]
-        missing = [name for name in drop if not any(name in names(path) for path in blocks)]
-    if missing:
-        near = difflib.get_close_matches(missing[0], blocks, n=3, cutoff=0.3) or blocks[:3] or ["none: it has no SE"]
-        raise ValueError(
-            f"drop must match SE blocks of the model. The nearest are {', '.join(near)}. Received: {missing[0]!r}"
-        )
-    return found
-
-
-def _columns(model: keras.Model, data: Any) -> list[np.ndarray]:
-    columns = [np.asarray(column) for column in keras.tree.flatten(data)]
-    shapes = [tuple(x.shape[1:]) for x in model.inputs]
-    fits = len(columns) == len(shapes) and all(
-        column.ndim == len(shape) + 1
-        and all(size in (None, actual) for size, actual in zip(shape, column.shape[1:], strict=True))
-        for column, shape in zip(columns, shapes, strict=True)
-    )
-    if not fits or len({len(column) for column in columns}) != 1 or not len(columns[0]):
-        raise ValueError(
-            f"data must be an array of samples for each input, of the shapes {shapes} and the same length. "
-            f"Received: {[column.shape for column in columns]}"
-        )
-    return [column.astype(x.dtype) for column, x in zip(columns, model.inputs, strict=True)]
-
-
 def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, prefix: str) -> keras.Model:
     """A copy of a model, and of the models within."""
     replacements: dict[str, keras.layers.Layer] = {}
-    once = called_once(model)
     for inner in filter(has_graph, model.layers):
-        inside = None
-        if columns is not None and inner in once:
-            parts = zip(*inner_values(model, list(calls(inner, model)[0].input_tensors), columns), strict=True)
-            inside = [np.concatenate([keras.ops.convert_to_numpy(value) for value in part]) for part in parts]
+        inside = None if columns is None else values_within(model, inner, columns)
         replacements[inner.name] = _without(inner, inside, work, f"{prefix}{inner.name}/")
     dropped = {layer.name for layer in model.layers if f"{prefix}{layer.name}" in work.drop}
     constants = {} if columns is None else constant_gates(model, columns, work.tolerance)
@@ -199,6 +153,10 @@ def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, 
     scales: dict[str, np.ndarray] = {}
     for name, (layer, gates) in constants.items():
         if name in dropped or not isinstance(layer, SqueezeExcite):
+            continue
+        if np.all(gates == 1):
+            dropped.add(name)
+            work.ones.append(f"{prefix}{name}")
             continue
         taker = fold(model, layer, gates, weights)
         if taker is None:
@@ -220,10 +178,11 @@ def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) 
     """The largest difference of outputs, and the root mean square relative to that of the outputs."""
     largest, differences, squares = 0.0, 0.0, 0.0
     for start in range(0, len(columns[0]), PROBE_BATCH):
-        batch = [keras.ops.convert_to_tensor(column[start : start + PROBE_BATCH]) for column in columns]
+        samples = slice(start, start + PROBE_BATCH)
+        batch = [ops.convert_to_tensor(x[samples], own.dtype) for x, own in zip(columns, model.inputs, strict=True)]
         old, new = (_outputs(network, batch) for network in (model, result))
         for expected, actual in zip(old, new, strict=True):
-            largest = max(largest, float(np.abs(actual - expected).max()))
+            largest = float(np.maximum(largest, np.abs(actual - expected).max()))  # and not a number if one is none
             differences += float(np.sum((actual - expected) ** 2))
             squares += float(np.sum(expected**2))
     return largest, float(np.sqrt(differences / squares)) if squares else float(differences > 0)
@@ -232,4 +191,5 @@ def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) 
 def _outputs(model: keras.Model, batch: list[Any]) -> list[np.ndarray]:
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     outputs = keras.tree.flatten(model(keras.tree.pack_sequence_as(structure, batch), training=False))
-    return [keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")).astype("float64") for output in outputs]
+    exact = [ops.cast(output, accumulation_dtype(output.dtype)) for output in outputs]  # NumPy has no bfloat16
+    return [ops.convert_to_numpy(output).astype("float64") for output in exact]

@@ -6,12 +6,23 @@ from typing import Any
 
 import keras
 
+from keras_se.adapted import copy_adapted
+from keras_se.graph import has_graph
+
 # A model → the same function as another model, or the model itself.
 Rewrite = Callable[[keras.Model], keras.Model]
 
 
-class CannotCopyError(Exception):
-    """A layer whose configuration does not make the layer again."""
+class CannotCopyError(ValueError):
+    """A layer, of this name, whose configuration does not make the layer again."""
+
+    def __init__(self, layer: str):
+        super().__init__(
+            "The layers of the model must have a get_config() of which from_config() makes the same layer; a Python "
+            "lambda that is a part of a layer can be a registered function instead "
+            f"(keras.saving.register_keras_serializable). Received: {layer!r}, which cannot be copied"
+        )
+        self.layer = layer
 
 
 def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
@@ -50,10 +61,7 @@ def substituted(
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
             return replacements[layer.name]
-        try:
-            copy = keras.models.clone_model(layer) if has_graph(layer) else type(layer).from_config(layer.get_config())
-        except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
-            raise CannotCopyError(layer.name) from error
+        copy = copied(layer)
         if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
             copies.append((layer, copy))
         copy.name = layer.name  # a get_config of somebody's may leave it out
@@ -82,6 +90,29 @@ def substituted(
     return result
 
 
+def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> Any:
+    """A copy of a layer or operation, without its weights, or of a model with a graph.
+
+    Args:
+        layer: The layer.
+        change: What is done to configurations.
+
+    Raises:
+        CannotCopyError: if its configuration does not make a layer again.
+    """
+    if has_graph(layer):
+        return keras.models.clone_model(layer, clone_function=lambda inner: copied(inner, change))
+    try:
+        config = change(layer.get_config())
+        if type(layer) is not keras.layers.Lambda:
+            return type(layer).from_config(config)
+        # Its functions are at hand: Keras makes none of the configuration of a Python lambda, which could be anybody's.
+        functions = {"function": layer.function, "mask": layer.mask, "arguments": layer.arguments}
+        return keras.layers.Lambda(**{**config, **functions, "output_shape": layer._output_shape})
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise CannotCopyError(layer.name) from error
+
+
 def bare_config(layer: Any) -> dict[str, Any]:
     """A layer's configuration for a copy whose weights are set next: nothing need be drawn for them, or regularised."""
     config = layer.get_config()
@@ -96,9 +127,7 @@ def bare_config(layer: Any) -> dict[str, Any]:
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
     """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
     copy.set_weights(source.get_weights())
-    for layer in (copy, *(layers_of(copy) if isinstance(copy, keras.Model) else ())):
-        if hasattr(layer, "finalize_state"):  # Normalization keeps constants made of its weights
-            layer.finalize_state()
+    copy_adapted(source, copy)
 
 
 def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -107,10 +136,6 @@ def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
         yield layer
         if isinstance(layer, keras.Model):
             yield from layers_of(layer)
-
-
-def has_graph(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
 def called_once(model: keras.Model) -> list[keras.layers.Layer]:
@@ -175,6 +200,9 @@ def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
         new = copies[layer.name]
         if has_graph(layer):
             freeze_like(layer, new, frozen)
+            continue
+        if type(new) is not type(layer):  # the layers inside are others, too
+            new.trainable = layer.trainable and not frozen
             continue
         for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
             same.trainable = part.trainable and not frozen

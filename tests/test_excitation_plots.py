@@ -62,6 +62,10 @@ def test_classes_and_blocks_can_be_chosen(recorded: Recording) -> None:
     assert (titles(figure), legend(figure)) == (["stage1_block1_se"], ["c", "a", "all"])
     numbers = excitation.plot_means(recorded, [7, 5, 7, 7, 5, 5], classes=[5])
     assert legend(numbers) == ["5", "all"]
+    arrays = excitation.plot_means(
+        recorded, np.array([7, 5, 7, 7, 5, 5]), classes=np.array([5]), blocks=np.array(["stage1_block1_se"])
+    )
+    assert (titles(arrays), legend(arrays)) == (["stage1_block1_se"], ["5", "all"])
 
 
 def test_five_blocks_of_many_without_stages_and_classes_with_most_samples() -> None:
@@ -158,6 +162,10 @@ def test_what_does_not_fit_is_refused(recorded: Recording) -> None:
             plot(recorded, LABELS, classes=["z"])
         with pytest.raises(ValueError, match=r"gates of channels.*Received: \['stage2_both/spatial'\]"):
             plot(recorded, LABELS, blocks=["stage2_both/spatial"])
+        with pytest.raises(ValueError, match=r"^classes must be a list, .*\['a'\]\. Received: classes='a'$"):
+            plot(recorded, LABELS, classes="a")
+        with pytest.raises(ValueError, match=r"^blocks must be a list, .* Received: blocks='stage1_block1_se'$"):
+            plot(recorded, LABELS, blocks="stage1_block1_se")
 
 
 def test_without_matplotlib_the_extra_is_named(recorded: Recording, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,13 @@ def test_both_go_on_from_the_same_network(finetune: ModuleType, monkeypatch: pyt
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(20, 32, 32, 3)).astype("float32")
     data = finetune.Data(x, np.arange(20) % 3, x[:6], np.arange(6) % 3, 3, lambda images, rng: images + rng.normal())
-    start = finetune.build(data)
-    randomise(start)
-    assert not [layer for layer in start.layers if isinstance(layer, SqueezeExcite)]
+    normal = keras.layers.Normalization()
+    normal.adapt(rng.normal(5, 3, size=(50, 32, 32, 3)))  # which is in no configuration
+    network = finetune.build(data)
+    randomise(network)
+    image = keras.Input((32, 32, 3))
+    start = keras.Model(image, network(normal(image)), name="plain")
+    assert not [layer for layer in start._flatten_layers() if isinstance(layer, SqueezeExcite)]
     before = start.get_weights()
     seen: dict[str, list] = {}
 
@@ -85,10 +89,12 @@ def test_both_go_on_from_the_same_network(finetune: ModuleType, monkeypatch: pyt
     assert set(seen) == {"plain", "plain_se"}
     for without, with_se in zip(seen["plain"], seen["plain_se"], strict=True):
         np.testing.assert_allclose(without, with_se, atol=1e-5)
-    assert [layer for layer in excited.layers if isinstance(layer, SqueezeExcite)]
+    assert [layer for layer in excited._flatten_layers() if isinstance(layer, SqueezeExcite)]
     assert result.before == result.plain == result.se == np.mean(seen["plain"][0][:6].argmax(-1) == data.held_y)
     for weight, own in zip(before, start.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, own)
+    with pytest.raises(ValueError, match=r"^A copy must compute .* Received: 'plain', which differs by"):
+        finetune.check_same(start, finetune.build(data), x)
 
 
 def test_counting(finetune: ModuleType) -> None:
@@ -121,6 +127,28 @@ def test_a_model_that_does_not_fit(
     folder = folder_of_images(tmp_path / "images", {"a": 5, "b": 5})
     options = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out")
     done = CliRunner().invoke(finetune.main, [str(option) for option in options])
+    assert done.exit_code == 2, done.output
+    assert message in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "must give probabilities, those of an image with a sum of 1, as behind a softmax. Received: 'logits'"),
+        (("--epochs", "3"), "--model leaves nothing for --epochs to do. Received: both"),
+        (("--held-out", "3"), "--data leaves nothing for --held-out to do. Received: both"),
+    ],
+)
+def test_what_has_no_use_is_refused(
+    finetune: ModuleType, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    last = keras.layers.Dense(2, activation="softmax" if options else None)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), last], name="logits")
+    model.save(tmp_path / "model.keras")
+    folder = folder_of_images(tmp_path / "images", {"a": 5, "b": 5})
+    given = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out", *options)
+    done = CliRunner().invoke(finetune.main, [str(option) for option in given])
     assert done.exit_code == 2, done.output
     assert message in done.stdout
     assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ import pytest
 from helpers import array, error, randomise
 from keras import layers, ops
 
-from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan
+from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan, remove_se
 from keras_se.layers import twice_sigmoid
 from keras_se.weights import Preprocessing
 
@@ -213,6 +213,24 @@ def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
 
 
 # Those with SE where the paper has it; the others have more places, or others, than `auto` chooses.
+@pytest.mark.parametrize("build", [toy_resnet, toy_inverted])
+def test_both_projections_learn_from_where_they_begin(build: Callable[[], keras.Model]) -> None:
+    """Hidden units that are off have no gradient: a block in which all are stays, but for its last biases."""
+    model = build()
+    randomise(model)
+    excited = insert_se(model, r=2)
+    blocks = inserted(excited)
+    before = [array(block.reduce_kernel) for block in blocks]
+    excited.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    x = noise(model, 8)
+    excited.train_on_batch(x, np.zeros(excited(x).shape))
+    assert all(np.any(array(block.expand_bias)) for block in blocks)
+    excited.train_on_batch(x, np.zeros(excited(x).shape))
+    moved = [np.any(array(block.reduce_kernel) != kernel) for block, kernel in zip(blocks, before, strict=True)]
+    assert len(moved) > 1
+    assert np.mean(moved) > 0.5
+
+
 FAMILIES = [name for name in builders.NARROW if name not in ("vgg", "mobilenet_v3", "shufflenet")]
 
 
@@ -481,6 +499,79 @@ def test_how_images_are_prepared_is_kept() -> None:
     assert insert_se(model, r=2).preprocessing == model.preprocessing
 
 
+def words(**options: Any) -> tuple[keras.layers.Layer, Any]:
+    layer = layers.StringLookup(**options)
+    layer.adapt(np.array([["owl", "cat"], ["cat", "dog"]]))
+    return layer, ops.convert_to_tensor([["dog", "cat", "elk"]])
+
+
+def numbers() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.IntegerLookup()
+    layer.adapt(np.array([[7, 9], [9, 11]]))
+    return layer, np.array([[11, 9, 5]])
+
+
+def texts() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.TextVectorization(output_sequence_length=3)
+    layer.adapt(["an owl", "the cat"])
+    return layer, ops.convert_to_tensor([["the owl sleeps"]])
+
+
+def bins() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.Discretization(num_bins=4)
+    layer.adapt(np.random.default_rng(0).normal(size=(50, 1)))
+    return layer, np.array([[-2.0, 0.1, 2.0]], "float32")
+
+
+def normal() -> tuple[keras.layers.Layer, Any]:
+    layer = layers.Normalization(axis=None)
+    layer.adapt(np.random.default_rng(0).normal(5, 3, size=50))
+    return layer, np.array([[-2.0, 0.1, 2.0]], "float32")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="lookups in a model are TensorFlow's")
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize(
+    "make", [words, lambda: words(output_mode="tf_idf"), numbers, texts, bins, normal],
+    ids=["words", "tf_idf", "numbers", "texts", "bins", "normal"],
+)  # fmt: skip
+def test_what_layers_were_adapted_to_is_copied(make: Callable[[], Any], saved: bool, tmp_path: Path) -> None:
+    adapted, x = make()
+    given = keras.Input(x.shape[1:], dtype=keras.backend.standardize_dtype(x.dtype))
+    y = layers.Rescaling(0.1)(adapted(given))
+    y = layers.Conv1D(4, 1, name="conv")(layers.Reshape((-1, 1))(y))
+    model = keras.Model(given, y)
+    randomise(model.get_layer("conv"))
+    if saved:
+        model.save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    expected = array(model(x))
+    assert np.ptp(expected[0, :, 0]) > 0
+    for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop=["conv_se"]).model):
+        np.testing.assert_allclose(array(copy(x)), expected, atol=1e-6)
+
+
+def test_lambdas_are_copied_with_what_they_see() -> None:
+    factor = keras.Variable(3.0)
+
+    def twice(x: Any, offset: float) -> Any:
+        return 2 * x + offset
+
+    inside = keras.Input((8, 8, 3))
+    inner = keras.Model(inside, layers.Lambda(lambda x: factor * x, output_shape=(8, 8, 3))(inside), name="inner")
+    image = keras.Input((8, 8, 3))
+    x = layers.Lambda(twice, arguments={"offset": 0.5}, name="twice")(inner(image))
+    model = keras.Model(image, layers.Conv2D(4, 3, name="conv")(x))
+    randomise(model)
+    excited = insert_se(model, ["conv"], r=2)
+    assert_same(model, excited)
+    assert_same(model, remove_se(excited, drop="conv_se").model)
+    assert excited.get_layer("inner") is not inner
+    within = keras.Model(image, layers.TimeDistributed(layers.Lambda(lambda x: 2 * x), name="timed")(image))
+    with pytest.raises(ValueError, match=r"register_keras_serializable\)\. Received: 'timed', which cannot be copied$"):
+        insert_se(within, ["timed"])
+
+
 def graph(model: keras.Model) -> list[tuple]:
     return [
         (id(layer), layer.name, len(layer._inbound_nodes), len(layer._outbound_nodes))
@@ -552,6 +643,23 @@ def subclassed() -> keras.Model:
     return model
 
 
+class Doubled(keras.Model):
+    """A functional model that computes something else than its graph."""
+
+    def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
+        return 2 * super().call(x, training=training)
+
+
+def doubled(name: str = "doubled") -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    return Doubled(image, layers.Conv2D(4, 3, name="inside")(image), name=name)
+
+
+def around_doubled() -> keras.Model:
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, layers.Conv2D(4, 1, name="conv")(doubled()(image)))
+
+
 class NoConfig(layers.Layer):
     def __init__(self, kernel: int):
         super().__init__(name="no_config")
@@ -607,6 +715,8 @@ REFUSED = [
     (toy_resnet, {"se": lambda path: "no"}, r"^se must return a new .* Received: 'no' for 'one_b_bn'$"),
     (toy_resnet, {"se": lambda path, one=SqueezeExcite(2): one}, r"^se must return a new .* for 'two_b_bn'$"),  # noqa: B008
     (toy_resnet, {"se": lambda path: None}, r"^se must return a layer for a place at least"),
+    (doubled, {"where": ["inside"]}, r"^SE is put between the layers of a graph.*Received: 'doubled', a Doubled$"),
+    (around_doubled, {"where": ["inside"]}, r"^where must match layers that the model calls.*Received: 'inside'$"),
     (subclassed, {"where": ["conv"]}, r"^SE is put between the layers of a graph.*Received: 'mine', a Mine$"),
     (lambda: keras.Sequential([layers.Conv2D(4, 3)], name="open"), {}, r"Sequential one with an Input.* 'open', a Seq"),
     (lambda: layers.ReLU(name="relu"), {}, r"^SE is put between the layers of a graph.*Received: 'relu', a ReLU$"),
@@ -636,6 +746,40 @@ def test_more_se_if_forced(make: Any) -> None:
     randomise(model)
     assert places(model, ["conv"], force=True) == ["conv"]
     assert_same(model, insert_se(model, ["conv"], r=2, force=True))
+
+
+def test_a_model_within_whose_call_is_its_own_is_a_layer() -> None:
+    model = around_doubled()
+    randomise(model)
+    for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop="conv_se").model):
+        assert_same(model, copy)
+
+
+def test_a_function_is_asked_about_layers_only() -> None:
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, ops.relu(layers.Conv2D(4, 3, name="conv")(image)))
+    assert places(model, lambda layer: layer.trainable and layer.filters == 4) == ["conv"]
+
+
+@pytest.mark.parametrize("pool", [ops.mean, ops.max])
+def test_attention_to_positions_is_not_se(pool: Callable[..., Any]) -> None:
+    def attention(x: Any) -> Any:
+        return x * layers.Conv2D(1, 7, padding="same", activation="sigmoid")(pool(x, axis=-1, keepdims=True))
+
+    model = with_se(attention)
+    assert places(model, ["conv"]) == ["conv"]
+
+
+def test_a_convolution_in_a_norm_of_weights_is_a_convolution() -> None:
+    x = image = keras.Input((8, 8, 4))
+    for name in ("one", "two"):
+        x = layers.SpectralNormalization(layers.DepthwiseConv2D(3, padding="same"))(x)
+        x = layers.SpectralNormalization(layers.Conv2D(6, 1))(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    model = keras.Model(image, x)
+    randomise(model)
+    assert places(model) == ["one_relu", "two_relu"]
+    assert_same(model, insert_se(model, r=2))
 
 
 def test_what_multiplies_need_not_be_se() -> None:

@@ -44,6 +44,7 @@ class Network:
     size: int
     layers: list[str]
     options: dict[str, Any] = field(default_factory=dict)
+    force: bool = False
 
     def build(self) -> keras.Model:
         # Logits: with random weights a softmax says 0 and 1.
@@ -92,11 +93,21 @@ NETWORKS = [
          "reduction_concat_reduce_8", *(f"normal_concat_{cell}" for cell in range(9, 13))],
     ),
 ]  # fmt: skip
+# Has SE of its own, and gets more.
+FORCED = Network(
+    *("EfficientNetB0", 32),
+    [f"block{block}_activation" for block in
+     ("1a", "2a", "2b", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "5c", "6a", "6b", "6c", "6d", "7a")],
+    force=True,
+)  # fmt: skip
 SMALL = {"MobileNet", "MobileNetV2"}
 EACH = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 EACH_WHOLE = pytest.mark.parametrize(
     "network",
-    [pytest.param(row, marks=[] if row.name in SMALL else pytest.mark.slow, id=row.name) for row in NETWORKS],
+    [
+        pytest.param(row, marks=[] if row.name in SMALL else pytest.mark.slow, id=row.name)
+        for row in (*NETWORKS, FORCED)
+    ],
 )
 
 
@@ -150,19 +161,26 @@ def images(network: Network, count: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     wide = (count, 1, 1, 3)
     x = rng.uniform(0.5, 1.5, wide) * rng.normal(size=(count, network.size, network.size, 3)) + rng.normal(size=wide)
-    return (x * 50 + 128 if network.name == "ConvNeXtTiny" else x).astype("float32")
+    return (x * 50 + 128 if network.name in ("ConvNeXtTiny", "EfficientNetB0") else x).astype("float32")
 
 
 @EACH_WHOLE
 def test_changes_nothing_learns_saves_and_exports(network: Network, tmp_path: Path) -> None:
     model = network.build()
     randomise(model)
+    for layer in model.layers if network.force else []:  # through its own gates, of 1/2, no signal comes otherwise
+        if layer.name.endswith("se_expand"):
+            layer.bias.assign(layer.bias + 3)
+        elif layer.name.endswith("bn"):
+            layer.gamma.assign(3 * layer.gamma)
+        elif isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it has new weights
     before = [array(weight) for weight in model.weights]
     x = images(network, 4)
     expected = array(model(x))
     assert error(expected[1:], expected[:-1]) > 1e-3, "the outputs must depend on the images"
 
-    excited = insert_se(model)
+    excited = insert_se(model, force=network.force)
     inserted = [layer for layer in excited.layers if isinstance(layer, SqueezeExcite)]
     assert {layer.name for layer in inserted} == {f"{name}_se" for name in network.layers}
     assert error(array(excited(x)), expected) < 1e-5

@@ -12,6 +12,7 @@ from helpers import array, error, randomise
 from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite, insert_se, remove_se
+from keras_se.export.constant_gates import freeze_constant_gates
 from keras_se.layers import ChannelScale
 
 
@@ -141,6 +142,16 @@ def test_a_layer_that_others_read_is_left_alone() -> None:
     assert remove_se(model, data(model)).scaled == ("se",)
 
 
+@pytest.mark.parametrize("change", [lambda layer: layer.quantize("int8"), lambda layer: layer.enable_lora(2)])
+def test_a_layer_whose_kernel_is_not_all_is_left_alone(change: Callable[[Any], None]) -> None:
+    for parts in ([layers.Dense(4, name="d"), se()], [se(), layers.Dense(4, name="d")]):
+        model = network(*parts)
+        change(model.get_layer("d"))
+        removal = remove_se(model, data(model))
+        assert (removal.folded, removal.scaled) == ({}, ("se",))
+        assert removal.max_abs < 1e-5
+
+
 def test_blocks_are_dropped_by_name() -> None:
     model = network(layers.Conv2D(4, 3, name="conv"), se("one"), layers.ReLU(), se("two"), layers.Conv2D(4, 1))
     x = data(model)
@@ -170,11 +181,72 @@ def test_models_within_and_several_inputs() -> None:
     assert remove_se(model, drop=["se"]).dropped == ("inner/se",)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_arrays_are_of_the_inputs_that_they_are_named_after(named: bool) -> None:
+    """One input is the same for every sample, and the gates are made of it, whatever the order of names."""
+    first, second = keras.Input((4, 4, 2), name="z"), keras.Input((4, 4, 2), name="a")
+    x = se()(layers.Conv2D(2, 1, name="conv")(first))
+    model = keras.Model([first, second], layers.Subtract()([x, second]))
+    randomise(model)
+    model.get_layer("se").reduce_bias.assign([1.0])
+    same, other = np.ones((4, 4, 4, 2)), np.random.default_rng(0).normal(size=(4, 4, 4, 2))
+    removal = remove_se(model, {"a": other, "z": same} if named else [same, other])
+    assert removal.folded == {"se": "conv"}
+    assert remove_se(model, {"a": same, "z": other} if named else [other, same]).kept == ("se",)
+
+
+def masked() -> keras.Model:
+    given, inside = keras.Input((6, 4)), keras.Input((6, 4))
+    inner = keras.Model(inside, layers.ReLU()(se()(layers.Conv1D(4, 1, name="conv")(inside))), name="inner")
+    model = keras.Model(given, layers.GlobalAveragePooling1D()(inner(layers.Masking()(given))))
+    randomise(model)
+    die(inner.get_layer("se"))
+    return model
+
+
+@pytest.mark.filterwarnings(r"ignore:[\s\S]*does not support masking:UserWarning")
+def test_a_model_within_that_gets_a_mask_is_left_alone() -> None:
+    model = masked()
+    x = data(model).astype("float32")
+    x[:, 3:] = 0
+    removal = remove_se(model, x)
+    assert (removal.kept, removal.max_abs) == (("inner/se",), 0)
+    assert freeze_constant_gates(model, [x]) == (model, [])
+
+
+def test_a_block_with_a_layer_inside_becomes_a_scale() -> None:
+    model = network(layers.ReLU(), se(activation=layers.PReLU()), layers.ReLU())
+    model.get_layer("se").expand_kernel.assign(np.zeros((1, 3)))
+    model.get_layer("se").trainable = False
+    removal = remove_se(model, data(model))
+    assert removal.scaled == ("se",)
+    assert removal.max_abs < 1e-5
+    assert not removal.model.get_layer("se").trainable
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_change_is_told_in_the_precision_of_the_model() -> None:
+    model = network(layers.Conv2D(4, 3, name="conv"), se(), layers.ReLU())
+    model.get_layer("se").expand_bias.assign(np.full(4, 23.0))  # gates of 1 - 1e-10
+    change = remove_se(model, data(model), drop="se").max_abs
+    assert 1e-11 < change < 1e-8
+
+
+def test_a_change_that_is_no_number_is_told() -> None:
+    model = network(layers.Conv2D(4, 3, name="conv"), se(), layers.ReLU())
+    model.get_layer("conv").bias.assign(np.full(4, np.nan))
+    removal = remove_se(model, data(model), drop="se")
+    assert np.isnan(removal.max_abs)
+    assert np.isnan(removal.relative_rms)
+
+
 def test_what_was_inserted_comes_out_again() -> None:
     """SE that changes nothing yet has gates of 1: the weights are the old ones, to the bit."""
     model = network(layers.Conv2D(4, 3, name="conv"), layers.ReLU(), layers.Conv2D(4, 3, name="conv2"))
-    removal = remove_se(insert_se(model, ["conv", "conv2"], r=2), data(model))
-    assert removal.folded == {"conv_se": "conv", "conv2_se": "conv2"}
+    model = keras.Model(model.inputs, layers.ReLU(name="last")(model.output))
+    removal = remove_se(insert_se(model, ["conv", "conv2", "last"], r=2), data(model))
+    assert (removal.ones, removal.folded, removal.scaled) == (("conv_se", "conv2_se", "last_se"), {}, ())
+    assert [layer.name for layer in removal.model.layers] == [layer.name for layer in model.layers]
     for weight, old in zip(removal.model.weights, model.weights, strict=True):
         np.testing.assert_array_equal(array(weight), array(old))
 
@@ -201,7 +273,7 @@ def test_the_new_model(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array(weight), old)
     document = json.loads(json.dumps(removal.to_dict()))
     assert document == {
-        **{"model": "model", "folded": {}, "scaled": ["se"], "dropped": [], "kept": ["both"]},
+        **{"model": "model", "folded": {}, "scaled": ["se"], "ones": [], "dropped": [], "kept": ["both"]},
         **{"max_abs": removal.max_abs, "relative_rms": removal.relative_rms},
     }
 
@@ -230,9 +302,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"drop": "so"}, r"^drop must match SE blocks .* The nearest are se\. Received: 'so'$"),
     ({"drop": ["se", "conv"]}, r"^drop must match SE blocks .* Received: 'conv'$"),
     ({"drop": "("}, r"^drop must be a regular expression\. Received: '\(' \(.*\)$"),
-    ({"data": np.zeros((2, 8, 8))}, r"^data must be an array .* \[\(8, 8, 3\)\] .* Received: \[\(2, 8, 8\)\]$"),
-    ({"data": np.zeros((0, 8, 8, 3))}, r"^data must be an array"),
-    ({"data": [np.zeros((2, 8, 8, 3))] * 2}, r"^data must be an array"),
+    ({"data": np.zeros((2, 8, 8))}, r"^data must have the shape \(samples, 8, 8, 3\) .* Received: shape \(2, 8, 8\)$"),
+    ({"data": np.zeros((0, 8, 8, 3))}, r"^data must have the shape .* at least one sample"),
+    ({"data": [np.zeros((2, 8, 8, 3))] * 2}, r"^data must have the shape .* Received: shape \(2, 2, 8, 8, 3\)$"),
     ({"data": np.zeros((2, 8, 8, 3)), "tolerance": 0}, r"^tolerance must be above 0, .* Received: tolerance=0$"),
 ]
 
@@ -247,5 +319,9 @@ def test_refuses(arguments: dict[str, Any], message: str) -> None:
 def test_refuses_models_without_a_graph_or_configuration() -> None:
     with pytest.raises(ValueError, match=r"^SE is taken out of a graph .* Received: 'open', a Sequential$"):
         remove_se(keras.Sequential([layers.Dense(3)], name="open"), drop="se")
+    own_call = type("Own", (keras.Model,), {"call": lambda self, x, training=None, mask=None: x})
+    image = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match=r"^SE is taken out of a graph .* Received: 'own', a Own$"):
+        remove_se(own_call(image, se()(image), name="own"), drop="se")
     with pytest.raises(ValueError, match=r"^The layers of the model must have .* 'no_config', which cannot be copied$"):
         remove_se(network(layers.Conv2D(4, 3), se(), NoConfig(2)), drop="se")

@@ -11,14 +11,20 @@ from keras_se.excitation.record import Gates, Recording
 MOST_BLOCKS = 5
 
 
-def channel_blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
+def channel_blocks(recorded: Recording, labels: Sequence[str] | np.ndarray | None) -> list[Gates]:
     """Blocks with gates of channels: those of these labels, or the last of each stage, or some from first to last."""
+    check_no_string("blocks", labels)
     found = {gates.label: gates for gates in recorded.blocks if gates.of_channels}
     if labels is None:
         labels = _last_of_stages(list(found)) or evenly(list(found), MOST_BLOCKS)
-    if not labels or any(label not in found for label in labels):
+    if not len(labels) or any(label not in found for label in labels):
         raise ValueError(f"blocks must be some that have gates of channels, of {list(found)}. Received: {list(labels)}")
     return [found[label] for label in labels]
+
+
+def check_no_string(name: str, given: Any) -> None:
+    if isinstance(given, str):
+        raise ValueError(f"{name} must be a list, also of one: [{given!r}]. Received: {name}={given!r}")
 
 
 def evenly(labels: Sequence[str], most: int) -> list[str]:
@@ -28,7 +34,7 @@ def evenly(labels: Sequence[str], most: int) -> list[str]:
 
 
 def members(
-    recorded: Recording, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | None, most: int
+    recorded: Recording, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None, most: int
 ) -> dict[str, np.ndarray]:
     """Which samples are of each class, by its name: of these classes, or of so many that have most samples."""
     given = np.asarray(labels)
@@ -37,10 +43,12 @@ def members(
             f"labels must be one for each of the {recorded.samples} samples. Received: shape {given.shape}"
         )
     known, counts = np.unique(given, return_counts=True)
+    check_no_string("classes", classes)
     if classes is None:
         classes = np.sort(known[np.argsort(-counts, kind="stable")[:most]]).tolist()
+    classes = np.asarray(classes).tolist()
     if not classes or not set(classes) <= set(known.tolist()):
-        raise ValueError(f"classes must be some of the labels, {known.tolist()}. Received: {list(classes)}")
+        raise ValueError(f"classes must be some of the labels, {known.tolist()}. Received: {classes}")
     return {str(name): given == name for name in classes}
 
 

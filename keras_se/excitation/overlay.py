@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.excitation.choice import evenly
+from keras_se.excitation.choice import check_no_string, evenly
 from keras_se.excitation.drawing import INK, blank_grid
 from keras_se.excitation.record import Gates, Recording
 
@@ -92,10 +92,11 @@ def _pictures(images: Any, samples: int) -> np.ndarray:
 
 
 def _blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
+    check_no_string("blocks", labels)
     found = {gates.label: gates for gates in recorded.blocks if _of_images(gates)}
     if labels is None:
         labels = evenly(list(found), MOST_COLUMNS)
-    if not labels or any(label not in found for label in labels):
+    if not len(labels) or any(label not in found for label in labels):
         raise ValueError(
             "blocks must be some that were given feature maps of images, recorded with maps=True, of "
             f"{list(found)}. Received: {list(labels)}"

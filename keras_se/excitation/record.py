@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +10,9 @@ import keras
 import numpy as np
 
 from keras_se.excitation.taps import Tap
-from keras_se.graph import layers_by_path
-from keras_se.inner import PROBE_BATCH
+from keras_se.graph import has_graph, layers_by_path
+from keras_se.inner import PROBE_BATCH, columns_of
 from keras_se.layers import EXCITATIONS, twice_sigmoid
-from keras_se.rewrite import has_graph
 
 # Between which values the gates are that an activation makes.
 BOUNDS: dict[Any, tuple[float, float]] = {
@@ -119,7 +118,7 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
             "model must be a functional model, or a Sequential one with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
-    recording = recording_of(model, _columns(model, data), maps=maps)
+    recording = recording_of(model, columns_of(model, data), maps=maps)
     if not recording.blocks:
         unseen = f", whose SE blocks {list(recording.left_out)} cannot be seen there" if recording.left_out else ""
         raise ValueError(f"model must have SE blocks in its graph. Received: {model.name!r}{unseen}")
@@ -161,28 +160,3 @@ def _hidden(model: keras.Model, seen: set[str]) -> list[str]:
     """The paths of blocks that were not seen; not those of the parts of blocks."""
     blocks = [path for path, layer in layers_by_path(model) if isinstance(layer, EXCITATIONS)]
     return [path for path in blocks if path not in seen and path.rpartition("/")[0] not in blocks]
-
-
-def _columns(model: keras.Model, data: Any) -> list[np.ndarray]:
-    """An array for each input of the model, of as many samples."""
-    names = [tensor.name for tensor in model.inputs]
-    if isinstance(data, Mapping):
-        if set(data) != set(names):
-            raise ValueError(f"data must have the inputs {names}. Received: {sorted(map(str, data))}")
-        data = [data[name] for name in names]
-    elif len(names) == 1 and not (isinstance(data, list | tuple) and len(data) == 1):
-        data = [data]
-    if not isinstance(data, list | tuple) or len(data) != len(names):
-        raise ValueError(f"data must be one array for each of the inputs {names}. Received: {type(data).__name__}")
-    columns = [np.asarray(column) for column in data]
-    for name, own, column in zip(names, model.inputs, columns, strict=True):
-        shape = tuple(own.shape[1:])
-        fits = column.ndim == len(own.shape) and all(
-            size in (None, actual) for size, actual in zip(shape, column.shape[1:], strict=True)
-        )
-        if not fits or not len(column) or len(column) != len(columns[0]):
-            raise ValueError(
-                f"data must have the shape (samples, {', '.join(map(str, shape))}) for the input {name!r}, at least "
-                f"one sample, and as many for each input. Received: shape {column.shape}"
-            )
-    return columns

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.inner import probe
+from keras_se.graph import has_graph
+from keras_se.inner import masks_of, probe
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.gated import accumulation_dtype
-from keras_se.rewrite import calls, has_graph
+from keras_se.rewrite import calls
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Tap:
 
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
-        if len(call.input_tensors) > len(model.inputs):
+        if masks_of(model, call.input_tensors):
             # A mask that comes with the inputs reaches blocks that have none in the graph of their own model.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return

@@ -170,6 +170,16 @@ def test_half_precision_with_operations_between_the_layers(tmp_path):
     assert to_onnx(with_arithmetic(), tmp_path / "model.onnx").parity.passed
 
 
+def test_half_precision_with_a_lambda():
+    image = keras.Input((8, 8, 3))
+    x = layers.Lambda(lambda x: 2 * x, dtype="mixed_float16", name="twice")(image)
+    model = keras.Model(image, layers.Conv2D(4, 3, dtype="mixed_float16", name="conv")(x))
+    copy = InferenceModel(model).model
+    assert {layer.compute_dtype for layer in copy.layers} == {"float32"}
+    pixels = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+    np.testing.assert_allclose(copy(pixels), model(pixels), atol=1e-2)
+
+
 @pytest.mark.parametrize("name", ["se_resnet", "mixed_float16", "grouped", "nested"])
 @CONVERTERS
 def test_the_model_is_left_as_it_was(tmp_path, format, name):

@@ -221,6 +221,19 @@ class Opaque(layers.Layer):
         return inputs * self.factors
 
 
+class Doubled(keras.Model):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training)
+
+
+def test_a_functional_model_with_a_call_of_its_own_exports_with_a_note(tmp_path):
+    image = keras.Input((8, 8, 3), name="image")
+    model = Doubled(image, layers.BatchNormalization()(layers.Conv2D(4, 3, name="conv")(image)), name="doubled")
+    artifact = to_tflite(model, tmp_path / "a.tflite")
+    assert artifact.parity.passed
+    assert artifact.notes == ("Exported without rewrites, since Doubled has a call() of its own.",)
+
+
 def test_a_layer_that_cannot_be_copied_exports_with_a_note(tmp_path):
     image = keras.Input((8, 8, 3), name="image")
     x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, name="conv")(image))
