@@ -108,8 +108,8 @@ def benchmark(
     """Runs files in their own runtimes, and tells what that costs.
 
     The files take turns in one process, so that what else the machine does meets all alike: compare them by the ratio
-    of their medians. Inputs are random, of the types and shapes that the file has, and set once: which numbers they are
-    makes no difference to what is computed. Memory is measured in a process for each file.
+    of their medians. Inputs are random, of the types and shapes that the file has, and set once; integers of more than
+    8 bits are 0 and 1, as they may be places in a table. Memory is measured in a process for each file.
 
     Example:
 

@@ -5,13 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import pytest
 
-from keras_se.export import Artifact, benchmark, isolated
+from keras_se.export import Artifact, benchmark, export, isolated
 from keras_se.export.inspect import inspect
 from keras_se.export.isolated import RefusedError
+from keras_se.export.runtime_calls import values
 
 FORMATS = ("tflite", "onnx", "saved_model")
 QUICK = {"threads": 1, "rounds": 4, "warm_up": 1}
@@ -70,6 +72,25 @@ def test_other_types_of_inputs(exported: Callable[..., Artifact]) -> None:
     (one,) = benchmark(exported("se_resnet", "tflite", "int8", io_dtype="int8").path, memory=False, **QUICK)
     assert one.memory is None
     assert any("Convolution" in operation.kind for operation in one.profile)
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_places_in_a_table(format: str, tmp_path: Path) -> None:
+    """Numbers beyond a small table would be refused by its runtime."""
+    words = keras.Input((6,), dtype="int32", name="words")
+    y = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(2, 4)(words))
+    (artifact,) = export(keras.Model(words, y, name="table"), tmp_path, format)
+    (one,) = benchmark(artifact.path, memory=False, profile=False, **QUICK)
+    assert one.inputs["words"] == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("int32", 0, 1), ("int64", 0, 1)]
+)
+def test_whole_numbers(dtype: str, low: int, high: int) -> None:
+    numbers = values((5000,), dtype)
+    assert numbers.dtype == dtype
+    assert (numbers.min(), numbers.max()) == (low, high)
 
 
 def test_a_profiler_that_fails_is_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
