@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.rewrite import bare_config, calls, nested, read_once, substituted
+from keras_se.rewrite import bare_config, calls, copied, nested, read_once, substituted
 
 # The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -56,7 +56,8 @@ def _convolution_before(norm: Any, model: keras.Model) -> Any:
 
 
 def _with_bias(conv: Any) -> Any:
-    return type(conv).from_config({**bare_config(conv), "use_bias": True})
+    with copied(conv):
+        return type(conv).from_config({**bare_config(conv), "use_bias": True})
 
 
 def _folded_weights(conv: Any, norm: Any) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_se.layers import SqueezeExcite
-from keras_se.rewrite import bare_config, called_once, calls, nested, substituted
+from keras_se.rewrite import bare_config, called_once, calls, copied, nested, substituted
 
 
 def squeeze_before_convolution(model: keras.Model) -> keras.Model:
@@ -55,7 +55,8 @@ def _convolution_before(block: Any, model: keras.Model) -> Any:
 
 def _with_weights_to_come(block: Any) -> Any:
     width = block.reduce_kernel.shape[-1]
-    return SqueezeExciteBefore.from_config({**bare_config(block), "bottleneck": width, "use_bias": True})
+    with copied(block):  # a gate or an activation may be a function that nothing finds by its name
+        return SqueezeExciteBefore.from_config({**bare_config(block), "bottleneck": width, "use_bias": True})
 
 
 def _merged_weights(conv: Any, block: Any) -> list[np.ndarray]:
