@@ -60,6 +60,27 @@ def test_gelu_has_no_operation_that_onnx_lacks(tmp_path):
     assert relative_error(model.predict(x, verbose=0), found) < 1e-5
 
 
+class HalfGelu(keras.layers.Layer):
+    """Adds a little GELU, computed in 16 bits."""
+
+    def call(self, x):
+        return x + 0.1 * keras.ops.cast(keras.ops.gelu(keras.ops.cast(x, "float16"), approximate=False), "float32")
+
+
+def test_gelu_in_16_bits(tmp_path):
+    image = keras.Input((6,), name="image")
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(HalfGelu(name="gelu")(image)))
+    artifact, x = to_onnx(model, tmp_path / "gelu.onnx"), np.random.default_rng(0).normal(0, 3, (4, 6))
+    found = run_onnx(artifact.path, {"image": x.astype("float32")})["logits"]
+    assert relative_error(model.predict(x, verbose=0), found) < 2e-4
+
+
+def test_an_opset_of_numpy(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    path = to_onnx(model, tmp_path / "m.onnx", opset=np.int64(15), metadata_file=True).path
+    assert onnx.load(path).opset_import[0].version == 15
+
+
 def test_no_other_opset(tmp_path):
     assert list(OPSETS) == [13, 14, 15, 16, 17, 18]
     for opset in (12, 19, "17", None):
