@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.rewrite import called_once, calls, copied, nested, read_once, replaced, substituted
+from keras_se.export.exact import copying
+from keras_se.rewrite import called_once, calls, nested, read_once, replaced, substituted
 
 # The largest window that becomes a convolution: its kernel is stored for each channel.
 LARGEST_WINDOW = 9
@@ -62,7 +63,7 @@ def relu_before_concatenation(model: keras.Model) -> keras.Model:
             pairs[relu.name] = before
     replacements = nested(model, relu_before_concatenation)
     for x in pairs.values():
-        with copied(x):
+        with copying(x):
             replacements[x.name] = _ConcatenateRelu.from_config(x.get_config())
     return substituted(model, replacements, dropped=set(pairs)) if replacements else model
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -13,15 +12,6 @@ Rewrite = Callable[[keras.Model], keras.Model]
 
 class CannotCopyError(Exception):
     """A layer whose configuration does not make the layer again."""
-
-
-@contextmanager
-def copied(layer: Any) -> Iterator[None]:
-    """Where a layer's configuration is read, and a layer is made of it: what goes wrong is a `CannotCopyError`."""
-    try:
-        yield
-    except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
-        raise CannotCopyError(layer.name) from error
 
 
 def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
@@ -60,8 +50,10 @@ def substituted(
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in replacements:
             return replacements[layer.name]
-        with copied(layer):
+        try:
             copy = keras.models.clone_model(layer) if has_graph(layer) else type(layer).from_config(layer.get_config())
+        except (NotImplementedError, TypeError, ValueError) as error:  # ValueError: a Lambda of a Python lambda
+            raise CannotCopyError(layer.name) from error
         if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
             copies.append((layer, copy))
         copy.name = layer.name  # a get_config of somebody's may leave it out
