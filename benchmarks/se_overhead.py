@@ -20,6 +20,7 @@ from timing import Ratio, compared, cores
 
 import keras_se.models
 from keras_se.export import FORMATS, export
+from keras_se.export.formats import CALIBRATED
 from keras_se.export.latency import turns
 
 NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
@@ -60,9 +61,10 @@ def files(results: Results, network: str, size: int, formats: tuple, modes: tupl
         own = [mode for mode in wanted if mode in FORMATS[name].modes]
         if not own:
             continue
+        data = x if set(own) & set(CALIBRATED) else None
         with tempfile.TemporaryDirectory() as folder:
             with_se, without = (
-                export(model, folder, name, quantize=own, calibration_data=x) for model in pair(network, size)
+                export(model, folder, name, quantize=own, calibration_data=data) for model in pair(network, size)
             )
             for se, plain in zip(with_se, without, strict=True):
                 for count in threads:

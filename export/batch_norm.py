@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.rewrite import bare_config, calls, nested, read_once, substituted
+from keras_se.export.exact import copying, in_float64, in_training, nested_in_inference
+from keras_se.rewrite import bare_config, calls, read_once, substituted
 
 # The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -20,7 +21,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     Exact: the new weights are computed in float64. Returns the model itself if there is nothing to fold.
     """
     pairs = {conv.name: (conv, norm) for conv, norm in _convolutions_with_norm(model)}
-    replacements = nested(model, fold_batch_norm)
+    replacements = nested_in_inference(model, fold_batch_norm)
     if not pairs and not replacements:
         return model
     replacements.update({name: _with_bias(conv) for name, (conv, _) in pairs.items()})
@@ -40,7 +41,7 @@ def _convolutions_with_norm(model: keras.Model) -> list[tuple[Any, Any]]:
 
 def _convolution_before(norm: Any, model: keras.Model) -> Any:
     found = calls(norm, model)
-    if len(found) != 1 or found[0].arguments.kwargs.get("training"):
+    if len(found) != 1 or in_training(found[0]):
         return None
     (x,) = found[0].input_tensors
     conv = x._keras_history.operation
@@ -56,19 +57,17 @@ def _convolution_before(norm: Any, model: keras.Model) -> Any:
 
 
 def _with_bias(conv: Any) -> Any:
-    return type(conv).from_config({**bare_config(conv), "use_bias": True})
+    with copying(conv):
+        return type(conv).from_config({**bare_config(conv), "use_bias": True})
 
 
 def _folded_weights(conv: Any, norm: Any) -> list[np.ndarray]:
-    def value(variable: Any) -> np.ndarray:
-        return keras.ops.convert_to_numpy(variable).astype("float64")
-
-    kernel, *bias = (value(weight) for weight in conv.weights)
-    scale = 1 / np.sqrt(value(norm.moving_variance) + norm.epsilon)
+    kernel, *bias = (in_float64(weight) for weight in conv.weights)
+    scale = 1 / np.sqrt(in_float64(norm.moving_variance) + norm.epsilon)
     if norm.scale:
-        scale = scale * value(norm.gamma)
-    shift = (bias[0] if bias else 0.0) - value(norm.moving_mean)
-    shift = shift * scale + (value(norm.beta) if norm.center else 0.0)
+        scale = scale * in_float64(norm.gamma)
+    shift = (bias[0] if bias else 0.0) - in_float64(norm.moving_mean)
+    shift = shift * scale + (in_float64(norm.beta) if norm.center else 0.0)
     # A depthwise kernel ends in (channels, multiplier), whose product is the output's channels.
     shape = kernel.shape[-2:] if isinstance(conv, DEPTHWISE) else kernel.shape[-1:]
     return [kernel * scale.reshape(shape), shift]

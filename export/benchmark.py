@@ -28,6 +28,8 @@ PROFILERS = {"tflite": "probe_profile_tflite.py", "onnx": "probe_benchmark.py"}
 ROUNDS, WARM_UP, SIZE = 50, 5, 224
 # Seconds that a process may take: files can be slow.
 TIMEOUT = 24 * 3600.0
+# What profiling may take: as many times the slowest call, and seconds beside.
+PROFILED, PROFILER_TIMEOUT = 20, 600.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class OperationTime:
 
     Attributes:
         kind: The runtime's name for it.
-        count: How many there are.
+        count: How many of them run in a call: in a loop, one does several times.
         seconds: What they take together in a call: the median of the calls.
     """
 
@@ -108,8 +110,8 @@ def benchmark(
     """Runs files in their own runtimes, and tells what that costs.
 
     The files take turns in one process, so that what else the machine does meets all alike: compare them by the ratio
-    of their medians. Inputs are random, of the types and shapes that the file has, and set once: which numbers they are
-    makes no difference to what is computed. Memory is measured in a process for each file.
+    of their medians. Inputs are random, of the types and shapes that the file has, and set once; integers of more than
+    8 bits are 0 and 1, as they may be places in a table. Memory is measured in a process for each file.
 
     Example:
 
@@ -135,7 +137,10 @@ def benchmark(
         ValueError: for a file that is of none of these formats, or that its runtime refuses; or another argument.
         ImportError: if a runtime is not installed.
     """
-    paths = [Path(files)] if isinstance(files, str | os.PathLike) else [Path(file) for file in files]
+    several = [files] if isinstance(files, str | os.PathLike) else files
+    if not isinstance(several, Sequence) or not all(isinstance(file, str | os.PathLike) for file in several):
+        raise ValueError(f"files must be a path, or a list of paths. Received: files={files!r}")
+    paths = [Path(file) for file in several]
     if not paths:
         raise ValueError("files must name a file. Received: files=[]")
     formats = [_format(path) for path in paths]
@@ -143,7 +148,7 @@ def benchmark(
     options |= {"batch_size": batch_size, "size": size}
     for name, value in options.items():
         positive_integer(name, value)
-    if not isinstance(warm_up, int) or warm_up < 0:
+    if not isinstance(warm_up, int) or isinstance(warm_up, bool) or warm_up < 0:
         raise ValueError(f"warm_up must be a whole number, 0 or more. Received: warm_up={warm_up!r}")
     job = {**options, "warm_up": warm_up}
     for name in set(formats):
@@ -151,7 +156,10 @@ def benchmark(
     pairs = [(str(path.absolute()), name) for path, name in zip(paths, formats, strict=True)]
     grown = [_work("memory", [pair], job)["bytes"] if memory else None for pair in pairs]
     times = _work("times", pairs, job)
-    profiles = [_profile(pair, job) if profile else (None, ()) for pair in pairs]
+    slowest = [max(seconds) for seconds in times["seconds"]]
+    profiles = [
+        _profile(pair, job, seconds) if profile else (None, ()) for pair, seconds in zip(pairs, slowest, strict=True)
+    ]
     return [
         Benchmark(
             path,
@@ -196,13 +204,16 @@ def _wrong(pair: tuple[str, str], problem: str) -> ValueError:
     return ValueError(f"FILE must run in {FORMATS[name].runtime}. Received: {path!r} ({sentence})")
 
 
-def _profile(pair: tuple[str, str], job: Mapping[str, Any]) -> tuple[tuple[OperationTime, ...] | None, tuple[str, ...]]:
+def _profile(
+    pair: tuple[str, str], job: Mapping[str, Any], slowest: float
+) -> tuple[tuple[OperationTime, ...] | None, tuple[str, ...]]:
     """The operations of a file by kind, and notes."""
     path, name = pair
+    timeout = PROFILER_TIMEOUT + PROFILED * slowest * (job["warm_up"] + job["rounds"])
     if name not in PROFILERS:
         return None, ()
     try:
-        found = _probed(PROFILERS[name], {**job, "work": "onnx_profile", "files": [pair]})
+        found = _probed(PROFILERS[name], {**job, "work": "onnx_profile", "files": [pair]}, timeout)
     except RefusedError as refusal:
         found = {"problem": str(refusal)}
     if "calls" not in found:
@@ -221,8 +232,8 @@ def _profile(pair: tuple[str, str], job: Mapping[str, Any]) -> tuple[tuple[Opera
     return tuple(sorted(operations, key=lambda each: -each.seconds)), ()
 
 
-def _probed(program: str, job: Mapping[str, Any]) -> dict[str, Any]:
+def _probed(program: str, job: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job.json"
         path.write_text(json.dumps(job))
-        return probe(program, path, TIMEOUT)
+        return probe(program, path, timeout)

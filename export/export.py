@@ -127,7 +127,7 @@ def export(
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
     # What a format would refuse is refused before any file is written.
-    option("opset", opset, OPSETS)
+    opset = option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if "onnx" not in formats and (opset, layout) != (DEFAULT_OPSET, LAYOUTS[0]):
         raise ValueError(

@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_se.rewrite import calls, nested, substituted
+from keras_se.export.exact import in_training, nested_in_inference
+from keras_se.rewrite import calls, substituted
 
 IN_TRAINING_ONLY = (
     keras.layers.Dropout,
@@ -25,7 +26,7 @@ def drop_identities(model: keras.Model) -> keras.Model:
     Exact. Converters take them out, too, but the rewrites here would not see through them. A layer stays that makes an
     output, which is named after it. Returns the model itself if there is nothing to take out.
     """
-    replacements = nested(model, drop_identities)
+    replacements = nested_in_inference(model, drop_identities)
     dropped = {layer.name for layer in model.layers if _is_identity(layer) and _returns_inputs(layer, model)}
     return substituted(model, replacements, dropped) if dropped or replacements else model
 
@@ -38,7 +39,7 @@ def _is_identity(layer: Any) -> bool:
 def _returns_inputs(layer: Any, model: keras.Model) -> bool:
     return all(
         len(call.input_tensors) == 1
-        and not call.arguments.kwargs.get("training")  # dropout can be asked for
+        and not in_training(call)  # dropout can be asked for
         and call.input_tensors[0].dtype == layer.compute_dtype
         and not any(made is output for made in call.output_tensors for output in model.outputs)
         for call in calls(layer, model)

@@ -43,6 +43,8 @@ class Images:
 
     def __post_init__(self) -> None:
         check_path(self.folder, "folder")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number, 0 or more. Received: seed={self.seed!r}")
 
     def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
         """Samples for an input, and how many are of each class.

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# Probes: programs that need one runtime, and nothing of this package.
+# Probes: programs that need one runtime, and of this package at most modules beside them that need NumPy alone.
 PROBES = Path(__file__).parent
 TIMEOUT = 300.0
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.export.exact import copying
 from keras_se.rewrite import called_once, calls, nested, read_once, replaced, substituted
 
 # The largest window that becomes a convolution: its kernel is stored for each channel.
@@ -61,7 +62,9 @@ def relu_before_concatenation(model: keras.Model) -> keras.Model:
         if type(before) is keras.layers.Concatenate and read_once(before, model):
             pairs[relu.name] = before
     replacements = nested(model, relu_before_concatenation)
-    replacements.update({x.name: _ConcatenateRelu.from_config(x.get_config()) for x in pairs.values()})
+    for x in pairs.values():
+        with copying(x):
+            replacements[x.name] = _ConcatenateRelu.from_config(x.get_config())
     return substituted(model, replacements, dropped=set(pairs)) if replacements else model
 
 

@@ -92,7 +92,7 @@ def to_onnx(
     """
     option("quantize", quantize, FORMATS["onnx"].modes)
     refuse_calibration(calibration_data, (quantize,))
-    option("opset", opset, OPSETS)
+    opset = option("opset", opset, OPSETS)
     option("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
@@ -174,7 +174,10 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
 
 def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
     """1 − Erf(x) in the place of Erfc(x), of which TensorFlow's GELU is made, and which ONNX does not have."""
-    one = graph.make_const(f"{name}__one", np.ones((), "float32"))
+    from tf2onnx.utils import map_onnx_to_numpy_type
+
+    dtype = map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))
+    one = graph.make_const(f"{name}__one", np.ones((), dtype))
     erf = graph.make_node("Erf", node.input)
     graph.remove_node(name)
     graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output)

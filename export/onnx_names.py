@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from keras_se.export.onnx_bodies import bodies, own, read, read_instead
+
 # What a node reads besides its data, by position.
 READS = dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), ("kernel", "bias"))
 
@@ -20,7 +22,9 @@ def rename(model: Any, layers: Iterable[str]) -> None:
     """
     graph, known = model.graph, set(layers)
     fixed = {value.name for value in (*graph.input, *graph.output)}
-    taken, names = set(fixed), {name: name for name in fixed}
+    # Graphs inside of nodes keep their names, and none of them may get a second meaning there.
+    taken = fixed.union(*map(own, bodies(graph.node)))
+    names = {name: name for name in fixed}
     called: set[str] = set()
     for node in graph.node:
         # What tf2onnx makes of several operations has a name of its own, but reads and makes what others named.
@@ -37,13 +41,13 @@ def rename(model: Any, layers: Iterable[str]) -> None:
                 parts = READS.get(node.op_type, ())
                 part = parts[position - 1] if 0 < position <= len(parts) else f"constant_{position}"
                 names[tensor] = _unique(f"{node.name}/{part}", taken)
+    read_instead(graph.node, names)
     for node in graph.node:
-        node.input[:] = [names.get(tensor, tensor) for tensor in node.input]
         node.output[:] = [names.get(tensor, tensor) for tensor in node.output]
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
     # In the order in which they are read: tf2onnx's differs from process to process.
-    place = {tensor: i for i, tensor in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
+    place = {tensor: i for i, tensor in enumerate(dict.fromkeys(read(graph.node)))}
     graph.initializer.sort(key=lambda tensor: place.get(tensor.name, len(place)))
     del graph.value_info[:]
 

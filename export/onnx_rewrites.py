@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_se.export.errors import require
+from keras_se.export.onnx_bodies import read, read_instead
 
 TO_NHWC = [0, 2, 3, 1]
 FLOAT, INT64 = 1, 7  # as onnx.TensorProto numbers them
@@ -18,9 +19,9 @@ def means_to_poolings(model: Any) -> None:
     turned = {
         node.output[0]: node.input[0]
         for node in graph.node
-        if node.op_type == "Transpose" and _attributes(node)["perm"] == TO_NHWC
+        if node.op_type == "Transpose" and _attributes(node).get("perm") == TO_NHWC
     }
-    nodes = []
+    nodes, replaced = [], set()
     for node in graph.node:
         mean = node.op_type == "ReduceMean" and node.input[0] in images and len(node.input) == 2
         keeps = mean and _attributes(node).get("keepdims", 1)
@@ -29,10 +30,11 @@ def means_to_poolings(model: Any) -> None:
             nodes += _pooling(graph, node, node.input[0], keeps)
         elif not keeps and over == [1, 2] and node.input[0] in turned:
             nodes += _pooling(graph, node, turned[node.input[0]], keeps)
+            replaced.add(node.input[0])
         else:
             nodes.append(node)
-    needed = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
-    _replace_nodes(graph, [node for node in nodes if node.output[0] not in turned or node.output[0] in needed])
+    idle = replaced - set(read(nodes)) - {value.name for value in graph.output}
+    _replace_nodes(graph, [node for node in nodes if not idle.intersection(node.output)])
 
 
 def _pooling(graph: Any, mean: Any, image: str, keeps: bool) -> list[Any]:
@@ -59,7 +61,7 @@ def remove_identity_reshapes(model: Any) -> None:
     renamed: dict[str, str] = {}
     kept = []
     for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
+        read_instead([node], renamed)
         shape = shapes.get(node.input[0]) if node.op_type == "Reshape" else None
         if shape and node.output[0] not in results and _keeps(shape, targets.get(node.input[1])):
             renamed[node.output[0]] = node.input[0]
@@ -101,6 +103,6 @@ def _replace_nodes(graph: Any, nodes: list[Any]) -> None:
     kept = list(nodes)
     del graph.node[:]
     graph.node.extend(kept)
-    used = {name for node in graph.node for name in node.input}
+    used = set(read(graph.node))
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
         graph.initializer.remove(tensor)

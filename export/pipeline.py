@@ -122,10 +122,14 @@ def verification_feeds(inputs: Sequence[Tensor], data: Any, *, pixels: bool = Fa
     return {name: column[:SAMPLES] for name, column in given.items()}
 
 
-def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> None:
+def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> Any:
+    """The one of `allowed` that a value is. A whole number may be NumPy's."""
+    if isinstance(value, np.integer):
+        value = int(value)
     if not any(isinstance(value, type(choice)) and value == choice for choice in allowed) or isinstance(value, bool):
         listed = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {listed}{when}. Received: {name}={value!r}")
+    return value
 
 
 def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:

@@ -4,7 +4,6 @@ JOB is a JSON document with the `work` (a function of `WORK`), the `files` (path
 The process is apart because a file from a stranger can end it, and because nothing else may have a share in its memory.
 """
 
-import collections
 import importlib.util
 import json
 import sys
@@ -55,13 +54,19 @@ def onnx_profile(job: dict[str, Any]) -> dict[str, Any]:
     file = runtime_calls.onnx_call(session, (job["batch_size"], job["size"]))
     for _ in range(job["warm_up"] + job["rounds"]):
         file.call()
-    calls: dict[str, list[tuple[str, float]]] = collections.defaultdict(list)
+    calls: list[list[tuple[str, float]]] = [[]]
     for event in json.loads(Path(session.end_profiling()).read_text()):
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            calls[event["name"]].append((event["args"]["op_name"], event["dur"] / 1e6))
-    return {"calls": list(zip(*(runs[job["warm_up"] :] for runs in calls.values()), strict=True))}
+        if event["name"] == "model_run":  # it comes after the operations of the call
+            calls.append([])
+        elif event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            kind = event["args"]["op_name"]
+            if kind not in CONTROL_FLOW:
+                calls[-1].append((kind, event["dur"] / 1e6))
+    return {"calls": calls[job["warm_up"] : -1]}
 
 
+# Their time is that of the operations inside of them, which are events of their own.
+CONTROL_FLOW = ("If", "Loop", "Scan")
 RUNTIMES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime", "saved_model": "tensorflow"}
 WORK = {"times": times, "memory": peak_memory, "onnx_profile": onnx_profile}
 

@@ -19,6 +19,8 @@ OPERATION, IN_DELEGATE = 2, (4, 8)
 KINDS = {1 << bit for bit in range(9)}
 # What stands for a part of the network that the delegate runs: its operations are events of their own.
 PARTITION = "DELEGATE"
+# What runs other graphs of the file, whose operations are events of their own.
+CONTROL_FLOW = ("CALL", "CALL_ONCE", "IF", "STABLEHLO_WHILE", "WHILE")
 TENSOR_TYPE_BYTES = 512  # more than it takes
 
 
@@ -116,7 +118,10 @@ def _operations(litert: LiteRt, profiler: c_void_p) -> list[Event]:
         raise RuntimeError("the events of this version of LiteRT have another form")
     inside = [event for event in events if event.kind in IN_DELEGATE]
     outside = [event for event in events if event.kind == OPERATION]
-    return inside + [event for event in outside if not (inside and PARTITION in event.tag.decode().upper())]
+    counted: tuple[str, ...] = (PARTITION,) if inside else ()
+    if len({event.graph for event in inside + outside}) > 1:
+        counted += CONTROL_FLOW
+    return inside + [event for event in outside if event.tag.decode().upper() not in counted]
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:

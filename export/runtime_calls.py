@@ -67,12 +67,16 @@ def onnx_call(session: Any, sizes: tuple[int, int]) -> Opened:
 
 
 def values(shape: Sequence[int], dtype: str, seed: int = 0) -> np.ndarray:
-    """Random numbers: normal ones, or whole ones from 0 to 255 where they fit."""
+    """Random numbers: normal ones, whole ones of 8 bits, or 0 and 1 where integers are wider.
+
+    The wider ones may be places in a table, which can be of any size.
+    """
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     if kind.kind in INTEGERS:
         limits = np.iinfo(kind)
-        return rng.integers(max(limits.min, -128), min(limits.max, 255), shape, dtype=kind, endpoint=True)
+        low, high = (limits.min, limits.max) if kind.itemsize == 1 else (0, 1)
+        return rng.integers(low, high, shape, dtype=kind, endpoint=True)
     return rng.standard_normal(shape).astype(kind)
 
 

@@ -1,6 +1,7 @@
 """Layers may have names that TensorFlow refuses for scopes: with spaces, umlauts, or an underscore first."""
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +10,12 @@ from keras_se.export.errors import require
 
 
 def scope_name(name: str) -> str:
-    """The name of a layer as a scope: the same, if TensorFlow takes it."""
+    """The name of a layer as a scope: the same, if TensorFlow takes it, and otherwise no other layer's either."""
     clean = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
-    return clean if re.match(r"[A-Za-z0-9.]", clean) else f"layer{clean}"
+    if not re.match(r"[A-Za-z0-9.]", clean):
+        clean = f"layer{clean}"
+    # With a letter first: a number would be one of TensorFlow's, for a scope that is opened again.
+    return clean if clean == name else f"{clean}_x{zlib.crc32(name.encode()):08x}"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.export.exact import copying, in_float64
 from keras_se.layers import SqueezeExcite
 from keras_se.rewrite import bare_config, called_once, calls, nested, substituted
 
@@ -55,20 +56,18 @@ def _convolution_before(block: Any, model: keras.Model) -> Any:
 
 def _with_weights_to_come(block: Any) -> Any:
     width = block.reduce_kernel.shape[-1]
-    return SqueezeExciteBefore.from_config({**bare_config(block), "bottleneck": width, "use_bias": True})
+    with copying(block):  # a gate or an activation may be a function that nothing finds by its name
+        return SqueezeExciteBefore.from_config({**bare_config(block), "bottleneck": width, "use_bias": True})
 
 
 def _merged_weights(conv: Any, block: Any) -> list[np.ndarray]:
-    def value(variable: Any) -> np.ndarray:
-        return keras.ops.convert_to_numpy(variable).astype("float64")
-
-    reduce, expand = value(block.reduce_kernel), value(block.expand_kernel)
+    reduce, expand = in_float64(block.reduce_kernel), in_float64(block.expand_kernel)
     reduce_bias, expand_bias = np.zeros(reduce.shape[1]), np.zeros(expand.shape[1])
     if block.use_bias:
-        reduce_bias, expand_bias = value(block.reduce_bias), value(block.expand_bias)
+        reduce_bias, expand_bias = in_float64(block.reduce_bias), in_float64(block.expand_bias)
     if conv.use_bias:
-        reduce_bias = value(conv.bias) @ reduce + reduce_bias
-    return [value(conv.kernel)[0, 0] @ reduce, reduce_bias, expand, expand_bias]
+        reduce_bias = in_float64(conv.bias) @ reduce + reduce_bias
+    return [in_float64(conv.kernel)[0, 0] @ reduce, reduce_bias, expand, expand_bias]
 
 
 class SqueezeExciteBefore(SqueezeExcite):

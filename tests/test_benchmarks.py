@@ -79,6 +79,18 @@ def test_se_overhead(folder: Path) -> None:
     assert (folder / "se_overhead.png").stat().st_size > 5_000
 
 
+@pytest.mark.parametrize("mode", ["float32", "int8"])
+def test_files_of_modes_with_and_without_calibration(folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    module = script("se_overhead")
+    small = {"block": "basic", "filters": (8,), "stem": "small", "input_shape": (8, 8, 3), "classes": 3}
+    models = [SEResNet((1,), **small, name="se"), SEResNet((1,), **small, name="plain", r=None)]
+    monkeypatch.setattr(module, "pair", lambda network, size: models)
+    found = Results("small", "Small", module.COLUMNS)
+    module.files(found, "small", 8, ("saved_model", "tflite"), (mode,), (1,), 2)
+    kinds = [row["what"].rsplit(" ", 1) for row in rows(folder, "small")]
+    assert [kind for _, kind in kinds] == [mode] * (2 if mode == "float32" else 1)
+
+
 @pytest.mark.slow
 def test_training_steps(folder: Path) -> None:
     module = script("se_overhead")

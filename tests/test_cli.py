@@ -199,6 +199,7 @@ MISTAKES = [
     (["export", "small.keras", "-q", "int8"], r"calibration_data must be given"),
     (["export", "small.keras", "-f", "tflite", "--calibration", "none.npy"], r"calibration_data goes with quantize="),
     (["export", "small.keras", "-f", "tflite", "--layout", "nchw"], r"opset and layout go with the format onnx"),
+    (["export", "small.keras", "--calibration-seed", "-1"], r"-1 is not in the range"),
     (["export", "small.keras", "--calibration-seed", "1"], r"go with a folder of images.*--calibration not given"),
     (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
     (["export", "small.keras", "-q", "int8", "--calibration", "broken.npy"], r"calibration_data must be a readable"),

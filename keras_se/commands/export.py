@@ -8,7 +8,7 @@ import click
 from rich.console import Group
 
 from keras_se.commands.layers import check_debug_layers, errors_of, layer_notes, layer_table
-from keras_se.commands.model import load, model_options
+from keras_se.commands.model import SEEDS, load, model_options
 from keras_se.commands.parity import parity_table
 from keras_se.commands.prepared import prepared_as as read_prepared
 from keras_se.console import Output, progress, quiet
@@ -38,12 +38,12 @@ from keras_se.console import Output, progress, quiet
     help="For int8, int16x8 and selective: an .npy or .npz file of inputs, or a folder of images.",
 )
 @click.option("--samples", type=int, help="How many images of the folder. Default: 100.")
-@click.option("--calibration-seed", type=int, help="Of the choice of these images. Default: 0.")
+@click.option("--calibration-seed", type=SEEDS, help="Of the choice of these images. Default: 0.")
 @click.option(
     "--prepared-as",
     metavar="SOURCE",
     help="How images are prepared for a .keras file's model: an hf:// address or a folder of published weights, or a "
-    ".json file with size, mean, std, interpolation and crop.",
+    ".json file with size, mean, std, interpolation and crop. The files' metadata tell it, too.",
 )
 @click.option(
     "--keep",

@@ -7,7 +7,7 @@ show in it.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,15 @@ import keras
 import numpy as np
 
 from keras_se.weights.assign import listed
-from keras_se.weights.messages import LONGEST, reason
+from keras_se.weights.messages import LONGEST, reason, shown
 
 # The layers of heads.
 HEAD = ("predictions", "hidden", "logits", "fc1", "fc2")
 CLASSIFIERS = ("predictions", "logits")
 # What the layers of networks are called by; others, of the user's, may have another name each time.
 PLACED = re.compile(r"(stem|stage\d+|transition\d+|final)_")
+# How many groups a weight is in, inside of each other, at most: three in a layer, two more for each layer around it.
+DEEPEST = 16
 
 
 class Weights(NamedTuple):
@@ -31,7 +33,7 @@ class Weights(NamedTuple):
     shapes: list[tuple[int, ...]]
 
     def __str__(self) -> str:
-        return f"{self.layer} {', '.join(map(str, self.shapes))}"
+        return f"{self.layer} {listed([str(shape) for shape in self.shapes])}"
 
 
 def fill_from_own(model: keras.Model, path: Path, *, head: bool = True) -> list[str]:
@@ -76,23 +78,60 @@ def _of_file(path: Path) -> dict[str, Weights]:
 
     found: dict[str, Weights] = {}
     with h5py.File(path) as file:
-        layers = file.get("layers", {})
-        for group in layers:
-            shapes: list[tuple[int, ...]] = []
-
-            def collect(name: str, item: Any, shapes: list[tuple[int, ...]] = shapes) -> None:
-                if isinstance(item, h5py.Dataset) and "seed" not in name:  # states of random generators are no weights
-                    shapes.append(tuple(item.shape))
-
-            layers[group].visititems(collect)
-            kind, number = re.fullmatch(r"(.+?)(_\d+)?", group).groups(default="")  # type: ignore[union-attr]
-            found[f"{kind.replace('_', '')}{number}"] = Weights(_name(layers[group], group), sorted(shapes, key=_order))
+        layers = _group(file, "layers") if "layers" in file else {}
+        for name in layers:
+            group = _group(layers, name)
+            kind, number = re.fullmatch(r"(.+?)(_\d+)?", name, re.DOTALL).groups(default="")  # type: ignore[union-attr]
+            shapes = sorted(_shapes(group, set()), key=_order)
+            found[f"{kind.replace('_', '')}{number}"] = Weights(_name(group, name), shapes)
     return {key: weights for key, weights in found.items() if weights.shapes}
 
 
+def _shapes(group: Any, seen: set[int], depth: int = 1) -> Iterator[tuple[int, ...]]:
+    """Of all weights in a group, each once: groups may be parts of each other."""
+    import h5py
+
+    if depth > DEEPEST:
+        raise ValueError(f"it has groups more than {DEEPEST} deep")
+    for name in (name for name in group if "seed" not in name):  # states of random generators are no weights
+        item = _item(group, name)
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(item, h5py.Group):
+            yield from _shapes(item, seen, depth + 1)
+        elif isinstance(item, h5py.Dataset):
+            yield tuple(item.shape)
+
+
+def _group(parent: Any, name: str) -> Any:
+    import h5py
+
+    item = _item(parent, name)
+    if not isinstance(item, h5py.Group):
+        raise ValueError(f"its {shown(item.name)} is no group")
+    return item
+
+
+def _item(parent: Any, name: str) -> Any:
+    """What has a name in a group. What is in another file is not opened: it may be anything, or wait for ever."""
+    import h5py
+
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"its {shown(name)} is a link")
+    item = parent[name]
+    if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+        raise ValueError(f"its {shown(name)} is in another file")
+    return item
+
+
 def _name(group: Any, otherwise: str) -> str:
-    name = group["vars"].attrs.get("name") if "vars" in group else None
-    return name if isinstance(name, str) and name.isprintable() and len(name) <= LONGEST else otherwise
+    name = _item(group, "vars").attrs.get("name") if "vars" in group else None
+    return next(
+        (one for one in (name, otherwise) if isinstance(one, str) and one.isprintable() and len(one) <= LONGEST),
+        shown(otherwise),
+    )
 
 
 def _of_model(model: keras.Model) -> dict[str, Weights]:

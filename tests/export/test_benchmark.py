@@ -5,13 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import pytest
 
-from keras_se.export import Artifact, benchmark, isolated
+from keras_se.export import Artifact, benchmark, export, isolated
 from keras_se.export.inspect import inspect
 from keras_se.export.isolated import RefusedError
+from keras_se.export.runtime_calls import values
 
 FORMATS = ("tflite", "onnx", "saved_model")
 QUICK = {"threads": 1, "rounds": 4, "warm_up": 1}
@@ -72,6 +74,66 @@ def test_other_types_of_inputs(exported: Callable[..., Artifact]) -> None:
     assert any("Convolution" in operation.kind for operation in one.profile)
 
 
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_places_in_a_table(format: str, tmp_path: Path) -> None:
+    """Numbers beyond a small table would be refused by its runtime."""
+    words = keras.Input((6,), dtype="int32", name="words")
+    y = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(2, 4)(words))
+    (artifact,) = export(keras.Model(words, y, name="table"), tmp_path, format)
+    (one,) = benchmark(artifact.path, memory=False, profile=False, **QUICK)
+    assert list(one.inputs.values()) == [(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("int32", 0, 1), ("int64", 0, 1)]
+)
+def test_whole_numbers(dtype: str, low: int, high: int) -> None:
+    numbers = values((5000,), dtype)
+    assert numbers.dtype == dtype
+    assert (numbers.min(), numbers.max()) == (low, high)
+
+
+@keras.saving.register_keras_serializable("benchmark")
+class Thrice(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, keras.ops.tanh(y + 1)), (0, x))[1]
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_the_profile_of_a_loop_counts_what_runs(format: str, tmp_path: Path) -> None:
+    image = keras.Input((6,))
+    model = keras.Model(image, keras.layers.Dense(2)(Thrice()(keras.layers.Dense(5)(image))), name="loop")
+    (artifact,) = export(model, tmp_path, format)
+    (one,) = benchmark(artifact.path, memory=False, **QUICK)
+    assert one.notes == ()
+    counts = {operation.kind.split(" ")[0].lower(): operation.count for operation in one.profile}
+    assert counts["tanh"] == 3
+    assert counts["fully" if format == "tflite" else "matmul"] == 2
+    assert not {"loop", "while"} & set(counts)
+
+
+def test_nodes_without_names_are_several_operations(tmp_path: Path) -> None:
+    nodes = [onnx.helper.make_node("Tanh", [one], [other]) for one, other in ("xa", "ay")]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("x", "y")]
+    graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    path = tmp_path / "unnamed.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
+    (one,) = benchmark(path, memory=False, **QUICK)
+    assert [(operation.kind, operation.count) for operation in one.profile] == [("Tanh", 2)]
+
+
+def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["keras_se.export.benchmark"]
+    monkeypatch.setattr(module, "PROFILER_TIMEOUT", 0.01)
+    monkeypatch.setattr(module, "PROFILED", 0)
+    (one,) = benchmark([exported("se_resnet", "onnx").path], memory=False, **QUICK)
+    assert one.profile is None
+    assert "profiler took longer than" in one.notes[0]
+
+
 def test_a_profiler_that_fails_is_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
     real = isolated.probe
 
@@ -91,6 +153,9 @@ MISTAKES = [
     ({"threads": 0}, "threads must be a positive integer"),
     ({"rounds": 0}, "rounds must be a positive integer"),
     ({"warm_up": -1}, "warm_up must be a whole number"),
+    ({"warm_up": True}, "warm_up must be a whole number"),
+    ({"files": 5}, "files must be a path, or a list of paths. Received: files=5"),
+    ({"files": [b"x.tflite"]}, r"files must be a path, or a list of paths. Received: files=\[b'x.tflite'\]"),
     ({"batch_size": 1.5}, "batch_size must be a positive integer"),
     ({"size": 0}, "size must be a positive integer"),
     ({"files": "missing.tflite"}, r"The file must be one of .*missing.tflite"),

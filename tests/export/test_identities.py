@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_se import SqueezeExcite
+from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.identities import drop_identities
 from keras_se.export.inference import InferenceModel
 from keras_se.export.optimize import optimized
@@ -82,6 +83,18 @@ def test_identities_of_models_inside_go():
     inner = around(layers.Dropout(0.5, dtype="float64", name="identity"), (5, 4, 3))
     image = keras.Input((5, 4, 3), dtype="float64")
     assert "identity" not in names(drop_identities(keras.Model(image, inner(image))))
+
+
+@pytest.mark.parametrize("training", [True, None])
+def test_models_inside_that_are_called_as_in_training_stay(training):
+    image = keras.Input((6, 6, 4), dtype="float64")
+    x = layers.Conv2D(4, 1, dtype="float64", name="conv")(layers.Dropout(0.5, dtype="float64", name="inner")(image))
+    inner = keras.Model(image, layers.BatchNormalization(dtype="float64", name="norm")(x))
+    outside = keras.Input((6, 6, 4), dtype="float64")
+    model = keras.Model(outside, inner(outside, training=training))
+    stays = training is True
+    assert (drop_identities(model) is model) is stays
+    assert (fold_batch_norm(model) is model) is stays
 
 
 def test_a_norm_is_folded_and_a_squeeze_moved_through_a_dropout():

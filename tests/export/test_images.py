@@ -112,6 +112,12 @@ def test_the_command_takes_a_folder(folder: Path, tmp_path: Path, capfd: pytest.
     assert "--samples and --calibration-seed go with a folder of images" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("seed", [-1, 0.5, True, "1"])
+def test_a_seed_is_a_whole_number(folder: Path, seed: object) -> None:
+    with pytest.raises(ValueError, match=rf"seed must be a whole number, 0 or more. Received: seed={seed!r}"):
+        Images(folder, seed=seed)  # type: ignore[arg-type]
+
+
 def broken(folder: Path, fault: str) -> None:
     path = folder / "cats" / "0.bmp"
     if fault == "truncated":

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
 from keras_se.export.onnx import LAYOUTS, OPSETS
+from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
 
 from .networks import NETWORKS, relative_error, sample, se_resnet
@@ -57,6 +58,27 @@ def test_gelu_has_no_operation_that_onnx_lacks(tmp_path):
     assert "Erfc" not in operations(artifact)
     found = run_onnx(artifact.path, {"image": x.astype("float32")})["logits"]
     assert relative_error(model.predict(x, verbose=0), found) < 1e-5
+
+
+class HalfGelu(keras.layers.Layer):
+    """Adds a little GELU, computed in 16 bits."""
+
+    def call(self, x):
+        return x + 0.1 * keras.ops.cast(keras.ops.gelu(keras.ops.cast(x, "float16"), approximate=False), "float32")
+
+
+def test_gelu_in_16_bits(tmp_path):
+    image = keras.Input((6,), name="image")
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(HalfGelu(name="gelu")(image)))
+    artifact, x = to_onnx(model, tmp_path / "gelu.onnx"), np.random.default_rng(0).normal(0, 3, (4, 6))
+    found = run_onnx(artifact.path, {"image": x.astype("float32")})["logits"]
+    assert relative_error(model.predict(x, verbose=0), found) < 2e-4
+
+
+def test_an_opset_of_numpy(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    path = to_onnx(model, tmp_path / "m.onnx", opset=np.int64(15), metadata_file=True).path
+    assert onnx.load(path).opset_import[0].version == 15
 
 
 def test_no_other_opset(tmp_path):
@@ -365,3 +387,79 @@ def test_hard_swishes_leave_no_transpositions(tmp_path):
     model = keras.Model(image, keras.layers.Conv2D(2, 1, activation="hard_sigmoid", name="gate")(x), name="swishes")
     path = to_onnx(model, tmp_path / "model.onnx", layout="nchw").path
     assert [node.name for node in onnx.load(path).graph.node if node.op_type == "Transpose"] == []
+
+
+# Graphs inside of nodes: they read what is outside of them by its name.
+
+
+class Chosen(keras.layers.Layer):
+    """Means or maxima of an image, by the sign of other numbers."""
+
+    def call(self, image, by):
+        means, maxima = lambda: keras.ops.mean(image, axis=(1, 2)), lambda: keras.ops.max(image, axis=(1, 2))
+        return keras.ops.cond(keras.ops.mean(by) > 0, means, maxima)
+
+    def compute_output_shape(self, image_shape, by_shape):
+        return by_shape
+
+
+def branches():
+    image = keras.Input((6, 6, 4), name="image")
+    x = keras.layers.Conv2D(5, 3, name="conv")(image)
+    by = keras.layers.Dense(5, name="dense")(keras.layers.GlobalAveragePooling2D(name="pool")(x))
+    return keras.Model(image, Chosen(name="chosen")(x, by), name="branches")
+
+
+def recurrent():
+    images = keras.Input((3, 6, 6, 2), name="images")
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(keras.layers.ConvLSTM2D(3, 3)(images)))
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+@pytest.mark.parametrize("build", [branches, recurrent])
+def test_loops_and_branches(tmp_path, build, optimize):
+    artifact = to_onnx(build(), tmp_path / "m.onnx", opset=18, optimize=optimize)
+    assert artifact.parity.passed
+    assert {"If", "Loop"} & set(operations(artifact))
+
+
+def with_a_branch(first):
+    """A node that makes `t` of the image `x`, and a branch that reads it."""
+
+    def branch(name, kind):
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        return helper.make_graph([helper.make_node(kind, ["t"], [name])], name, [], [value])
+
+    choice = helper.make_node("If", ["c"], ["y"], then_branch=branch("p", "Neg"), else_branch=branch("q", "Abs"))
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 3, 3]),
+        helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+    ]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    shape = helper.make_tensor("shape", TensorProto.INT64, [4], [1, 2, 3, 3])
+    graph = helper.make_graph([first, choice], "g", inputs, [output], [shape])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("first", "stays"),
+    [
+        (helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]), True),
+        (helper.make_node("Transpose", ["x"], ["t"]), True),
+        (helper.make_node("Reshape", ["x", "shape"], ["t"]), False),
+    ],
+    ids=["turned", "reversed", "reshaped"],
+)
+@pytest.mark.parametrize("rewrite", [means_to_poolings, remove_identity_reshapes, lambda model: rename(model, ["t"])])
+def test_what_a_branch_reads_is_there(first, stays, rewrite):
+    model = with_a_branch(first)
+    feeds = {"x": np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype("float32"), "c": np.array(True)}
+
+    def run():
+        return onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)[0]
+
+    expected = run()
+    rewrite(model)
+    np.testing.assert_array_equal(run(), expected)
+    if rewrite is remove_identity_reshapes or stays:
+        assert (len(model.graph.node) == 2) is stays

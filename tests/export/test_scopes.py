@@ -1,5 +1,6 @@
 """Names that TensorFlow takes for no scope, or no argument: every format takes them."""
 
+import re
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from keras import layers
 from keras_se import SqueezeExcite
 from keras_se.export import DEFAULT_FORMATS, FORMATS, layer_errors, to_onnx, to_tflite
 from keras_se.export.inference import InferenceModel
+from keras_se.export.inspect import inspect
 from keras_se.export.scopes import scope_name
 
 DATA = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype("float32")
@@ -54,9 +56,33 @@ def test_layers_are_found_by_their_own_names(tmp_path: Path) -> None:
     assert artifact.notes == ()
     assert {"my conv", "my conv se"} <= {row.layer for row in layer_errors(artifact.path, model, DATA).rows}
     nodes = onnx.load(to_onnx(model, tmp_path / "m.onnx").path).graph.node
-    assert {"my_conv/Conv", "my_conv_se/Mul"} <= {node.name for node in nodes}
+    conv, se = scope_name("my conv"), scope_name("my conv se")
+    assert {f"{conv}/Conv", f"{se}/Mul"} <= {node.name for node in nodes}
 
 
 @pytest.mark.parametrize("name", ["conv", "stage1_se", "a.b-c", "1st"])
 def test_what_tensorflow_takes_stays(name: str) -> None:
     assert scope_name(name) == name
+
+
+COLLIDING = [("c 1", "c_1"), ("卷积", "池化"), ("_c", "layer_c")]
+
+
+@pytest.mark.parametrize(("first", "second"), COLLIDING)
+def test_no_two_layers_have_one_scope(first: str, second: str) -> None:
+    assert scope_name(first) != scope_name(second)
+    assert scope_name(scope_name(first)) == scope_name(first)
+
+
+@pytest.mark.parametrize(("first", "second"), COLLIDING)
+def test_layers_of_similar_names_are_told_apart(first: str, second: str, tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 3))
+    y = layers.Conv2D(8, 3, name=second)(layers.Conv2D(4, 1, name=first)(image))
+    model = keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(y), name="m")
+    for kept, kernel in ((first, [4, 1, 1, 3]), (second, [8, 3, 3, 4])):
+        mode = {"quantize": "selective", "keep": re.escape(kept), "calibration_data": DATA}
+        artifact = to_tflite(model, tmp_path / "m.tflite", overwrite=True, **mode)
+        assert artifact.notes == ()
+        kernels = [op.inputs[1] for op in inspect(artifact.path).operations if op.kind == "CONV_2D"]
+        assert [list(kernel.shape) for kernel in kernels if kernel.dtype == "float32"] == [kernel]
+        assert {first, second} <= {row.layer for row in layer_errors(artifact.path, model, DATA).rows}

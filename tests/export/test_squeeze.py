@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
+from keras_se.export import to_onnx
 from keras_se.export.batch_norm import fold_batch_norm
 from keras_se.export.inference import InferenceModel
 from keras_se.export.optimize import optimized
 from keras_se.export.squeeze import SqueezeExciteBefore, squeeze_before_convolution
 from keras_se.models import SEMobileNetV2, SEPreActResNet, SEResNet
+from keras_se.rewrite import CannotCopyError
 
 from .networks import enliven, every_layer, in_float64, sample
 
@@ -312,3 +314,34 @@ def test_what_was_moved_can_be_copied_and_is_left_alone():
     copy = keras.models.clone_model(once)
     copy.set_weights(once.get_weights())
     np.testing.assert_allclose(keras.ops.convert_to_numpy(copy(x)), expected, rtol=1e-11)
+
+
+def doubled(x):
+    return 2 * keras.ops.sigmoid(x)
+
+
+def test_a_gate_that_cannot_be_copied_keeps_its_network_as_it_is(tmp_path):
+    image = keras.Input((6, 6, 4))
+    y = SqueezeExcite(2, gate=doubled, name="se")(layers.Conv2D(8, 1)(image))
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(y))
+    artifact = to_onnx(model, tmp_path / "m.onnx")
+    assert artifact.parity.passed
+    assert any("without rewrites, since se cannot be copied" in note for note in artifact.notes)
+
+
+class Drawn(keras.initializers.Initializer):
+    """Without a configuration."""
+
+    def __call__(self, shape, dtype=None):
+        return keras.ops.ones(shape, dtype)
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def test_a_convolution_that_cannot_be_copied():
+    image = keras.Input((6, 6, 4))
+    conv = layers.Conv2D(8, 1, kernel_initializer=Drawn(), name="conv")
+    model = keras.Model(image, layers.BatchNormalization()(conv(image)))
+    with pytest.raises(CannotCopyError, match="conv"):
+        fold_batch_norm(model)

@@ -1,13 +1,16 @@
 """Tensors of a checkpoint in the variables of a network: each of them once, with exactly its values, or none."""
 
 import itertools
+import os
 import re
+import signal
 import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -711,7 +714,7 @@ OTHERS: dict[str, tuple[Callable[[], keras.Model], Callable[[], keras.Model], st
     "scSE": (
         partial(BASIC.build, se=lambda stage: ConcurrentSqueezeExcite(2)),
         partial(BASIC.build, r=None),
-        "no place for stage1_block1_se (1,), (2,), (4,), (2, 4), (4, 1), (4, 2), stage2_block1_se ",
+        "no place for stage1_block1_se (1,), (2,), (4,), (2, 4), (4, 1) and 1 more, stage2_block1_se ",
     ),
 }
 
@@ -774,3 +777,79 @@ def test_a_file_of_keras_that_is_not_finite(
     with unchanged(models("legacy basic")):
         message = refusal(lambda: fill(models("legacy basic"), find(path)))
     assert message.endswith("(it has NaN or infinity in predictions/bias)")
+
+
+def _deep(file: h5py.File) -> None:
+    group = file["layers"].create_group("deep")
+    for _ in range(3000):
+        group = group.create_group("a")
+    group["0"] = np.zeros(3)
+
+
+def _around(file: h5py.File) -> None:
+    """Groups that are in each other: paths through them have no end."""
+    group = file["layers"].create_group("around")
+    for name in "abcd":
+        group[name] = group
+    group["0"] = np.zeros(3)
+
+
+def _elsewhere(file: h5py.File) -> None:
+    del file["layers/conv2d/vars/0"]
+    file["layers/conv2d/vars"].create_dataset("0", (3, 3, 3, 4), "f4", external=[("fifo", 0, h5py.h5f.UNLIMITED)])
+
+
+def _many(file: h5py.File) -> None:
+    group = file["layers"].create_group("many")
+    for i in range(500):
+        group[str(i)] = np.zeros(0)
+
+
+def _replaced(file: h5py.File, item: Any) -> None:
+    del file["layers"]
+    file["layers"] = item
+
+
+HOSTILE: dict[str, tuple[Callable[[h5py.File], object], str]] = {
+    "a link to a FIFO": (lambda file: file["layers"].update({"conv2d_99": h5py.ExternalLink("fifo", "/x")}), "a link"),
+    "layers in a FIFO": (lambda file: _replaced(file, h5py.ExternalLink("fifo", "/x")), "its 'layers' is a link"),
+    "a link to itself": (lambda file: file["layers"].update({"x": h5py.SoftLink("/layers/x")}), "its 'x' is a link"),
+    "numbers in a FIFO": (_elsewhere, "its '0' is in another file"),
+    "layers that are numbers": (lambda file: _replaced(file, np.arange(3)), "its '/layers' is no group"),
+    "a layer that is numbers": (lambda file: file["layers"].update({"x": np.arange(3)}), "its '/layers/x' is no group"),
+    "deep": (_deep, "groups more than 16 deep"),
+    "around": (_around, "no place for around (3,)"),
+    "many": (_many, r"no place for many (0,), (0,), (0,), (0,), (0,) and 495 more"),
+    "two lines": (lambda file: file["layers"].create_group("a\nb").update({"0": np.zeros(3)}), r"for 'a\nb' (3,)"),
+    "red": (lambda file: file["layers"].create_group("\x1b[31m").update({"0": np.zeros(3)}), r"for '\x1b[31m' (3,)"),
+    "a long name": (lambda file: file["layers"].create_group("a" * 5000).update({"0": np.zeros(3)}), "aaa… (3,)"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_of_keras_that_was_made_to_harm(
+    name: str, models: Callable[[str], keras.Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harm, expected = HOSTILE[name]
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    models("legacy basic").save_weights(path := tmp_path / "own.weights.h5")
+    with h5py.File(path, "a") as file:
+        harm(file)
+
+    def late(*_: object) -> None:
+        os.close(os.open("fifo", os.O_RDWR))  # who waits for it goes on
+        raise AssertionError("it was not done after 60 s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    try:
+        with unchanged(models("legacy basic")):
+            message = refusal(lambda: fill(models("legacy basic"), find(path)))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
+    assert expected in message
+    assert message.isprintable()
+    assert len(message) < 1000
