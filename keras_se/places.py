@@ -82,20 +82,19 @@ def _check_plain(structure: Structure) -> None:
 
 
 def _named(calls: list[Call], where: Where) -> list[Call]:
-    if callable(where) and not isinstance(where, keras.layers.Layer | type):
-        found = [call for call in calls if isinstance(call.layer, keras.layers.Layer) and where(call.layer)]
-        if not found:
-            raise ValueError(f"where must be true for a layer at least. Received: {where!r}, true for none")
-        return found
-    listed = isinstance(where, Sequence) and bool(where) and all(isinstance(name, str) for name in where)
-    if not isinstance(where, str) and not listed:
+    if isinstance(where, str) or (isinstance(where, Sequence) and where and all(isinstance(x, str) for x in where)):
+        paths = [call.path for call in calls]
+        found = set(meant("where", where, paths, "layers that the model calls, not its inputs or models within"))
+        return [call for call in calls if call.path in found]
+    if not callable(where) or isinstance(where, keras.layers.Layer | type):
         raise ValueError(
             'where must be "auto", a regular expression for whole names of layers, a list of names, or a function '
             f"from a layer to a bool. Received: where={where!r}"
         )
-    paths = [call.path for call in calls]
-    wanted = set(meant("where", where, paths, "layers that the model calls, not its inputs or models within"))
-    return [call for call in calls if call.path in wanted]
+    asked = [call for call in calls if isinstance(call.layer, keras.layers.Layer) and where(call.layer)]
+    if not asked:
+        raise ValueError(f"where must be true for a layer at least. Received: {where!r}, true for none")
+    return asked
 
 
 def _place(structure: Structure, call: Call) -> Place:

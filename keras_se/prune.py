@@ -114,8 +114,9 @@ def remove_se(
     """
     if not has_graph(model):
         raise ValueError(
-            "SE is taken out of a graph of layers: the model must be a functional one, or a Sequential one with an "
-            f"Input. Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
+            "SE is taken out of a graph of layers: the model must be a functional one, whose class has no call() of "
+            "its own, or a Sequential one with an Input. "
+            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     if not 0 < tolerance <= 1:
         raise ValueError(f"tolerance must be above 0, and 1 at most. Received: tolerance={tolerance}")

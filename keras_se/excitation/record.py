@@ -115,7 +115,8 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
     """
     if not isinstance(model, keras.Model) or not has_graph(model):
         raise ValueError(
-            "model must be a functional model, or a Sequential one with an Input. "
+            "model must be a functional model, of a class without a call() of its own, or a Sequential one with an "
+            "Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     recording = recording_of(model, columns_of(model, data), maps=maps)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_se.weights.names import AXES, IGNORED, Family, Target, target
-from keras_se.weights.needs import layers_of
+from keras_se.weights.needs import own_layers
 from keras_se.weights.tensors import Tensors, check_finite
 from keras_se.weights.timm import FAMILIES
 
@@ -33,7 +33,7 @@ def assign(model: keras.Model, tensors: Tensors, *, head: bool = True) -> list[s
             compute what the weights were trained for. The network is left as it was.
     """
     family = family_of(tensors)
-    layers = {layer.name: layer for layer in layers_of(model)}
+    layers = {layer.name: layer for layer in own_layers(model)}
     variables = _variables(model)
     targets = {name: target(family, name, layers) for name in tensors.shapes if name.rpartition(".")[2] not in IGNORED}
     left_out = _without(family, targets, tensors, variables) if head else family.head
@@ -61,7 +61,7 @@ def family_of(tensors: Tensors) -> Family:
 def _variables(model: keras.Model) -> dict[str, Any]:
     """By layer and name. The states of random generators are no weights."""
     found: dict[str, Any] = {}
-    for layer in layers_of(model):
+    for layer in own_layers(model):
         for variable in layer.variables:
             path = f"{layer.name}/{variable.name}"
             if path in found:

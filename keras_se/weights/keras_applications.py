@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_se.layers import EXCITATIONS, SqueezeExcite
-from keras_se.weights.needs import layer_of, layers_of, se_needs
+from keras_se.weights.needs import layer_of, own_layers, se_needs
 from keras_se.weights.preprocessing import Preprocessing
 from keras_se.weights.same import differences
 
@@ -99,14 +99,14 @@ def copy(reference: keras.Model, model: keras.Model) -> Copied:
     """
     theirs = [(layer, value) for layer in reference.layers for value in _saved(layer)]
     own_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
-    excitations = [layer for layer in layers_of(model) if isinstance(layer, EXCITATIONS)]
+    excitations = [layer for layer in own_layers(model) if isinstance(layer, EXCITATIONS)]
     if own_se and not excitations:
         raise ValueError(
             f"These weights come with SE, so r must not be None, and se not without a layer. Received: {model.name!r} "
             f"without SE, for weights of {reference.name!r}"
         )
     added = [] if own_se else excitations
-    ours = [(layer, variable) for layer in layers_of(model) if layer not in added for variable in _saved(layer)]
+    ours = [(layer, variable) for layer in own_layers(model) if layer not in added for variable in _saved(layer)]
     pairs = [Pair(*one, *other) for one, other in zip(ours, theirs, strict=False)]
     missing = {layer.name for layer, _ in ours[len(pairs) :]} | {pair.layer.name for pair in pairs if not _fits(pair)}
     left_over = {layer.name for layer, _ in theirs[len(pairs) :]}

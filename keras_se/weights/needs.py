@@ -17,7 +17,7 @@ def image_of(model: keras.Model) -> Any:
     return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
 
 
-def layers_of(model: keras.Model) -> list[Any]:
+def own_layers(model: keras.Model) -> list[Any]:
     """The network's layers, without those of the user's that it was built on (`input_tensor`)."""
     before = {id(layer) for layer in keras.Model(model.inputs, image_of(model)).layers}
     return [layer for layer in model.layers if id(layer) not in before]
