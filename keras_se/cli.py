@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = FAILED if isinstance(error, OSError) and error.errno in WORK_ERRNOS else WRONG_INPUT
         return _fail(output, str(error), status)
     except ModuleNotFoundError as error:
+        if error.name == os.environ.get("KERAS_BACKEND"):
+            return _fail(output, f"{error}. KERAS_BACKEND chooses it: install it, or choose another backend", FAILED)
         return _fail(output, f"{error}. Install what exports need with: pip install 'keras-se[export]'", FAILED)
     except Exception as error:
         if is_out_of_memory(error):

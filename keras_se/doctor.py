@@ -113,6 +113,8 @@ def diagnose(version: Callable[[str], str | None] | None = None, requires: list[
     missing = [f"{package.name} is missing." for package in packages if package.found is None and "" in package.extras]
     if not any(map(version, BACKENDS)):
         missing.append(f"Keras has no backend to compute with: install one of {', '.join(BACKENDS)}.")
+    elif (chosen := os.environ.get("KERAS_BACKEND")) in BACKENDS and version(chosen) is None:
+        missing.append(f"KERAS_BACKEND chooses {chosen}, which is missing: install it, or choose another.")
     return Diagnosis(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",

@@ -76,7 +76,7 @@ def _check_plain(structure: Structure) -> None:
     own += [product.path for product, _, _ in excited(structure)]
     if own:
         raise ValueError(
-            "The model has squeeze-and-excitation already, and gets more of it only with force=True. "
+            "The model has squeeze-and-excitation already, and gets more of it only with force=True (--more-se). "
             f"Received: {len(own)} block{'s' if len(own) > 1 else ''} in it, the first at {own[0]!r}"
         )
 

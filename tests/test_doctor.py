@@ -51,6 +51,13 @@ def test_a_problem_is_a_sentence(versions: dict[str, str | None], problem: str) 
     assert [text for text in found(**versions).problems if text.startswith(problem)]
 
 
+def test_a_backend_that_is_chosen_and_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (problem,) = found().problems
+    assert problem == "KERAS_BACKEND chooses jax, which is missing: install it, or choose another."
+    assert found(jax="0.10.2").problems == ()
+
+
 def test_what_is_missing_of_an_extra_is_no_problem_but_said() -> None:
     diagnosis = found(tf2onnx=None)
     assert diagnosis.problems == ()

@@ -120,7 +120,7 @@ def export(
                 f"Received: --calibration {calibration or 'not given'}"
             )
         chosen = formats or DEFAULT_FORMATS
-        modes = [None if mode == "none" else mode for mode in quantize] or [None]
+        modes = [None if mode.lower() == "none" else mode for mode in quantize] or [None]
         if debug_layers:
             check_debug_layers(chosen, quantize)
         with progress(output) as bar:
