@@ -129,7 +129,8 @@ def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
     assert artifact.parity.conclusive
     assert artifact.quantize == Artifact.open(artifact.path).quantize == mode
     outputs = artifact.predict(new)
-    assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < ERRORS[mode] * (WIDER if name in FULL else 1)
+    allowed = ERRORS[mode] * (WIDER if name in FULL else 1)
+    assert relative_error(expected - expected.mean(axis=0), outputs - outputs.mean(axis=0)) < allowed
 
 
 def assert_one_partition(artifact: Artifact) -> None:
