@@ -26,6 +26,9 @@ FLOAT_ERROR = 1e-4
 ERRORS = {"float16": 0.03, "dynamic": 0.25, "int8": 0.3, "int16x8": 0.2, "selective": 0.3}
 # Times as much, at full width and depth: 8 bits of SE-MobileNet with random weights are off by 0.31.
 WIDER = 4 / 3
+# With random weights these amplify rounding so much, at full depth, that the comparison is said to tell little; the
+# bound above holds for them, too.
+AMPLIFYING = ("SEBNInception", "SEInceptionV3")
 MOBILE = ("SEMobileNet", "SEMobileNetV2", "SEMobileNetV3Small", "SEMobileNetV3Large", "SEShuffleNet")
 # Of the other families, the narrow ones and one at its full width.
 FULL_IN_INT8 = (
@@ -126,7 +129,7 @@ def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
     data = {"calibration_data": known} if mode in CALIBRATED else {}
     artifact = FORMATS[format].convert(model, folder / f"model{FORMATS[format].suffix}", quantize=mode, **data)
     assert artifact.parity.passed
-    assert artifact.parity.conclusive
+    assert artifact.parity.conclusive == (name not in AMPLIFYING)
     assert artifact.quantize == Artifact.open(artifact.path).quantize == mode
     outputs = artifact.predict(new)
     allowed = ERRORS[mode] * (WIDER if name in FULL else 1)
