@@ -143,7 +143,10 @@ def test_resnet50_gets_the_parameters_of_the_paper() -> None:
 )
 def test_networks_that_have_se_are_refused(name: str, blocks: int) -> None:
     model = undrawn(lambda: getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3)))
-    message = rf"^The model has squeeze-and-excitation already, .* force=True\. Received: {blocks} blocks in it, .*'$"
+    message = (
+        r"^The model has squeeze-and-excitation already, .* force=True \(--more-se\)\. "
+        rf"Received: {blocks} blocks in it, .*'$"
+    )
     with pytest.raises(ValueError, match=message):
         insertion_plan(model)
 
