@@ -53,7 +53,9 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        text = f"{self.what}: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
+        text = f"{self.what}: loss {logs['loss']:.3f}"
+        if "accuracy" in logs:
+            text += f", training accuracy {logs['accuracy']:.1%}"
         self.bar.update(self.task, advance=1, description=text)
 
 
@@ -81,8 +83,8 @@ def train(
 def exported(
     model: keras.Model,
     output: Path,
-    calibration: np.ndarray,
-    verification: np.ndarray,
+    calibration: Any,
+    verification: Any,
     bar: Progress,
     formats: Sequence[str] = DEFAULT_FORMATS,
     modes: Sequence[str | None] = FORMATS["tflite"].modes,

@@ -23,8 +23,8 @@ class SinusoidalEmbedding(keras.layers.Layer):
 
     >>> import numpy as np
     >>> from keras_se.models.generative import SinusoidalEmbedding
-    >>> SinusoidalEmbedding(32)(np.array([[0.0], [0.5], [1.0]])).shape
-    TensorShape([3, 32])
+    >>> tuple(SinusoidalEmbedding(32)(np.array([[0.0], [0.5], [1.0]])).shape)
+    (3, 32)
 
     Args:
         width: Even positive integer, the length of the vector.
