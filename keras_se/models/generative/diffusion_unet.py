@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_se.layers import SinusoidalEmbedding
 from keras_se.layers.gated import positive_integer
 from keras_se.models.blocks import batch_norm, channel_axis, channels, concat, conv, conv_bn
 from keras_se.models.excite import Excite, excite
-from keras_se.models.generative.time_embedding import SinusoidalEmbedding
 from keras_se.models.network import check_image_shape, head_dtype, stage_table
 from keras_se.models.residual import project_averaged
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.layers import cosine_schedule
 from keras_se.layers.gated import positive_integer
-from keras_se.models.generative.schedule import cosine_schedule
 from keras_se.models.network import rate
 
 

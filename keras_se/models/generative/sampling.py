@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.layers import DDIMStep
 from keras_se.layers.gated import positive_integer
-from keras_se.models.generative.ddim import DDIMStep
 
 # Arrays by input name → an array: a Keras model's `predict_on_batch`, an artifact's `predict`.
 Function = Callable[[Mapping[str, np.ndarray]], Any]

@@ -10,7 +10,8 @@ from helpers import array, error, randomise
 
 from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
 from keras_se.export.verify import compare
-from keras_se.models.generative import DDIMStep, SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
+from keras_se.layers import DDIMStep
+from keras_se.models.generative import SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
 
 LABELS = np.eye(3, dtype="float32")[[0, 1, 2, 1]]
 STEPS = 4

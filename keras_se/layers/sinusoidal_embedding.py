@@ -22,7 +22,7 @@ class SinusoidalEmbedding(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from keras_se.models.generative import SinusoidalEmbedding
+    >>> from keras_se.layers import SinusoidalEmbedding
     >>> tuple(SinusoidalEmbedding(32)(np.array([[0.0], [0.5], [1.0]])).shape)
     (3, 32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import array, constructor_arguments
 
-from keras_se.models.generative import SinusoidalEmbedding
+from keras_se.layers import SinusoidalEmbedding
 
 
 def test_it_is_sines_and_cosines() -> None:

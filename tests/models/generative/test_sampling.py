@@ -1,5 +1,7 @@
-"""DDIM against the paper's equation in float64, and against data for which the best network is known."""
+"""The sampler: against data for which the best network is known, through models, and what it calls."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
@@ -9,9 +11,9 @@ import diffusion_in_numpy
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error
+from helpers import error
 
-from keras_se.models.generative import DDIMStep, SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
+from keras_se.models.generative import SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
 
 SHAPE = (4, 4, 2)
 Velocity = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -19,37 +21,6 @@ Velocity = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 def noise(count: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((count, *SHAPE)).astype("float32")
-
-
-# A step
-
-
-@pytest.mark.parametrize("clip", [True, False])
-@pytest.mark.parametrize(("time", "next_time"), [(1.0, 0.96), (0.7, 0.2), (0.04, 0.0), (0.5, 0.5), (1.0, 0.0)])
-def test_a_step_is_the_papers(time: float, next_time: float, clip: bool) -> None:
-    x, velocity = noise(3), np.random.default_rng(1).standard_normal((3, *SHAPE)).astype("float32")
-    columns = [np.full((3, 1), value, "float32") for value in (time, next_time)]
-    actual = array(DDIMStep(clip=clip)([x, velocity, *columns]))
-    expected = diffusion_in_numpy.step(
-        *(np.float64(part) for part in (x, velocity, np.float32(time), np.float32(next_time))), clip
-    )
-    assert error(actual, expected) < 2e-6
-
-
-def test_each_sample_has_its_own_times() -> None:
-    x, velocity, times = noise(3), noise(3)[::-1], np.array([[0.9], [0.5], [0.2]], "float32")
-    together = array(DDIMStep()([x, velocity, times, times / 2]))
-    for i in range(3):
-        one = array(DDIMStep()([part[i : i + 1] for part in (x, velocity, times, times / 2)]))
-        np.testing.assert_allclose(together[i : i + 1], one, atol=1e-6)
-
-
-def test_config_of_the_layer() -> None:
-    layer = DDIMStep(clip=False, name="step")
-    config = layer.get_config()
-    assert DDIMStep.from_config(config).get_config() == config
-    assert set(config) == constructor_arguments(DDIMStep) | {"name", "trainable", "dtype"}
-    assert layer.compute_output_shape([(None, 8, 8, 1), (None, 8, 8, 1), (None, 1), (None, 1)]) == (None, 8, 8, 1)
 
 
 # A way, for data of which the best network is known
@@ -171,6 +142,14 @@ def test_a_step_model_makes_what_the_network_makes(classes: int | None, clip: bo
     step.save(tmp_path / "step.keras")
     loaded = keras.saving.load_model(tmp_path / "step.keras")  # in safe mode, which is the default
     np.testing.assert_allclose(sample(loaded, images(3), label, steps=3), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("package", ["keras_se", "keras_se.export"])
+def test_importing_the_package_is_enough_to_load_one(package: str, tmp_path: Path) -> None:
+    step_model(network()).save(tmp_path / "step.keras")
+    program = f"import keras, {package}; keras.saving.load_model({str(tmp_path / 'step.keras')!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_a_step_model_computes_in_float32_whatever_its_network_does() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.models.generative.schedule import cosine_schedule
+from keras_se.layers.cosine_schedule import cosine_schedule
 
 
 @keras.saving.register_keras_serializable(package="keras_se")
@@ -19,7 +19,7 @@ class DDIMStep(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from keras_se.models.generative import DDIMStep
+    >>> from keras_se.layers import DDIMStep
     >>> noisy, velocity, time = np.full((1, 1, 1, 1), 0.5), np.full((1, 1, 1, 1), -0.25), np.array([[1.0]])
     >>> float(DDIMStep()([noisy, velocity, time, 0 * time])[0, 0, 0, 0])  # all noise: the image is −v
     0.25
@@ -63,29 +63,3 @@ class DDIMStep(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clip": self.clip}
-
-
-def step_model(network: keras.Model, *, clip: bool = True, name: str | None = None) -> keras.Model:
-    """A network and a step of DDIM as one model: a device makes images by calling one file in a loop.
-
-    Example:
-
-    >>> from keras_se.models.generative import SEDiffusionUNet, step_model
-    >>> step = step_model(SEDiffusionUNet((8, 8, 1), classes=10, filters=(4, 8), depths=(1, 1)))
-    >>> sorted(step.input), step.output_shape
-    (['image', 'label', 'next_time', 'time'], (None, 8, 8, 1))
-
-    Args:
-        network: What `SEDiffusionUNet` returned, or a model with the same inputs and output. Its weights are shared.
-        clip: As in `DDIMStep`.
-        name: The model's name; `<the network's>_step` by default.
-
-    Returns:
-        A functional `keras.Model`: the network's inputs and `next_time` (batch, 1) → the image at that time.
-    """
-    inputs = {key: keras.Input(x.shape[1:], name=key) for key, x in network.input.items()}
-    velocity = network(inputs)
-    inputs["next_time"] = keras.Input((1,), name="next_time")
-    step = DDIMStep(clip=clip, dtype=velocity.dtype, name="ddim")
-    output = step([inputs["image"], velocity, inputs["time"], inputs["next_time"]])
-    return keras.Model(inputs, output, name=name or f"{network.name}_step")

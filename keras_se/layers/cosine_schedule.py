@@ -20,7 +20,7 @@ def cosine_schedule(time: Any) -> tuple[Any, Any]:
 
     Example:
 
-    >>> from keras_se.models.generative import cosine_schedule
+    >>> from keras_se.layers import cosine_schedule
     >>> [(round(float(signal), 3), round(float(noise), 3)) for signal, noise in map(cosine_schedule, (0.0, 0.5, 1.0))]
     [(1.0, 0.0), (0.703, 0.711), (0.0, 1.0)]
 

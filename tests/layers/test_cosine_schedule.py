@@ -4,7 +4,7 @@ import diffusion_in_numpy
 import numpy as np
 from helpers import array
 
-from keras_se.models.generative import cosine_schedule
+from keras_se.layers import cosine_schedule
 
 
 def test_it_is_the_papers() -> None:
