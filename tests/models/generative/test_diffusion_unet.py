@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import array, error, randomise
 
-from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite, complexity
+from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite, complexity, insert_se
 from keras_se.models.generative import SEDiffusionUNet
 
 OTHER = "jax"
@@ -113,6 +113,13 @@ def test_any_other_excitation_by_stage() -> None:
     }
     hard = small(se=lambda stage: SqueezeExcite(2, gate="hard_sigmoid"))
     assert np.isfinite(array(hard(inputs(hard)))).all()
+
+
+def test_se_can_be_put_into_the_plain_one() -> None:
+    plain = small(r=None)
+    excited = insert_se(plain, r=2)
+    assert len(se_names(excited)) == 4
+    np.testing.assert_allclose(array(excited(inputs(plain))), array(plain(inputs(plain))), atol=1e-5)
 
 
 def test_another_activation() -> None:
