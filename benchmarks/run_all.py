@@ -13,6 +13,7 @@ SCRIPTS = (
     "se_overhead.py",
     "exporters.py",
     "peers.py",
+    "rewrites.py",
     "scaling.py",
     "cold_start.py",
     "export_cost.py",

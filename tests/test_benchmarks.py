@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from results import Results
 from timing import Ratio
 
+import keras_se.models
 from keras_se.export import to_onnx
 from keras_se.models import SEResNet
 
@@ -100,6 +101,20 @@ def test_training_steps(folder: Path) -> None:
     assert row["what"] == "training step, no XLA"
     assert row["ratio"] > 0.5
     found.show()
+
+
+def test_rewrites(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"block": "bottleneck", "filters": (64,), "stem": "small", "input_shape": (8, 8, 3), "classes": 3, "r": 4}
+    monkeypatch.setattr(keras_se.models, "SEMobileNet", lambda **options: SEResNet((1,), **small | options))
+    printed = run(script("rewrites"), "--network", "SEMobileNet", "--size", "8", "--rounds", "2")
+    found = {row["file"]: row for row in rows(folder, "rewrites")}
+    assert list(found) == ["LiteRT float32", "LiteRT int8", "ONNX Runtime float32", "ONNX Runtime int8"]
+    for kind in ("LiteRT float32", "ONNX Runtime float32"):
+        row = found[kind]
+        # The first projection has 64 inputs, not 256, and 64 outputs.
+        assert row["plain_size"] - row["size"] == pytest.approx(4 * 192 * 64, rel=0.1)
+        assert 0 < row["difference"] < 1e-5
+    assert "optimize=False" in printed
 
 
 @pytest.mark.slow
