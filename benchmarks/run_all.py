@@ -11,6 +11,7 @@ SCRIPTS = (
     "parity.py",
     "loading.py",
     "se_overhead.py",
+    "training_parts.py",
     "exporters.py",
     "peers.py",
     "rewrites.py",

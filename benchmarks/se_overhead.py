@@ -83,16 +83,18 @@ def files(results: Results, network: str, size: int, formats: tuple, modes: tupl
                     )
 
 
-def training(results: Results, network: str, jit: bool, rounds: int) -> None:
+def training_step(model: keras.Model, jit: bool) -> Callable[[], object]:
+    """What trains a network on the same images, one step for each call."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((BATCH, TRAINING_SIZE, TRAINING_SIZE, 3)).astype("float32")
+    x = rng.standard_normal((BATCH, *model.input_shape[1:])).astype("float32")
     y = rng.integers(0, CLASSES, BATCH)
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit)
+    return lambda: model.train_on_batch(x, y)
 
-    def step(model: keras.Model) -> Callable[[], object]:
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit)
-        return lambda: model.train_on_batch(x, y)
 
-    found = turns([step(model) for model in pair(network, TRAINING_SIZE, classes=CLASSES)], rounds)
+def training(results: Results, network: str, jit: bool, rounds: int) -> None:
+    models = pair(network, TRAINING_SIZE, classes=CLASSES)
+    found = turns([training_step(model, jit) for model in models], rounds)
     se, plain = np.median(found, axis=1)
     what = f"training step, {'XLA' if jit else 'no XLA'}"
     ratio = Ratio.of(*found)
