@@ -24,6 +24,8 @@ from keras_se.export.formats import CALIBRATED
 from keras_se.export.latency import turns
 
 NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
+# Of networks that take pixels otherwise: images here are noise around 0.
+OPTIONS: dict[str, dict[str, Any]] = {"SEMobileNetV3Large": {"include_preprocessing": False}}
 FILES = ("saved_model", "tflite", "onnx")
 FLOATS = "float32"
 BATCH, TRAINING_SIZE, CLASSES = 16, 96, 10
@@ -48,6 +50,7 @@ def _both(row: dict[str, Any], key: str) -> str:
 def pair(network: str, size: int, **options: Any) -> list[keras.Model]:
     """The network with SE and without, with the same weights but for those."""
     builder = getattr(keras_se.models, network)
+    options = OPTIONS.get(network, {}) | options
     return [
         builder(input_shape=(size, size, 3), **{"name": name, **plain, **options})
         for name, plain in (("se", {}), ("plain", {"r": None}))
