@@ -51,11 +51,11 @@ class Judge:
     def score(self, images: np.ndarray) -> float:
         """The share that the classifier takes for what was asked."""
         _, labels = noise_and_labels(self.data, self.samples)
-        return demo.accuracy(self.classifier.predict(images, verbose=0), labels)
+        return demo.accuracy(self.classifier.predict(bright(images), verbose=0), labels)
 
     def right(self) -> float:
         """The share of real images, held out, that the classifier itself is right for."""
-        return demo.accuracy(self.classifier.predict(self.data.held_x, verbose=0), self.data.held_y)
+        return demo.accuracy(self.classifier.predict(bright(self.data.held_x), verbose=0), self.data.held_y)
 
     def error(self, model: keras.Model) -> float:
         """The loss on held-out images, with the same noise for every network."""
@@ -63,12 +63,17 @@ class Judge:
         return float(model.evaluate(batches, verbose=0))
 
 
+def bright(images: np.ndarray) -> np.ndarray:
+    """From 0 to 1: the classifier pads images with zeros, which are to be dark."""
+    return (images + 1) / 2
+
+
 def classifier(data: Data, epochs: int, bar: Progress) -> keras.Model:
     """Learns the classes from the real images."""
     keras.utils.set_random_seed(0)
     options: dict[str, Any] = {"block": "basic", "filters": (16, 32, 64), "stem": "small", "r": 4, "name": "judge"}
     model = SEResNet((2, 2, 2), input_shape=data.x.shape[1:], classes=len(data.names), **options)
-    demo.train(model, data.x, data.y, epochs, bar, what="the judge")
+    demo.train(model, bright(data.x), data.y, epochs, bar, what="the judge")
     return model
 
 

@@ -55,8 +55,8 @@ def test_every_network_and_file_gets_the_same_noise_and_as_much_of_each_class(ju
 
 def test_the_score_is_the_share_that_is_what_was_asked(judging: ModuleType) -> None:
     image = keras.Input((8, 8, 1))
-    mean = keras.layers.GlobalAveragePooling2D()(image)
-    classifier = keras.Model(image, keras.layers.Concatenate()([-mean, mean]))
+    mean = keras.layers.GlobalAveragePooling2D()(image)  # which the classifier gets from 0 to 1
+    classifier = keras.Model(image, keras.layers.Concatenate()([0.5 - mean, mean - 0.5]))
     judge = judging.Judge(data(judging), classifier, samples=8, steps=2)
     assert judge.right() == 1.0
     signs = np.array([-1, 1, -1, 1, -1, 1, 1, -1])[:, None, None, None]  # two of eight are wrong
