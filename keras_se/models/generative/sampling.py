@@ -27,11 +27,15 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
         network: A model like `SEDiffusionUNet`, or anything that computes the velocity of arrays by name: `image`,
             `time` and perhaps `label`. Of an exported file it is `artifact.predict`.
         clip: As in `DDIMStep`.
-        guidance: How much further to go from what the network says of no class to what it says of the label, as often
-            as that distance: (1 + guidance) · v(label) − guidance · v(no label). With it, the network is asked twice.
+        guidance: How far to go beyond what the network says of the label, away from what it says of no class:
+            (1 + guidance) · v(label) − guidance · v(no label). Other than 0, it asks the network twice for each step,
+            and samples are surer of their class, and less varied.
 
     Returns:
         A function of arrays by name, the network's and `next_time`, → the image at that time.
+
+    Raises:
+        ValueError: when the function is called for guidance without labels.
 
     Reference:
         [Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598), Ho and Salimans, equation 6.
@@ -40,6 +44,8 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
 
     def step(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         asked = {name: value for name, value in inputs.items() if name != "next_time"}
+        if guidance and "label" not in asked:
+            raise ValueError(f"guidance goes with labels. Received: guidance={guidance}, with {sorted(asked)}")
         velocity = np.asarray(predict(asked))
         if guidance:
             unlabelled = np.asarray(predict(asked | {"label": np.zeros_like(asked["label"])}))
