@@ -22,6 +22,9 @@ from keras_se.export.latency import latencies
 
 matplotlib.use("Agg")  # pictures are written, not shown
 
+# From a file's outputs for held-out images, and what is right, to a share from 0 to 1.
+Score = Callable[[np.ndarray, np.ndarray], float]
+
 BATCH = 64
 # Of Adam, at the beginning.
 RATE = 3e-3
@@ -100,27 +103,34 @@ def exported(
     return artifacts
 
 
+def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
+    """The share of what is right, from 0 to 1."""
+    return float(np.mean(outputs.argmax(-1) == y))
+
+
 def measured(
-    model: keras.Model, artifacts: Sequence[Artifact], x: np.ndarray, y: np.ndarray
+    model: keras.Model, artifacts: Sequence[Artifact], x: np.ndarray, y: np.ndarray, score: Score = accuracy
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Keras' accuracy on held-out images, and a row for each file of what it makes of them in its own runtime."""
+    """Keras' score on held-out images, and a row for each file of what it makes of them in its own runtime."""
     reference = model.predict(x, verbose=0)
     calls = [partial(artifact.predict, x[:1]) for artifact in artifacts]
     rows = [
-        {**measure(artifact, x, y, reference), "format": artifact.format, "latency": latency.median * 1e3}
+        {**measure(artifact, x, y, reference, score), "format": artifact.format, "latency": latency.median * 1e3}
         for artifact, latency in zip(artifacts, latencies(calls, ROUNDS), strict=True)
     ]
-    return float(np.mean(reference.argmax(-1) == y)), rows
+    return score(reference, y), rows
 
 
-def measure(artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
+def measure(
+    artifact: Artifact, x: np.ndarray, y: np.ndarray, reference: np.ndarray, score: Score = accuracy
+) -> dict[str, Any]:
     outputs = artifact.predict(x)
     return {
         "file": artifact.path.name,
         "runtime": FORMATS[artifact.format].runtime,
         "mode": artifact.quantize or "float32",
         "size": artifact.size,
-        "accuracy": float(np.mean(outputs.argmax(-1) == y)),
+        "score": score(outputs, y),
         "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
         "difference": float(np.abs(outputs - reference).max()),
     }
@@ -134,18 +144,18 @@ def picture(figure: Any, path: Path) -> None:
         image.convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
-def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
+def table(rows: Sequence[dict[str, Any]], held_out: int, score: str = "accuracy") -> Table:
     result = Table(title=f"Each file on the {held_out:,} held-out images, in its own runtime")
     result.add_column("file", no_wrap=True)
     result.add_column("runtime", no_wrap=True)
-    for header in ("size", "accuracy", "agrees with Keras", "largest difference", "ms / image"):
+    for header in ("size", score, "agrees with Keras", "largest difference", "ms / image"):
         result.add_column(header, justify="right")
     for row in rows:
         result.add_row(
             row["file"],
             row["runtime"],
             decimal(row["size"]),
-            f"{row['accuracy']:.2%}",
+            f"{row['score']:.2%}",
             f"{row['agreement']:.2%}",
             f"{row['difference']:.1e}",
             f"{row['latency']:.2f}",
@@ -153,11 +163,38 @@ def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
     return result
 
 
-def shortfalls(accuracy: float, rows: Sequence[dict[str, Any]], least: float, allowed: dict[str, float]) -> list[str]:
-    """What is not as it should be, a sentence each; `allowed` is how much accuracy a mode may lose."""
-    found = [f"Keras has {accuracy:.2%} accuracy, less than {least:.0%}."] if accuracy < least else []
+def shortfalls(
+    score: float,
+    rows: Sequence[dict[str, Any]],
+    least: float,
+    allowed: dict[str, float],
+    what: str = "accuracy",
+) -> list[str]:
+    """What is not as it should be, a sentence each; `allowed` is how much of the score a mode may lose."""
+    found = [f"Keras has {score:.2%} {what}, less than {least:.0%}."] if score < least else []
     for row in rows:
         most = allowed.get(row["mode"], 0.0)
-        if accuracy - row["accuracy"] > most + 1e-9:
-            found.append(f"{row['file']} loses {accuracy - row['accuracy']:.2%}, more than {most:.1%}.")
+        if score - row["score"] > most + 1e-9:
+            found.append(f"{row['file']} loses {score - row['score']:.2%}, more than {most:.1%}.")
     return found
+
+
+def spread(shares: Sequence[float]) -> str:
+    """Mean and standard deviation; of one, itself."""
+    mean = f"{np.mean(shares):.2%}"
+    return mean if len(shares) == 1 else f"{mean} ± {100 * np.std(shares, ddof=1):.2f}"
+
+
+def verdict(plain: Sequence[float], se: Sequence[float], what: str = "accuracy") -> str:
+    """What SE changed, in points, from seed to seed."""
+    changes = [100 * (with_se - without) for without, with_se in zip(plain, se, strict=True)]
+    better = sum(change > 0 for change in changes)
+    deviation = f" ± {np.std(changes, ddof=1):.2f}" if len(changes) > 1 else ""
+    return (
+        f"SE changed the {what} by {np.mean(changes):+.2f}{deviation} points; it was higher with SE "
+        f"for {better} of {seeds(len(changes))}."
+    )
+
+
+def seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"

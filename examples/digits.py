@@ -61,10 +61,8 @@ def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
     markers = dict(zip(DEFAULT_FORMATS, "sod", strict=True))
     for row in rows:
         label = f"{FORMATS[row['format']].runtime}, {row['mode']}"
-        axes.scatter(
-            row["size"] / 1e3, row["accuracy"] * 100, 90, marker=markers[row["format"]], label=label, alpha=0.8
-        )
-    accuracies = [row["accuracy"] * 100 for row in rows]
+        axes.scatter(row["size"] / 1e3, row["score"] * 100, 90, marker=markers[row["format"]], label=label, alpha=0.8)
+    accuracies = [row["score"] * 100 for row in rows]
     axes.set(
         xlim=(0, None),
         ylim=(min(accuracies) - 1, max(*accuracies, 99.5) + 0.5),

@@ -155,7 +155,7 @@ def check_same(start: keras.Model, copy: keras.Model, x: np.ndarray) -> None:
 
 
 def table(results: list[Result], start: keras.Model, excited: keras.Model, epochs: int) -> Table:
-    found = Table(title=f"Accuracy on the held-out images, {_seeds(results)}", box=SIMPLE_HEAD)
+    found = Table(title=f"Accuracy on the held-out images, {demo.seeds(len(results))}", box=SIMPLE_HEAD)
     for header in ("network", "parameters", "accuracy"):
         found.add_column(header, justify="left" if header == "network" else "right")
     for name, model, part in (
@@ -163,29 +163,8 @@ def table(results: list[Result], start: keras.Model, excited: keras.Model, epoch
         (f"trained on without SE, epochs: {epochs}", start, "plain"),
         (f"trained on with SE, epochs: {epochs}", excited, "se"),
     ):
-        found.add_row(name, f"{model.count_params():,}", spread([getattr(result, part) for result in results]))
+        found.add_row(name, f"{model.count_params():,}", demo.spread([getattr(result, part) for result in results]))
     return found
-
-
-def spread(shares: list[float]) -> str:
-    """Mean and standard deviation; of one, itself."""
-    mean = f"{np.mean(shares):.2%}"
-    return mean if len(shares) == 1 else f"{mean} ± {100 * np.std(shares, ddof=1):.2f}"
-
-
-def verdict(results: list[Result]) -> str:
-    """What SE changed, in points, from seed to seed."""
-    changes = [100 * (result.se - result.plain) for result in results]
-    better = sum(change > 0 for change in changes)
-    deviation = f" ± {np.std(changes, ddof=1):.2f}" if len(changes) > 1 else ""
-    return (
-        f"SE changed the accuracy by {np.mean(changes):+.2f}{deviation} points; it was higher with SE "
-        f"for {better} of {_seeds(results)}."
-    )
-
-
-def _seeds(results: list[Result]) -> str:
-    return "1 seed" if len(results) == 1 else f"{len(results)} seeds"
 
 
 MODEL_HELP = "A .keras file: a classifier of images with values from 0 to 1 that ends in a softmax."
@@ -234,7 +213,7 @@ def main(
             result, excited = compared(start, data, more, r, seed, bar)
             results.append(result)
     console.print(table(results, start, excited, more))
-    console.print(verdict(results))
+    console.print(demo.verdict([result.plain for result in results], [result.se for result in results]))
     export(excited, data, output, console)
 
 

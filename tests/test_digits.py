@@ -31,12 +31,12 @@ def test_the_data_is_split_without_overlap(digits: ModuleType) -> None:
 
 
 def test_shortfalls_are_found(digits: ModuleType) -> None:
-    rows = [{"file": "a", "mode": "float32", "accuracy": 0.98}, {"file": "b", "mode": "int8", "accuracy": 0.975}]
-    rows.append({"file": "c", "mode": "int16x8", "accuracy": 0.978})
+    rows = [{"file": "a", "mode": "float32", "score": 0.98}, {"file": "b", "mode": "int8", "score": 0.975}]
+    rows.append({"file": "c", "mode": "int16x8", "score": 0.978})
     assert digits.shortfalls(0.98, rows, 1000) == []
     found = ["a loses 1.00%, more than 0.0%.", "b loses 1.50%, more than 1.0%.", "c loses 1.20%, more than 0.3%."]
     assert digits.shortfalls(0.99, rows, 1000) == found
-    rows[2]["accuracy"] = 0.981  # 0.9 points: few images cannot tell
+    rows[2]["score"] = 0.981  # 0.9 points: few images cannot tell
     assert digits.shortfalls(0.99, rows, 360) == found[:2]
     assert digits.shortfalls(0.9, [], 360)[0].startswith("Keras has 90.00% accuracy")
 

@@ -99,11 +99,14 @@ def test_both_go_on_from_the_same_network(finetune: ModuleType, monkeypatch: pyt
 
 def test_counting(finetune: ModuleType) -> None:
     results = [finetune.Result(0.5, 0.6, 0.63), finetune.Result(0.5, 0.7, 0.66), finetune.Result(0.5, 0.8, 0.82)]
-    assert finetune.spread([0.6, 0.7, 0.8]) == "70.00% ± 10.00"
-    assert finetune.spread([0.6]) == "60.00%"
+    demo = import_module("demo")
+    assert demo.spread([0.6, 0.7, 0.8]) == "70.00% ± 10.00"
+    assert demo.spread([0.6]) == "60.00%"
     both = "SE changed the accuracy by +0.33 ± 3.79 points; it was higher with SE for 2 of 3 seeds."
-    assert finetune.verdict(results) == both  # +3, -4, +2
-    assert finetune.verdict(results[1:2]).startswith("SE changed the accuracy by -4.00 points; it was higher with SE")
+    assert demo.verdict([0.6, 0.7, 0.8], [0.63, 0.66, 0.82]) == both  # +3, -4, +2
+    assert demo.verdict([0.7], [0.66], "mean IoU").startswith(
+        "SE changed the mean IoU by -4.00 points; it was higher with SE for 0 of 1 seed."
+    )
     console = Console(width=100, record=True, file=StringIO())
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     console.print(finetune.table(results, model, model, 4))
