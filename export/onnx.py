@@ -18,6 +18,7 @@ from keras_se.export.metadata import Facts
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
+from keras_se.export.onnx_sizes import keep_sizes
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
@@ -164,6 +165,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     except Exception:  # of one of its passes, perhaps, which it can do without
         graph = convert()
     _hold_constants(graph, function)
+    keep_sizes(graph)
     if optimize:
         means_to_poolings(graph)
         remove_identity_reshapes(graph)
