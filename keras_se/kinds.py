@@ -6,7 +6,7 @@ import keras
 from keras import activations, layers
 
 from keras_se.graph import Call
-from keras_se.layers import EXCITATIONS
+from keras_se.layers import EXCITATIONS, ResizeLike
 
 DROPOUTS = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
@@ -106,7 +106,9 @@ def _reduces_positions(call: Call) -> bool:
 
 
 def enlarges(layer: Any) -> bool:
-    return named(layer, *ENLARGING) or (is_of_keras(layer) and "Transpose" in type(layer).__name__ and convolves(layer))
+    if isinstance(layer, ResizeLike) or named(layer, *ENLARGING):
+        return True
+    return is_of_keras(layer) and "Transpose" in type(layer).__name__ and convolves(layer)
 
 
 def resamples(layer: Any) -> bool:
@@ -138,5 +140,6 @@ def is_drop(layer: Any) -> bool:
     if isinstance(layer, layers.Activation):
         return layer.activation is activations.linear
     weights = getattr(layer, "weights", ())
-    foreign = isinstance(layer, layers.Layer) and not is_of_keras(layer) and not isinstance(layer, EXCITATIONS)
+    ours = (*EXCITATIONS, ResizeLike)
+    foreign = isinstance(layer, layers.Layer) and not is_of_keras(layer) and not isinstance(layer, ours)
     return foreign and all(len(weight.shape) < 2 for weight in weights)

@@ -52,6 +52,19 @@ def channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
     return np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
 
 
+def resized_in_numpy(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(batch, height, width, channels) of another size, bilinearly; pixels are squares, and those at the edge go on."""
+    return _interpolated(_interpolated(np.asarray(x, "float64"), size[0], 1), size[1], 2)
+
+
+def _interpolated(x: np.ndarray, size: int, axis: int) -> np.ndarray:
+    centres = (np.arange(size) + 0.5) * x.shape[axis] / size - 0.5
+    left = np.floor(centres)
+    parts = [np.take(x, np.clip(left + i, 0, x.shape[axis] - 1).astype(int), axis) for i in (0, 1)]
+    share = np.expand_dims(centres - left, [other for other in range(x.ndim) if other != axis])
+    return parts[0] * (1 - share) + parts[1] * share
+
+
 # Squeeze-and-excitation in NumPy
 
 NONLINEARITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

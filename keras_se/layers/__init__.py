@@ -6,6 +6,7 @@ from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
 from keras_se.layers.cosine_schedule import cosine_schedule
 from keras_se.layers.ddim_step import DDIMStep
 from keras_se.layers.gates import twice_sigmoid
+from keras_se.layers.resize_like import ResizeLike
 from keras_se.layers.sinusoidal_embedding import SinusoidalEmbedding
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
@@ -19,6 +20,7 @@ __all__ = [
     "ChannelShuffle",
     "ConcurrentSqueezeExcite",
     "DDIMStep",
+    "ResizeLike",
     "SinusoidalEmbedding",
     "SpatialSqueezeExcite",
     "SqueezeExcite",

@@ -23,6 +23,7 @@ from keras_se.models.resnet import (
     SEResNeXt50,
     SEResNeXt101,
 )
+from keras_se.models.segmentation import LRASPP, SEUNet
 from keras_se.models.senet import SENet, SENet154
 from keras_se.models.shufflenet import SEShuffleNet
 from keras_se.models.vgg import SEVGG, SEVGG16, SEVGG19
@@ -30,7 +31,11 @@ from keras_se.models.vgg import SEVGG, SEVGG16, SEVGG19
 # Builders of any depth or width; the others are the networks that papers name.
 FAMILIES = ("SEDenseNet", "SEMobileNetV3", "SENet", "SEPreActResNet", "SEResNet", "SEVGG")
 
+# What makes a model of a network that one of them returned.
+ON_NETWORKS = ("LRASPP", "SEUNet", "feature_pyramid")
+
 __all__ = [
+    "LRASPP",
     "SEVGG",
     "SEVGG16",
     "SEVGG19",
@@ -66,5 +71,6 @@ __all__ = [
     "SEResNet152",
     "SEResNet164",
     "SEShuffleNet",
+    "SEUNet",
     "feature_pyramid",
 ]

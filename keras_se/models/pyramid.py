@@ -41,23 +41,26 @@ def feature_pyramid(
     Raises:
         ValueError: if the model has no map of one of the strides.
     """
-    levels = _levels(model)
-    if not levels:
-        raise ValueError(f"model must be one that a builder of keras_se.models returned. Received: {model.name!r}")
-    if not isinstance(strides, Sequence) or not strides or any(stride not in levels for stride in strides):
+    ends = levels(model)
+    if not isinstance(strides, Sequence) or not strides or any(stride not in ends for stride in strides):
         raise ValueError(
-            f"strides must be some of {sorted(levels)}, which {model.name!r} has. Received: strides={strides}"
+            f"strides must be some of {sorted(ends)}, which {model.name!r} has. Received: strides={strides}"
         )
-    outputs = [model.get_layer(levels[stride]).output for stride in strides]
+    outputs = [model.get_layer(ends[stride]).output for stride in strides]
     # Of the same structure: Keras warns of an array where a list of one was declared.
     pyramid = keras.Model(model.input, outputs, name=name or f"{model.name}_pyramid")
-    if (preprocessing := getattr(model, "preprocessing", None)) is not None:  # of published weights
-        pyramid.preprocessing = preprocessing
-    return pyramid
+    return prepared_like(model, pyramid)
 
 
-def _levels(model: keras.Model) -> dict[int, str]:
-    """The name of the last layer of each stride."""
+def prepared_like(model: keras.Model, other: keras.Model) -> keras.Model:
+    """The other one, which takes the same images: it gets the `preprocessing` that published weights came with."""
+    if (preprocessing := getattr(model, "preprocessing", None)) is not None:
+        other.preprocessing = preprocessing
+    return other
+
+
+def levels(model: keras.Model) -> dict[int, str]:
+    """The name of the last layer of each stride that a network has, or a `ValueError`."""
     axis = 2 if channel_axis() == 1 else 1
     # Strides are the same for every size, but seen at a large one: maps of a few pixels are rounded too much.
     probes = [_resized(x.shape, axis) for x in getattr(model, "inputs", None) or []]
@@ -68,6 +71,8 @@ def _levels(model: keras.Model) -> dict[int, str]:
             size = size or call.inputs[0][axis]  # what the first layer of the network itself gets
             ends.pop(block.group(), None)  # so that blocks are in the order of their last layers
             ends[block.group()] = (2 ** round(math.log2(size / call.outputs[0][axis])), call.layer.name)
+    if not ends:
+        raise ValueError(f"model must be one that a builder of keras_se.models returned. Received: {model.name!r}")
     return dict(ends.values())
 
 

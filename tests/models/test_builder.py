@@ -21,7 +21,7 @@ from keras_se.models.network import dense_head
 pytestmark = graphs_only
 
 Builder = Callable[..., keras.Model]
-NAMES = [name for name in models.__all__ if name != "feature_pyramid"]
+NAMES = [name for name in models.__all__ if name not in models.ON_NETWORKS]
 # The networks of keras.applications that have the positional arguments of a named network here.
 APPLICATIONS = {
     "SEDenseNet121": "DenseNet121",

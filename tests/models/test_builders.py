@@ -11,7 +11,7 @@ from helpers import array
 
 from keras_se import models
 
-BUILDERS = {name for name in models.__all__ if name != "feature_pyramid"}
+BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
 # JAX compiles every operation once for each shape that it meets.
 SLOW = {*FULL, *(DEEP if keras.backend.backend() == "jax" else ())}
 

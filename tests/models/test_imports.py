@@ -15,7 +15,17 @@ FAMILIES = {
     *("preact_resnet", "resnet", "senet", "shufflenet", "vgg"),
 }
 # And what works on every network.
-SHARED = {"blocks", "branches", "builder", "excite", "inverted_residual", "network", "pyramid", "residual"}
+SHARED = {
+    "blocks",
+    "branches",
+    "builder",
+    "excite",
+    "inverted_residual",
+    "network",
+    "pyramid",
+    "residual",
+    "segmentation",
+}
 LONGEST = 300
 
 
@@ -50,7 +60,7 @@ def test_every_file_is_a_family_or_shared() -> None:
 def test_every_builder_is_in_the_file_of_a_family() -> None:
     from keras_se import models
 
-    builders = [getattr(models, name) for name in models.__all__ if name != "feature_pyramid"]
+    builders = [getattr(models, name) for name in models.__all__ if name not in models.ON_NETWORKS]
     assert {builder.__module__ for builder in builders} == {f"{MODELS}.{family}" for family in FAMILIES}
 
 

@@ -1,0 +1,105 @@
+"""Every builder, its images shrunk, under every head: builds, learns in a step, and exports to files that are right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from builders import CLASSES, NARROW, TABLE, Row
+from helpers import array
+from numpy_network import graphs_only
+
+from keras_se.export import FORMATS
+from keras_se.models import LRASPP, SEUNet
+
+pytestmark = graphs_only
+COUNT = 4
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is built on a network, and how it is trained.
+
+    Attributes:
+        build: From a backbone to a model.
+        loss: For `compile`.
+        targets: Of so many images of a height and width, by the generator.
+        strides: Those that a backbone must have.
+    """
+
+    build: Callable[[keras.Model], keras.Model]
+    loss: Any
+    targets: Callable[[np.random.Generator, int, int], Any]
+    strides: tuple[int, ...] = ()
+
+
+def masks(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
+    return rng.integers(0, CLASSES, (count, size, size))
+
+
+SEGMENTATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "targets": masks}
+HEADS = {
+    "unet": Head(lambda backbone: SEUNet(backbone, CLASSES), **SEGMENTATION),
+    "unet_scse": Head(lambda backbone: SEUNet(backbone, CLASSES, se="scse"), **SEGMENTATION),
+    "lraspp": Head(lambda backbone: LRASPP(backbone, CLASSES), strides=(8, 16), **SEGMENTATION),
+}
+# These have two or three stages, and LRASPP wants a stride of 16 if it is not given others.
+WITHOUT_STRIDE_16 = {
+    *("resnet", "resnet_d", "resnet_cifar", "resnext", "senet", "preact_resnet", "wide_resnet", "vgg", "densenet"),
+    *("SEResNet20", "SEResNet32", "SEResNet44", "SEResNet56", "SEResNet110", "SEResNet164", "SEWRN16_8"),
+}
+# In every run: a network of each way in which sizes go on, and the mobile one that the smallest head was made for.
+OFTEN = {"unet_scse": ("resnet", "vgg", "inception_v3", "mobilenet_v2"), "lraspp": ("mobilenet_v3",)}
+
+
+def refused(head: str, name: str) -> bool:
+    return bool(HEADS[head].strides) and name in WITHOUT_STRIDE_16
+
+
+def often(head: str, name: str) -> bool:
+    return name in OFTEN.get(head, ()) or (name in NARROW and refused(head, name))
+
+
+PAIRS = [
+    pytest.param(head, name, marks=[] if often(head, name) else pytest.mark.slow) for name in TABLE for head in HEADS
+]
+
+
+@pytest.mark.parametrize(("head", "name"), PAIRS)
+def test_every_backbone_under_every_head(head: str, name: str, tmp_path: Path) -> None:
+    row = TABLE[name]
+    backbone = row.build(include_top=False)
+    if refused(head, name):
+        with pytest.raises(ValueError, match=r"^strides must be some of \[.*\], which .* has\. Received: strides="):
+            HEADS[head].build(backbone)
+        return
+    model = HEADS[head].build(backbone)
+    check_learns(HEADS[head], model, row)
+    check_exports(model, row, tmp_path)
+
+
+def check_learns(head: Head, model: keras.Model, row: Row) -> None:
+    """A step of training has a finite loss, and changes every weight that the output depends on."""
+    before = {weight.path: array(weight) for weight in model.trainable_weights}
+    model.compile(keras.optimizers.SGD(0.1), head.loss, run_eagerly=True)
+    loss = model.train_on_batch(row.images(COUNT), head.targets(np.random.default_rng(0), COUNT, row.size))
+    assert np.isfinite(loss)
+    still = [weight.path for weight in model.trainable_weights if np.array_equal(array(weight), before[weight.path])]
+    # In a block whose SE has one or two hidden units, these may all be off: their weights have no gradient then.
+    assert not [path for path in still if "_se/" not in path]
+
+
+def check_exports(model: keras.Model, row: Row, folder: Path) -> None:
+    """The files are compared with Keras while they are made; here, again, on images that they have not seen."""
+    images = row.images(2, seed=1)
+    expected = keras.tree.flatten(model.predict(images, verbose=0))
+    for format_ in (FORMATS["tflite"], FORMATS["onnx"]):
+        path = folder / f"model{format_.suffix}"
+        artifact = format_.convert(model, path, verification_data=row.images(COUNT))
+        assert artifact.parity.passed
+        for found, wanted in zip(keras.tree.flatten(artifact.predict(images)), expected, strict=True):
+            assert found.shape == wanted.shape
+            assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
