@@ -16,7 +16,7 @@ report = ["jinja2>=3.1.2", "matplotlib>=3.10"]
 export = [*tflite, *onnx, *report]
 weights = ["huggingface_hub>=0.30", "pillow>=11.0", "safetensors>=0.5"]
 ethos_u = ["ethos-u-vela>=5.2"]
-demo = [*export, "scikit-learn>=1.6"]
+demo = [*export, "pycocotools>=2.0.10", "scikit-learn>=1.6"]
 test = [
     *demo,
     *weights,

@@ -28,6 +28,7 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 BATCH = 64
 # Of Adam, at the beginning.
 RATE = 3e-3
+CLASSIFIED = "sparse_categorical_crossentropy"
 # How often each file is timed.
 ROUNDS = 100
 # Of pictures.
@@ -68,11 +69,13 @@ def train(
     varied: Callable[[np.ndarray], np.ndarray] | None = None,
     rate: float = RATE,
     what: str = "training",
+    loss: Any = CLASSIFIED,
+    batch: int = BATCH,
 ) -> None:
     """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
-    schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // BATCH))
-    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
+    schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // batch))
+    model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"] if loss == CLASSIFIED else None)
+    options: dict[str, Any] = {"batch_size": batch, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
         model.fit(x, y, epochs=epochs, **options)
         return
