@@ -74,7 +74,9 @@ def train(
 ) -> None:
     """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
     schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // batch))
-    model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"] if loss == CLASSIFIED else None)
+    metrics = ["accuracy"] if loss == CLASSIFIED else None
+    # Compiled by XLA, networks as small as these train no faster, and wait for the compiler.
+    model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics, jit_compile=False)
     options: dict[str, Any] = {"batch_size": batch, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
         model.fit(x, y, epochs=epochs, **options)

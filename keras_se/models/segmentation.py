@@ -24,6 +24,7 @@ def SEUNet(
     classes: int,
     filters: Sequence[int] | None = None,
     *,
+    stride: int = 1,
     se: str | Callable[[int], keras.layers.Layer | None] | None = None,
     classifier_activation: Any = "softmax",
     name: str | None = None,
@@ -32,7 +33,7 @@ def SEUNet(
 
     Each step of the decoder resizes the map to the next finer one of the backbone (bilinearly, also where that is not
     twice as large), puts the two side by side, and convolves twice, 3x3, with batch norm and ReLU. The last step is at
-    the image's size.
+    the image's size, or at that of `stride`: the logits are resized, then, which is faster.
 
     Example:
 
@@ -47,6 +48,7 @@ def SEUNet(
         classes: Number of classes, the background included.
         filters: The width of each step of the decoder, from coarse to fine; by default 16 at the image's size, twice
             as many with each doubling of the stride, and 256 at the most.
+        stride: Of the decoder's last step: 1, or a stride of the backbone that is finer than its coarsest.
         se: What each step of the decoder ends in: `None`; `"scse"`, which is `ConcurrentSqueezeExcite(2)`; or a
             callable, step (1, 2, …, from coarse to fine) → a new layer or `None`.
         classifier_activation: What `keras.activations.get` takes; `None` for logits.
@@ -71,9 +73,12 @@ def SEUNet(
     steps = strides[1:]
     if strides[-1] > 1:  # up to the image, of which nothing but the size is taken
         steps, skips = [*steps, 1], [*skips, image]
+    if stride not in (known := {1, *steps}):
+        raise ValueError(f"stride must be one of {', '.join(map(str, sorted(known)))}. Received: stride={stride!r}")
+    steps = [step for step in steps if step >= stride]
     widths = _widths(filters, steps, strides[0])
     at = excite(None, _excitation(se), "standard", ("standard",))
-    for step, (skip, width) in enumerate(zip(skips, widths, strict=True), start=1):
+    for step, (skip, width) in enumerate(zip(skips, widths, strict=False), start=1):  # skips of finer steps are left
         block = f"decoder{step}"
         x = _resized(x, skip, name=f"{block}_up")
         if skip is not image:
@@ -160,8 +165,8 @@ def _widths(filters: Sequence[int] | None, steps: Sequence[int], coarsest: int) 
     widths = of_stages("filters", filters)
     if len(widths) != len(steps):
         raise ValueError(
-            f"filters must have a number for each of the {len(steps)} steps from stride {coarsest} to the image's "
-            f"size. Received: filters={filters}"
+            f"filters must have a number for each of the {len(steps)} steps from stride {coarsest} to {steps[-1]}. "
+            f"Received: filters={filters}"
         )
     return widths
 

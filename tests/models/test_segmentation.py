@@ -82,15 +82,15 @@ class NumpyHead:
         gates = NONLINEARITIES["sigmoid"](x @ spatial["squeeze_kernel"] + spatial["squeeze_bias"])
         return np.maximum(by_channel, gates * x)
 
-    def unet(self, maps: dict[int, np.ndarray], size: tuple[int, int], excited: bool) -> np.ndarray:
-        x, *skips = (maps[stride] for stride in sorted(maps, reverse=True))
-        for step, skip in enumerate([*skips, *([] if 1 in maps else [None])], start=1):
+    def unet(self, maps: dict[int, np.ndarray], size: tuple[int, int], excited: bool, stride: int = 1) -> np.ndarray:
+        x, *skips = (maps[each] for each in sorted(maps, reverse=True) if each >= stride)
+        for step, skip in enumerate([*skips, *([] if stride in maps else [None])], start=1):
             x = resized_in_numpy(x, size if skip is None else skip.shape[1:3])
             x = x if skip is None else np.concatenate([x, skip], axis=-1)
             for number in (1, 2):
                 x = self.conv_bn_relu(x, f"decoder{step}_conv{number}")
             x = self.scse(x, f"decoder{step}_se") if excited else x
-        return self.conv(x, "logits")
+        return resized_in_numpy(self.conv(x, "logits"), size)
 
     def lraspp(self, fine: np.ndarray, coarse: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """As in torchvision: https://github.com/pytorch/vision, models/segmentation/lraspp.py."""
@@ -117,6 +117,19 @@ def test_unet_computes_what_numpy_computes(
     randomise(model)
     x = images(*size)
     expected = NumpyHead(model).unet(maps_of(backbone, strides, x), size, excited)
+    assert error(array(model(x)), expected) < 1e-5
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(2, 3), (8, 1)])
+@pytest.mark.parametrize("size", [(32, 48), (37, 45)])
+def test_unet_can_end_at_a_coarser_map(stride: int, steps: int, size: tuple[int, int]) -> None:
+    backbone = resnet(input_shape=(*size, 3), include_top=False)
+    model = SEUNet(backbone, CLASSES, stride=stride, se="scse", classifier_activation=None)
+    assert sum(name.endswith("_conv2") for name in own_layers(model)) == steps
+    assert model.get_layer(f"decoder{steps}_conv2").filters == 16 * stride
+    randomise(model)
+    x = images(*size)
+    expected = NumpyHead(model).unet(maps_of(backbone, (2, 4, 8, 16), x), size, True, stride)
     assert error(array(model(x)), expected) < 1e-5
 
 
@@ -380,10 +393,17 @@ def test_refuses_what_takes_no_image(head: Callable[..., keras.Model]) -> None:
 
 @pytest.mark.parametrize("filters", [(1, 2, 3), (1, 2, 3, 4, 5)])
 def test_unet_refuses_another_number_of_filters(filters: tuple) -> None:
-    wanted = r"^filters must have a number for each of the 4 steps from stride 16 to the image's size\. Received: "
+    wanted = r"^filters must have a number for each of the 4 steps from stride 16 to 1\. Received: "
     with pytest.raises(ValueError, match=wanted) as caught:
         SEUNet(resnet(), CLASSES, filters)
     assert str(caught.value).endswith(f"filters={filters}")
+
+
+@pytest.mark.parametrize("stride", [0, 3, 16, 32, None, "2"])
+def test_unet_refuses_strides_it_has_no_map_for(stride: Any) -> None:
+    with pytest.raises(ValueError, match=r"^stride must be one of 1, 2, 4, 8\. Received: stride=") as caught:
+        SEUNet(resnet(), CLASSES, stride=stride)
+    assert str(caught.value).endswith(repr(stride))
 
 
 @pytest.mark.parametrize("filters", [(1, 2, 3, 0), 16, (), (1, 2, 3, "4")])

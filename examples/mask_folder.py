@@ -1,0 +1,84 @@
+"""Images in a folder of your own with a mask for each, split into two parts.
+
+folder/images/cat.jpg    any image
+folder/masks/cat.png     of the same size; the value of a pixel is the number of its class
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_se.export.images import SUFFIXES
+
+HELD_OUT = 0.2
+LEAST = 5  # images: one is held out, then
+# Of one channel of whole numbers, with a palette or without.
+MODES = ("L", "P")
+SHOWN = 3  # names in a message
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
+    """Images to train on and images that are held out, a fifth of all, each with masks; and the classes' names.
+
+    Images have values from 0 to 1, masks the numbers of classes.
+
+    Raises:
+        ValueError: for a folder that lacks images or masks, and for images, masks or classes that do not fit together.
+    """
+    images = sorted(path for path in _inside(folder, "images") if path.suffix.lower() in SUFFIXES)
+    if len(images) < LEAST:
+        raise ValueError(f"images/ must have {LEAST} images or more. Received: {len(images)} in {str(folder)!r}")
+    masks = {path.stem: path for path in _inside(folder, "masks") if path.suffix.lower() == ".png"}
+    missing = [path.stem for path in images if path.stem not in masks]
+    if missing:
+        names = ", ".join(missing[:SHOWN]) + (", …" if len(missing) > SHOWN else "")
+        raise ValueError(f"masks/ must have a PNG for each image, of the same name. Received: none for {names}")
+    x = np.stack(_of_one_size([(path, _pixels(path)) for path in images])).astype("float32") / 255
+    y = np.stack(_of_one_size([(path, _classes(path)) for path in (masks[image.stem] for image in images)]))
+    if y.shape[1:] != x.shape[1:3]:
+        raise ValueError(f"Masks must have the images' size, {x.shape[1:3]}. Received: masks of {y.shape[1:]}")
+    counts = np.bincount(y.ravel())
+    if len(counts) < 2 or not counts.all():
+        absent = np.flatnonzero(counts == 0).tolist() if len(counts) > 1 else [1]
+        raise ValueError(
+            f"Masks must have the numbers of two classes or more, each from 0 to the largest. Received: masks without "
+            f"{', '.join(map(str, absent[:SHOWN]))}{', …' if len(absent) > SHOWN else ''}"
+        )
+    order = np.random.default_rng(0).permutation(len(x))
+    held, train = np.split(order, [int(HELD_OUT * len(x))])
+    return (x[train], y[train]), (x[held], y[held]), [f"class {number}" for number in range(len(counts))]
+
+
+def _inside(folder: Path, name: str) -> list[Path]:
+    if not (folder / name).is_dir():
+        raise ValueError(f"The folder must have images/ and masks/ in it. Received: {str(folder)!r} without {name}/")
+    return list((folder / name).iterdir())
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _classes(path: Path) -> np.ndarray:
+    with Image.open(path) as mask:
+        if mask.mode not in MODES:
+            raise ValueError(
+                f"Masks must have one channel, of the numbers of classes (0 to 255). Received: {path.name} with the "
+                f"channels {mask.mode}"
+            )
+        return np.asarray(mask)
+
+
+def _of_one_size(found: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:
+    first, expected = found[0][0], found[0][1].shape[:2]
+    for path, pixels in found:
+        if pixels.shape[:2] != expected:
+            raise ValueError(
+                f"All images and masks must have one size, that of {first.name} is {expected}. "
+                f"Received: {path.name} of {pixels.shape[:2]}"
+            )
+    return [pixels for _, pixels in found]

@@ -1,0 +1,201 @@
+"""Train a U-Net with SE on drawn scenes, compare it with the same one without SE, export it, and measure each file.
+
+    python examples/segmentation.py --output segmentation_output
+    python examples/segmentation.py --data FOLDER
+
+The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes a folder of
+your own, with images/ and masks/ of the same names (`examples/mask_folder.py`). What comes out of the comparison is
+reported, whichever is better; the files are of the first seed.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import demo  # examples/demo.py
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from mask_folder import mask_folder  # examples/mask_folder.py
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from scenes import CLASSES, scenes  # examples/scenes.py
+
+from keras_se.export import Artifact
+from keras_se.models import SEResNet, SEUNet
+
+CALIBRATION = 200
+SCORE = "mean IoU"
+# Of mean IoU: a wrong file loses more.
+LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
+SHOWN = 4  # scenes in the picture
+BACKGROUND = "background"
+TOO_LITTLE = "Images must be of 32x32 pixels or more. Received: {}x{}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much is done.
+
+    Attributes:
+        images, held_out: Scenes to train on and to measure on.
+        epochs, seeds: Of each network.
+        least: The mean IoU that the network with SE must reach.
+    """
+
+    images: int
+    held_out: int
+    epochs: int
+    seeds: int
+    least: float
+
+
+SETTINGS = {"small": Setting(4000, 500, 8, 3, 0.85), "tests": Setting(256, 64, 3, 2, 0.1)}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images from 0 to 1, masks of class numbers, and the classes' names."""
+
+    x: np.ndarray
+    y: np.ndarray
+    held_x: np.ndarray
+    held_y: np.ndarray
+    classes: list[str]
+
+    def mean_iou(self, outputs: np.ndarray, masks: np.ndarray) -> float:
+        """Of each class what is right over what is either found or there; the mean over classes."""
+        metric = keras.metrics.MeanIoU(len(self.classes), sparse_y_pred=False)
+        metric.update_state(masks, outputs)
+        return float(metric.result())
+
+
+def drawn(setting: Setting) -> Data:
+    train, held = scenes(setting.images, seed=0), scenes(setting.held_out, seed=1)
+    return Data(train.images, train.masks, held.images, held.masks, [BACKGROUND, *CLASSES])
+
+
+def of_folder(folder: Path) -> Data:
+    (x, y), (held_x, held_y), classes = mask_folder(folder)
+    if min(x.shape[1:3]) < 32:
+        raise ValueError(TOO_LITTLE.format(*x.shape[1:3]))
+    return Data(x, y, held_x, held_y, classes)
+
+
+def build(data: Data, se: bool) -> keras.Model:
+    """A U-Net on a narrow residual network; without SE in either."""
+    backbone = SEResNet(
+        depths=(1, 1, 1),
+        block="basic",
+        filters=(24, 48, 96),
+        r=8 if se else None,
+        input_shape=data.x.shape[1:],
+        include_top=False,
+    )
+    return SEUNet(backbone, len(data.classes), (64, 32, 16, 8), se="scse" if se else None, name="segmentation")
+
+
+def in_other_colours(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same scenes; nothing in them moves."""
+    result = np.stack([image[..., rng.permutation(3)] for image in images])
+    inverted = rng.random(len(images)) < 0.5
+    result[inverted] = 1 - result[inverted]
+    return result
+
+
+def trained(data: Data, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
+    keras.utils.set_random_seed(seed)  # the same images in the same order, whatever the network
+    model = build(data, se)
+    varied = partial(in_other_colours, rng=np.random.default_rng(seed))
+    what = f"seed {seed}, {'with' if se else 'without'} SE"
+    demo.train(model, data.x, data.y, epochs, bar, varied=varied, what=what)
+    return model
+
+
+def compared(data: Data, setting: Setting, bar: demo.Progress) -> tuple[keras.Model, Table, str]:
+    """The network with SE of the first seed; the mean IoU of each network, and what SE changed."""
+    models: dict[bool, list[keras.Model]] = {False: [], True: []}
+    scores: dict[bool, list[float]] = {False: [], True: []}
+    for seed in range(setting.seeds):
+        for se in (False, True):
+            model = trained(data, se, seed, setting.epochs, bar)
+            models[se].append(model)
+            scores[se].append(data.mean_iou(model.predict(data.held_x, verbose=0), data.held_y))
+    table = Table(title=f"Mean IoU on the {len(data.held_x):,} held-out images, {demo.seeds(setting.seeds)}")
+    table.box = SIMPLE_HEAD
+    for header in ("network", "parameters", SCORE, "each seed"):
+        table.add_column(header, justify="left" if header == "network" else "right")
+    for se, name in ((False, "without SE"), (True, "with SE")):
+        each = ", ".join(f"{score:.2%}" for score in scores[se])
+        table.add_row(name, f"{models[se][0].count_params():,}", demo.spread(scores[se]), each)
+    return models[True][0], table, demo.verdict(scores[False], scores[True], SCORE)
+
+
+def plot(data: Data, artifacts: dict[str, Artifact]) -> Any:
+    """Some held-out images, what is in them, and what files make of them."""
+    images = data.held_x[:SHOWN]
+    colours = ListedColormap(["#20222a", *plt.get_cmap("tab10").colors, *plt.get_cmap("tab20b").colors])
+    masks = {name: artifact.predict(images).argmax(-1) for name, artifact in artifacts.items()}
+    columns = {"image": images, "truth": data.held_y[:SHOWN], **masks}
+    figure, axes = plt.subplots(
+        *(len(images), len(columns)),
+        figsize=(1.9 * len(columns), 1.9 * len(images) + 0.7),
+        layout="constrained",
+        squeeze=False,
+    )
+    for column, (name, pictures) in zip(axes.T, columns.items(), strict=True):
+        column[0].set_title(name, fontsize=10)
+        for panel, picture in zip(column, pictures, strict=True):
+            panel.imshow(picture, cmap=colours, vmin=-0.5, vmax=colours.N - 0.5, interpolation="nearest")
+            panel.axis("off")
+    patches = [Patch(color=colours(i), label=name) for i, name in enumerate(data.classes)]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False, fontsize=9)
+    return figure
+
+
+DATA_HELP = "images/ and masks/ with files of the same names; a mask is a PNG of class numbers."
+
+
+@click.command()
+@click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
+@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help=DATA_HELP)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("segmentation_output"), show_default=True)
+def main(setting: str, folder: Path | None, output: Path) -> None:
+    """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for a folder that does not fit."""
+    console, chosen = demo.console(), SETTINGS[setting]
+    try:
+        data = of_folder(folder) if folder else drawn(chosen)
+    except (ValueError, OSError) as error:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    output.mkdir(parents=True, exist_ok=True)
+    console.print(f"{len(data.x):,} images of {len(data.classes)} classes to train on, {len(data.held_x):,} held out.")
+    with demo.progress(console) as bar:
+        model, table, verdict = compared(data, chosen, bar)
+        model.save(output / "segmentation.keras")
+        artifacts = demo.exported(
+            *(model, output, data.x[:CALIBRATION], data.held_x[:CALIBRATION], bar),
+            formats=("tflite", "onnx"),
+            modes=(None, "int8"),
+        )
+    console.print(table)
+    console.print(verdict)
+    iou, rows = demo.measured(model, artifacts, data.held_x, data.held_y, data.mean_iou)
+    console.print(f"The network with SE that is exported: {iou:.2%} {SCORE} in Keras.")
+    console.print(demo.table(rows, len(data.held_x), SCORE))
+    files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
+    demo.picture(plot(data, files), output / "segmentation.png")
+    console.print(f"Picture: {output / 'segmentation.png'} (held-out images, and what the files find in them).")
+    least = 0.0 if folder else chosen.least
+    for sentence in (found := demo.shortfalls(iou, rows, least, LARGEST_LOSS, SCORE)):
+        console.print(f"[red]{sentence}")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
