@@ -12,6 +12,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
+from measured_networks import BUILDERS, with_statistics
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -22,19 +23,6 @@ from keras_se.export.tflite import Runner
 
 NETWORKS = ("SEResNet18", "SEResNet50", "SEMobileNet")
 CALIBRATION = 16
-
-
-def with_statistics(model: keras.Model, seed: int) -> keras.Model:
-    """Gives batch norms moving statistics, scales and shifts as training does: fresh ones are zeros and ones."""
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            size = layer.gamma.shape
-            layer.gamma.assign(rng.uniform(0.5, 1.5, size))
-            layer.beta.assign(rng.normal(0, 0.1, size))
-            layer.moving_mean.assign(rng.normal(0, 0.1, size))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, size))
-    return model
 
 
 def partitions(artifact: Artifact) -> str:
@@ -59,7 +47,7 @@ def row(name: str, activation: str | None, artifact: Artifact) -> tuple[Any, ...
 
 
 @click.command()
-@click.option("--network", "networks", multiple=True, default=NETWORKS, show_default=True)
+@click.option("--network", "networks", multiple=True, type=click.Choice(BUILDERS), default=NETWORKS)
 @click.option("--size", type=click.IntRange(32), default=96, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(networks: tuple[str, ...], size: int, seed: int) -> None:

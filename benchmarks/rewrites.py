@@ -16,6 +16,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
+from measured_networks import BUILDERS, with_statistics
 from results import Results
 from rich.filesize import decimal
 from timing import Ratio, compared
@@ -39,14 +40,9 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def network(name: str, size: int, rng: np.random.Generator) -> keras.Model:
-    """With weights that leave no batch normalization without effect."""
+def network(name: str, size: int) -> keras.Model:
     model = getattr(keras_se.models, name)(input_shape=(size, size, 3), classifier_activation=None)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            for variable, around, spread in zip(layer.variables, (1, 0, 0, 1), (0.2, 0.1, 0.1, 0.2), strict=True):
-                variable.assign(around + spread * rng.uniform(-1, 1, variable.shape))
-    return model
+    return with_statistics(model)
 
 
 def row(model: keras.Model, made: Format, mode: str | None, folder: Path, threads: int, rounds: int) -> dict[str, Any]:
@@ -75,7 +71,7 @@ def difference(ours: Artifact, plain: Artifact, x: np.ndarray) -> float:
 
 
 @click.command()
-@click.option("--network", "networks", multiple=True, default=NETWORKS, show_default=True)
+@click.option("--network", "networks", multiple=True, type=click.Choice(BUILDERS), default=NETWORKS)
 @click.option("--format", "formats", multiple=True, type=click.Choice(FORMAT_NAMES), default=FORMAT_NAMES)
 @click.option("--mode", "modes", multiple=True, type=click.Choice((FLOATS, "int8")), default=(FLOATS, "int8"))
 @click.option("--size", type=click.IntRange(1), default=224, show_default=True)
@@ -94,7 +90,7 @@ def main(
     """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
     results = Results(name, f"Exports by default over optimize=False, {size}x{size}, batch 1", COLUMNS, threads=threads)
     for which in networks:
-        model = network(which, size, np.random.default_rng(0))
+        model = network(which, size)
         for name_of_format, mode in product(formats, modes):
             made, wanted = FORMATS[name_of_format], None if mode == FLOATS else mode
             with tempfile.TemporaryDirectory() as folder:

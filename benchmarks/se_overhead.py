@@ -14,6 +14,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
+from measured_networks import BUILDERS
 from results import Results
 from rich.filesize import decimal
 from timing import Ratio, compared, cores
@@ -107,7 +108,7 @@ def training(results: Results, network: str, jit: bool, rounds: int) -> None:
 
 
 @click.command()
-@click.option("--network", "networks", multiple=True, default=NETWORKS, show_default=True)
+@click.option("--network", "networks", multiple=True, type=click.Choice(BUILDERS), default=NETWORKS)
 @click.option("--format", "formats", multiple=True, type=click.Choice(FILES), default=FILES, show_default=True)
 @click.option("--mode", "modes", multiple=True, default=(FLOATS, "int8"), show_default=True)
 @click.option("--threads", multiple=True, type=click.IntRange(1), default=(1, 2), show_default=True)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 import numpy as np
 from keras import ops
+from measured_networks import BUILDERS
 from results import Results
 from se_overhead import BATCH, CLASSES, TRAINING_SIZE, training_step
 from timing import Ratio, cores
@@ -21,6 +22,9 @@ from timing import Ratio, cores
 import keras_se.models
 from keras_se import SqueezeExcite
 from keras_se.export.latency import turns
+
+# But those whose own SE is another one, which the parts here are none of.
+NETWORKS = [builder for builder in BUILDERS if not builder.startswith("SEMobileNetV3")]
 
 COLUMNS: dict[str, Callable[[Any], str]] = {
     "network": lambda row: row["network"],
@@ -46,7 +50,7 @@ PARTS: dict[str, Callable[..., Any] | None] = {
 
 
 @click.command()
-@click.option("--network", default="SEResNet50", show_default=True)
+@click.option("--network", type=click.Choice(NETWORKS), default="SEResNet50", show_default=True)
 @click.option("--xla/--no-xla", default=False, show_default=True)
 @click.option("--size", type=click.IntRange(32), default=TRAINING_SIZE, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)

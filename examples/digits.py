@@ -83,7 +83,9 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> li
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("demo_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("demo_output"), show_default=True
+)
 @click.option("--epochs", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--held-out", type=click.IntRange(50, 1700), default=HELD_OUT, show_default=True, help="To measure on.")
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -174,7 +174,9 @@ DATA_HELP = "Images, with a folder for each class. They are resized, and have va
 @click.command()
 @click.option("--model", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=MODEL_HELP)
 @click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help=DATA_HELP)
-@click.option("--output", type=click.Path(path_type=Path), default=Path("finetune_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("finetune_output"), show_default=True
+)
 @click.option("--images", type=click.IntRange(1), default=5_200, show_default=True, help="Letters to train on.")
 @click.option("--held-out", type=click.IntRange(1), default=2_600, show_default=True, help="Letters to measure on.")
 @click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of the network without --model.")

@@ -36,7 +36,9 @@ def build() -> keras.Model:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("gates_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("gates_output"), show_default=True
+)
 @click.option("--images", type=click.IntRange(1), default=7_800, show_default=True, help="To train on.")
 @click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To look at.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)

@@ -240,7 +240,9 @@ def loaded(folder: Path | None, size: int | None) -> Data:
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("generate_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("generate_output"), show_default=True
+)
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
 @click.option(
     "--data",

@@ -55,7 +55,9 @@ def plot_samples(images: np.ndarray, path: Path, rows: int = 2, columns: int = 1
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("letters_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("letters_output"), show_default=True
+)
 @click.option("--images", type=click.IntRange(1), default=13_000, show_default=True, help="To train on.")
 @click.option("--held-out", type=click.IntRange(1), default=2_600, show_default=True, help="To measure on.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_se.export.errors import require
 from keras_se.export.onnx_bodies import read
-from keras_se.export.onnx_rewrites import FLOAT, replace_nodes
+from keras_se.export.onnx_rewrites import FLOAT, inferred, replace_nodes
 
 # From which opset on ONNX has it.
 HARD_SWISH = 14
@@ -33,8 +33,11 @@ def hard_activations(model: Any) -> None:
 
     scalars = _scalars(graph)
     products = [node for node in graph.node if node.op_type == "Mul"]
-    for node in products:
-        if x := _hard_sigmoid(node, scalars, alone):
+    found = [(node, x) for node in products if (x := _hard_sigmoid(node, scalars, alone))]
+    ranks = _ranks(model) if found else {}
+    for node, x in found:
+        # A constant of more axes than x gives the result more, too.
+        if x in ranks and ranks[x] == ranks.get(node.output[0]):
             _become(node, "HardSigmoid", x, alpha=SIXTH, beta=0.5)
     for node in products:
         if opset >= HARD_SWISH and node.op_type == "Mul" and (x := _gated_by_itself(node, alone)):
@@ -78,6 +81,12 @@ def _scalars(graph: Any) -> dict[str, float]:
     to_array = require("onnx", "onnx").numpy_helper.to_array
     ones = (tensor for tensor in graph.initializer if tensor.data_type == FLOAT and math.prod(tensor.dims) == 1)
     return {tensor.name: float(to_array(tensor).item()) for tensor in ones}
+
+
+def _ranks(model: Any) -> dict[str, int]:
+    """How many axes tensors have, by name, as far as it is known."""
+    known = inferred(model).items()
+    return {name: len(value.shape.dim) for name, value in known if value.HasField("shape")}
 
 
 def _become(node: Any, operation: str, x: str, **attributes: float) -> None:

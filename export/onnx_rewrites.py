@@ -15,7 +15,7 @@ def means_to_poolings(model: Any) -> None:
 
     From opset 18 on, tf2onnx writes a ReduceMean, for which ONNX Runtime on x86 leaves its blocked layout.
     """
-    graph, axes, known = model.graph, _lists(model), _inferred(model)
+    graph, axes, known = model.graph, _lists(model), inferred(model)
     images = {name for name, value in known.items() if value.elem_type == FLOAT and len(value.shape.dim) == 4}
     turned = {
         node.output[0]: node.input[0]
@@ -57,7 +57,7 @@ def remove_identity_reshapes(model: Any) -> None:
     tf2onnx puts a pair of them around every excitation, (batch, C, 1, 1) to the same.
     """
     graph, targets = model.graph, _lists(model)
-    shapes = {name: [size.dim_value or None for size in value.shape.dim] for name, value in _inferred(model).items()}
+    shapes = {name: [size.dim_value or None for size in value.shape.dim] for name, value in inferred(model).items()}
     results = {value.name for value in graph.output}
     renamed: dict[str, str] = {}
     kept = []
@@ -143,7 +143,7 @@ def _lists(model: Any) -> dict[str, list[int]]:
     }
 
 
-def _inferred(model: Any) -> dict[str, Any]:
+def inferred(model: Any) -> dict[str, Any]:
     """The types of tensors, and their shapes, by name, as far as they are known."""
     graph = require("onnx", "onnx").shape_inference.infer_shapes(model).graph
     return {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.input, *graph.output)}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import keras
 import numpy as np
 import pytest
 import results as results_module
@@ -15,6 +16,7 @@ from timing import Ratio
 
 import keras_se.models
 from keras_se import SqueezeExcite
+from keras_se.catalog import NETWORKS
 from keras_se.export import to_onnx
 from keras_se.models import SEResNet
 
@@ -67,6 +69,13 @@ def test_rows_without_a_ratio_are_not_drawn(folder: Path) -> None:
 def test_every_script_is_run_by_make_bench() -> None:
     own = {path.name for path in FOLDER.glob("*.py") if "\nif __name__" in path.read_text()}
     assert own - set(script("run_all").SCRIPTS) == {"run_all.py", "peer_files.py"}  # in another environment
+
+
+@pytest.mark.parametrize("name", ["parity", "peers", "rewrites", "se_overhead", "training_parts"])
+def test_networks_that_there_are_not_are_refused(name: str) -> None:
+    done = CliRunner().invoke(script(name).main, ("--network", "SEResNet51"))
+    assert done.exit_code == 2, done.output
+    assert "Invalid value for '--network': 'SEResNet51' is not one of" in done.output
 
 
 @pytest.mark.slow
@@ -127,6 +136,37 @@ def test_training_parts(folder: Path) -> None:
     assert "gates of no gradient" in printed
 
 
+def test_parts_are_of_networks_with_the_same_gates() -> None:
+    """What the row "SE" has is the network's own excitation, with the same arguments."""
+    networks = script("training_parts").NETWORKS
+    assert "SEResNet50" in networks
+    assert {network.builder for network in NETWORKS} - set(networks) == {"SEMobileNetV3Small", "SEMobileNetV3Large"}
+    for name in ("SEMobileNet", "SEResNet20", "SEShuffleNet"):
+        build = getattr(keras_se.models, name)
+        own, given = build(), build(se=script("training_parts").PARTS["SE"])
+        configs = [
+            [layer.get_config() for layer in model.layers if isinstance(layer, SqueezeExcite)] for model in (own, given)
+        ]
+        assert configs[0] == configs[1] != []
+
+
+def test_batch_norms_get_statistics() -> None:
+    statistics = script("measured_networks").with_statistics
+    models = [SEResNet((1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 3)) for _ in range(3)]
+    fresh, one, two = (
+        [norm.get_weights() for norm in _norms(model)] for model in (models[0], *map(statistics, models[1:]))
+    )
+    for before, after, again in zip(fresh, one, two, strict=True):
+        for name, old, new, same in zip(("gamma", "beta", "mean", "variance"), before, after, again, strict=True):
+            assert np.all(old != new)
+            assert np.abs(new - old).max() <= (0.2 if name in ("gamma", "variance") else 0.1)
+            np.testing.assert_array_equal(new, same)
+
+
+def _norms(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
 def test_gates_of_no_gradient_are_the_same_gates() -> None:
     layer = script("training_parts").WithoutGradient(r=4)
     x = np.random.default_rng(0).standard_normal((2, 5, 5, 16)).astype("float32")
@@ -151,8 +191,8 @@ def test_scaling(folder: Path) -> None:
 @pytest.mark.slow
 def test_cold_start(folder: Path) -> None:
     printed = run(script("cold_start"), "--size", "32", "--rounds", "1")
-    ours, keras, *steps = rows(folder, "cold_start")
-    assert ours["ratio"] == pytest.approx(ours["seconds"] / keras["seconds"])
+    ours, theirs, *steps = rows(folder, "cold_start")
+    assert ours["ratio"] == pytest.approx(ours["seconds"] / theirs["seconds"])
     assert {step["what"].strip() for step in steps} >= {"import TensorFlow", "build", "rewrite", "convert", "verify"}
     assert sum(step["share"] for step in steps) == pytest.approx(1)
     assert "verify" in printed

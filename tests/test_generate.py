@@ -10,6 +10,7 @@ from types import ModuleType
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
 
@@ -132,6 +133,24 @@ def test_a_folder_without_classes_ends_with_2(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stderr
     assert done.stdout.startswith("Error: The folder must have two folders or more")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("few", [0, 1, 4])
+def test_a_class_of_too_few_images_to_hold_one_out_ends_with_2(generate: ModuleType, tmp_path: Path, few: int) -> None:
+    """Of 5 images one is held out, which the picture shows beside samples of its class."""
+    for name, count in (("dark", few), ("bright", 5)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / f"{i}.png")
+    options = ["--data", str(tmp_path / "photos"), "--size", "8", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(generate.main, options, catch_exceptions=False)
+    assert done.exit_code == 2
+    (line,) = done.output.splitlines()
+    assert line.startswith(
+        "Error: The folder must have two folders or more, each with the 5 or more images of a class."
+    )
+    assert line.endswith("with 2 folders, too few images in ['dark']")
     assert not (tmp_path / "out").exists()
 
 

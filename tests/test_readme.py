@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import checkpoints
@@ -20,6 +21,7 @@ from keras_se.weights import ARCHITECTURES
 ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 README = PAGES["README.md"]
+LONGEST_LINE = 130  # but in tables
 EACH_PAGE = pytest.mark.parametrize("page", PAGES)
 
 
@@ -79,15 +81,43 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_make_targets_and_extras_exist() -> None:
+def targets(page: str) -> set[str]:
+    """What a page has `make` make."""
+    given = [line.removeprefix("make ") for line in commands(page) if line.startswith("make ")]
+    given += re.findall(r"`make ([\w -]+)`", PAGES[page])
+    return {word for words in given for word in words.split()}
+
+
+def extras(page: str) -> set[str]:
+    """What a page has pip install besides, `pip install '.[…]'` or `.[…]`."""
+    return {name for names in re.findall(r"\.\[([\w,-]+)\]", PAGES[page]) for name in names.split(",")}
+
+
+@EACH_PAGE
+def test_make_targets_and_extras_exist(page: str) -> None:
     makefile, setup = (ROOT / "Makefile").read_text(), (ROOT / "setup.py").read_text()
-    targets = [word for line in commands("README.md") if line.startswith("make") for word in line.split()[1:]]
-    targets += re.findall(r"`make ([\w-]+)`", README)
-    assert targets
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
-    for extra in re.findall(r"\.\[(\w+)\]", README):
-        assert f'"{extra}": ' in setup
+    table = setup.split("extras_require={")[1].split("}")[0]
+    assert targets(page) <= set(re.findall(r"^([\w-]+):", makefile, flags=re.MULTILINE))
+    assert extras(page) <= set(re.findall(r'"([\w-]+)":', table))
+
+
+def test_make_targets_and_extras_are_found_on_pages() -> None:
+    assert targets("README.md") >= {"demo", "test", "lint", "types", "bench"}
+    assert targets("performance.md") == {"bench"}
+    assert extras("README.md") == {"export", "demo", "weights"}
+    assert extras("formats.md") == {"ethos-u"}
+
+
+def test_no_snippet_is_on_two_pages() -> None:
+    """One has it, and the other a link."""
+    found = Counter(text for page in PAGES for kind in ("python", "bash") for text in set(snippets(page, kind)))
+    assert [text for text, count in found.items() if count > 1] == []
+
+
+@EACH_PAGE
+def test_lines_are_not_too_long_to_read(page: str) -> None:
+    lines = PAGES[page].splitlines()
+    assert [line for line in lines if len(line) > LONGEST_LINE and not line.startswith("|")] == []
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)

@@ -35,6 +35,9 @@ class DDIMStep(keras.layers.Layer):
     Output shape:
         The images'.
 
+    Raises:
+        ValueError: for anything but these four.
+
     Reference:
         [Denoising Diffusion Implicit Models](https://arxiv.org/abs/2010.02502), Song et al., equation 12 with σ = 0.
     """
@@ -44,6 +47,7 @@ class DDIMStep(keras.layers.Layer):
         self.clip = bool(clip)
 
     def build(self, input_shape: Any) -> None:
+        _check(input_shape)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -59,7 +63,21 @@ class DDIMStep(keras.layers.Layer):
         return kept * noisy + (next_signal - kept * signal) * image
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
+        _check(input_shape)
         return tuple(input_shape[0])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clip": self.clip}
+
+
+def _check(input_shape: Any) -> None:
+    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, tuple | list)]
+    if len(input_shape) == 4 and [len(shape) for shape in shapes] == [4, 4, 2, 2]:
+        images, velocities, *times = shapes
+        alike = all(a == b or None in (a, b) for a, b in zip(images, velocities, strict=True))
+        if alike and all(time[1] in (1, None) for time in times):
+            return
+    raise ValueError(
+        "DDIMStep takes four inputs, images and velocities of the same shape (batch, height, width, channels) and two "
+        f"times of shape (batch, 1). Received: input_shape={input_shape}"
+    )

@@ -24,10 +24,14 @@ SHAPE = [1, 2, 6, 6]
 
 
 def model_of(
-    nodes: Sequence[Any], constants: dict[str, np.ndarray], outputs: Sequence[str] = ("y",), opset: int = 17
+    nodes: Sequence[Any],
+    constants: dict[str, np.ndarray],
+    outputs: Sequence[str] = ("y",),
+    opset: int = 17,
+    shape: Sequence[int] | None = SHAPE,
 ) -> Any:
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     graph = helper.make_graph(nodes, "g", inputs, results, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -41,11 +45,12 @@ def run(model: Any, x: np.ndarray) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
 
 
-def assert_same(model: Any, rewrite: Callable[[Any], None], scale: float = 5.0) -> None:
-    x = scale * np.random.default_rng(0).standard_normal(SHAPE).astype("float32")
+def assert_same(model: Any, rewrite: Callable[[Any], None], shape: Sequence[int] = SHAPE) -> None:
+    x = 5 * np.random.default_rng(0).standard_normal(shape).astype("float32")
     expected = run(model, x)
     rewrite(model)
     for found, wanted in zip(run(model, x), expected, strict=True):
+        assert found.shape == wanted.shape
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -92,6 +97,29 @@ def test_hard_activations(turned: bool, swish: bool, opset: int, expected: dict[
 def test_other_constants_are_something_else(constants: dict[str, float]) -> None:
     model = model_of(*hard(**constants))
     hard_activations(model)
+    assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
+
+
+@pytest.mark.parametrize("swish", [True, False])
+@pytest.mark.parametrize("larger", ["three", "sixth"])
+def test_a_constant_of_more_axes_gives_the_result_more(larger: str, swish: bool) -> None:
+    """Of a matrix plus or times (1, 1, 1, 1), of which ONNX's activations would make a matrix."""
+    nodes, constants = hard(swish=swish)
+    for name, rank in (("three", 1), ("sixth", 2), (larger, 4)):
+        constants[name] = constants[name].reshape((1,) * rank)
+    model = model_of(nodes, constants, shape=[6, 4])
+    before = operations(model)
+    assert_same(model, hard_activations, [6, 4])
+    assert operations(model) == before
+    constants[larger] = constants[larger].reshape(1, 1)
+    model = model_of(nodes, constants, shape=[6, 4])
+    assert_same(model, hard_activations, [6, 4])
+    assert operations(model) == ({"HardSwish": 1} if swish else {"HardSigmoid": 1})
+
+
+def test_of_a_tensor_of_unknown_rank_nothing_is_made() -> None:
+    model = model_of(*hard(), shape=None)
+    assert_same(model, hard_activations, [6, 4])
     assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
 
 

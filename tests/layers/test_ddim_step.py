@@ -40,3 +40,37 @@ def test_config_of_the_layer() -> None:
     assert DDIMStep.from_config(config).get_config() == config
     assert set(config) == constructor_arguments(DDIMStep) | {"name", "trainable", "dtype"}
     assert layer.compute_output_shape([(None, 8, 8, 1), (None, 8, 8, 1), (None, 1), (None, 1)]) == (None, 8, 8, 1)
+
+
+IMAGE, TIME = (None, 8, 8, 1), (None, 1)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        IMAGE,
+        [IMAGE, IMAGE, TIME],
+        [IMAGE, IMAGE, TIME, TIME, TIME],
+        [IMAGE, (None, 8, 8, 3), TIME, TIME],
+        [IMAGE, (None, 8, 4, 1), TIME, TIME],
+        [IMAGE, IMAGE, TIME, (None,)],
+        [IMAGE, IMAGE, (None, 2), TIME],
+        [TIME, TIME, IMAGE, IMAGE],
+        [(None, 8, 8), (None, 8, 8), TIME, TIME],
+    ],
+)
+def test_other_inputs_are_refused(shapes: object) -> None:
+    for check in (DDIMStep().build, DDIMStep().compute_output_shape):
+        with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* \(batch, 1\)\. Received: ") as caught:
+            check(shapes)
+        assert str(caught.value).endswith(f"input_shape={shapes}")
+
+
+def test_sizes_may_be_unknown() -> None:
+    images = (None, None, None, 1)
+    assert DDIMStep().compute_output_shape([images, IMAGE, TIME, (None, None)]) == images
+
+
+def test_other_arrays_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* Received: input_shape="):
+        DDIMStep()([noise(2), noise(2)[..., :1], np.ones((2, 1), "float32"), np.zeros((2, 1), "float32")])

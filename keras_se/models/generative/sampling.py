@@ -9,6 +9,15 @@ import numpy as np
 
 from keras_se.layers import DDIMStep
 from keras_se.layers.gated import positive_integer
+from keras_se.models.generative.inputs import (
+    NETWORK,
+    NEXT,
+    STEP,
+    check_arrays,
+    check_inputs,
+    check_label,
+    check_noise,
+)
 
 # Arrays by input name → an array: a Keras model's `predict_on_batch`, an artifact's `predict`.
 Function = Callable[[Mapping[str, np.ndarray]], Any]
@@ -35,15 +44,18 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
         A function of arrays by name, the network's and `next_time`, → the image at that time.
 
     Raises:
-        ValueError: when the function is called for guidance without labels.
+        ValueError: for a model of other inputs; and when the function is called for guidance without labels, or with
+            arrays that the model does not take.
 
     Reference:
         [Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598), Ho and Salimans, equation 6.
     """
+    if isinstance(network, keras.Model):
+        check_inputs("network", network, NETWORK)
     predict, update = _function(network), DDIMStep(clip=clip)
 
     def step(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        asked = {name: value for name, value in inputs.items() if name != "next_time"}
+        asked = {name: value for name, value in inputs.items() if name != NEXT}
         if guidance and "label" not in asked:
             raise ValueError(f"guidance goes with labels. Received: guidance={guidance}, with {sorted(asked)}")
         velocity = np.asarray(predict(asked))
@@ -81,8 +93,10 @@ def sample(
         Array of the shape of `noise`, from −1 to 1 if steps are clipped.
 
     Raises:
-        ValueError: for an argument out of its range.
+        ValueError: for an argument out of its range, and for noise or labels that a model does not take.
     """
+    if isinstance(step, keras.Model):
+        check_inputs("step", step, STEP)
     *_, (_, images) = _trajectory(step, noise, label, steps)
     return images
 
@@ -108,8 +122,12 @@ def calibration_inputs(
 
     Returns:
         Arrays by the model's input names.
+
+    Raises:
+        ValueError: for a model of other inputs, and as `sample` does.
     """
-    step = model if "next_time" in model.input else ddim_step(model)
+    check_inputs("model", model, NETWORK, STEP)
+    step = model if NEXT in model.input else ddim_step(model)
     visited = [inputs for inputs, _ in _trajectory(step, noise, label, steps)]
     order = np.random.default_rng(seed).permutation(steps * len(noise))
     return {name: np.concatenate([inputs[name] for inputs in visited])[order] for name in model.input}
@@ -122,12 +140,22 @@ def _trajectory(
     function, images = _function(step), np.asarray(noise, "float32")
     times = np.linspace(1, 0, positive_integer("steps", steps) + 1, dtype="float32")
     labels = {} if label is None else {"label": np.asarray(label, "float32")}
+    check_noise(images)
+    for values in labels.values():
+        check_label(values, len(images))
     for time, next_time in pairwise(times):
         column = np.ones((len(images), 1), "float32")
-        inputs = {"image": images, "time": time * column, "next_time": next_time * column, **labels}
+        inputs = {"image": images, "time": time * column, NEXT: next_time * column, **labels}
         images = np.asarray(function(inputs))
         yield inputs, images
 
 
 def _function(model: Function | keras.Model) -> Function:
-    return model.predict_on_batch if isinstance(model, keras.Model) else model
+    if not isinstance(model, keras.Model):
+        return model
+
+    def predict(inputs: Mapping[str, np.ndarray]) -> Any:
+        check_arrays(model, inputs)
+        return model.predict_on_batch(inputs)
+
+    return predict

@@ -3,6 +3,7 @@
 import keras
 
 from keras_se.layers import DDIMStep
+from keras_se.models.generative.inputs import NETWORK, NEXT, check_inputs
 
 
 def step_model(network: keras.Model, *, clip: bool = True, name: str | None = None) -> keras.Model:
@@ -22,10 +23,14 @@ def step_model(network: keras.Model, *, clip: bool = True, name: str | None = No
 
     Returns:
         A functional `keras.Model`: the network's inputs and `next_time` (batch, 1) → the image at that time.
+
+    Raises:
+        ValueError: for a model of other inputs, or of another output than a velocity for each pixel.
     """
+    check_inputs("network", network, NETWORK)
     inputs = {key: keras.Input(x.shape[1:], name=key) for key, x in network.input.items()}
     velocity = network(inputs)
-    inputs["next_time"] = keras.Input((1,), name="next_time")
+    inputs[NEXT] = keras.Input((1,), name=NEXT)
     step = DDIMStep(clip=clip, dtype=velocity.dtype, name="ddim")
-    output = step([inputs["image"], velocity, inputs["time"], inputs["next_time"]])
+    output = step([inputs["image"], velocity, inputs["time"], inputs[NEXT]])
     return keras.Model(inputs, output, name=name or f"{network.name}_step")

@@ -1,0 +1,18 @@
+"""Which networks benchmarks take, and weights for them that leave nothing without effect."""
+
+import keras
+import numpy as np
+
+from keras_se.catalog import NETWORKS
+
+BUILDERS = [network.builder for network in NETWORKS]
+
+
+def with_statistics(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Gives batch norms scales, shifts and moving statistics as training does: fresh ones are zeros and ones."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable, around, spread in zip(layer.variables, (1, 0, 0, 1), (0.2, 0.1, 0.1, 0.2), strict=True):
+                variable.assign(around + spread * rng.uniform(-1, 1, variable.shape))
+    return model

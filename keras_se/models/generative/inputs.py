@@ -1,0 +1,60 @@
+"""What denoising networks and the sampler take, and sentences about anything else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+# By name, of models without classes; others have `label`, too. A whole step takes the time that it leads to.
+NEXT = "next_time"
+NETWORK = ("image", "time")
+STEP = (*NETWORK, NEXT)
+
+
+def check_inputs(argument: str, model: Any, *kinds: tuple[str, ...]) -> None:
+    """Raises a `ValueError` for anything but a model with the inputs of one of these kinds, and perhaps `label`."""
+    own = getattr(model, "input", None) if isinstance(model, keras.Model) else None
+    names = set(own) - {"label"} if isinstance(own, Mapping) else set()
+    if not any(names == set(kind) for kind in kinds):
+        wanted = " or ".join(f"({', '.join(kind)})" for kind in kinds)
+        described = f"the inputs {sorted(own)}" if isinstance(own, Mapping) else "no inputs by name"
+        known = f"{model.name!r} with {described}" if isinstance(model, keras.Model) else repr(model)
+        raise ValueError(
+            f"{argument} must be a model with the inputs {wanted} by name, and label if it has classes. "
+            f"Received: {argument}={known}"
+        )
+
+
+def check_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises a `ValueError` for arrays by name that are not what the model takes."""
+    if set(arrays) != set(model.input):
+        raise ValueError(f"{model.name!r} must be given {sorted(model.input)}. Received: {sorted(arrays)}")
+    for name, x in model.input.items():
+        wanted, shape = x.shape, np.shape(arrays[name])
+        if len(shape) != len(wanted) or any(a not in (b, None) for a, b in zip(wanted[1:], shape[1:], strict=True)):
+            called = "image, which is noise at first," if name == "image" else name
+            raise ValueError(
+                f"{called} must have the shape (samples, {', '.join(str(size) for size in wanted[1:])}) for "
+                f"{model.name!r}. Received: shape {shape}"
+            )
+
+
+def check_noise(noise: np.ndarray) -> None:
+    if noise.ndim != 4 or not len(noise):
+        raise ValueError(
+            "noise must be an array (samples, height, width, channels) of one sample or more. "
+            f"Received: shape {noise.shape}"
+        )
+
+
+def check_label(label: np.ndarray, samples: int) -> None:
+    if label.ndim != 2 or len(label) != samples:
+        raise ValueError(
+            f"label must be an array (samples, classes) for {samples} samples, one-hot. Received: shape {label.shape}"
+        )
+    if not np.all((label >= 0) & (label <= 1)):
+        raise ValueError(
+            "label must have values from 0 to 1, one-hot or zeros. "
+            f"Received: values from {label.min():g} to {label.max():g}"
+        )
