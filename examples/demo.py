@@ -28,6 +28,7 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 BATCH = 64
 # Of Adam, at the beginning.
 RATE = 3e-3
+CLASSIFIED = "sparse_categorical_crossentropy"
 # How often each file is timed.
 ROUNDS = 100
 # Of pictures.
@@ -53,8 +54,8 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        text = f"{self.what}: loss {logs['loss']:.3f}, training accuracy {logs['accuracy']:.1%}"
-        self.bar.update(self.task, advance=1, description=text)
+        accuracy = f", training accuracy {logs['accuracy']:.1%}" if "accuracy" in logs else ""
+        self.bar.update(self.task, advance=1, description=f"{self.what}: loss {logs['loss']:.3f}{accuracy}")
 
 
 def train(
@@ -66,10 +67,11 @@ def train(
     varied: Callable[[np.ndarray], np.ndarray] | None = None,
     rate: float = RATE,
     what: str = "training",
+    loss: Any = CLASSIFIED,
 ) -> None:
     """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
     schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // BATCH))
-    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"] if loss == CLASSIFIED else None)
     options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
         model.fit(x, y, epochs=epochs, **options)
@@ -86,14 +88,16 @@ def exported(
     bar: Progress,
     formats: Sequence[str] = DEFAULT_FORMATS,
     modes: Sequence[str | None] = FORMATS["tflite"].modes,
+    keep: str | None = None,
 ) -> list[Artifact]:
-    """Every format, and every mode of TFLite, or some of them."""
+    """Every format, and every mode of TFLite, or some of them; `keep` is what selective leaves in floats."""
     task = bar.add_task("exporting", total=len(planned(model.name, output, formats, modes)))
     artifacts = export(
         model,
         output,
         formats,
         quantize=modes,
+        keep=keep,
         calibration_data=calibration,
         verification_data=verification,
         overwrite=True,

@@ -3,7 +3,9 @@
 from keras_se.layers.channel_scale import ChannelScale
 from keras_se.layers.channel_shuffle import ChannelShuffle
 from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
+from keras_se.layers.detections import Detections
 from keras_se.layers.gates import twice_sigmoid
+from keras_se.layers.location_boxes import LocationBoxes
 from keras_se.layers.resize_like import ResizeLike
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
@@ -16,6 +18,8 @@ __all__ = [
     "ChannelScale",
     "ChannelShuffle",
     "ConcurrentSqueezeExcite",
+    "Detections",
+    "LocationBoxes",
     "ResizeLike",
     "SpatialSqueezeExcite",
     "SqueezeExcite",
