@@ -17,13 +17,7 @@ from keras_se.export.verify import compare
 from keras_se.models import FCOSLoss, detection_targets, with_detections
 
 COUNT = 6
-MODES: dict[str | None, dict[str, Any]] = {
-    None: {},
-    "float16": {},
-    "dynamic": {},
-    "int8": {},
-    "selective": {"keep": "boxes|detections"},
-}
+DECODING = {"selective": {"keep": "boxes|detections"}}
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +48,14 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))
 
 
-@pytest.mark.parametrize("mode", MODES)
+def seldom(mode: str) -> Any:
+    return pytest.param(mode, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("mode", [None, "int8", "selective", seldom("float16"), seldom("dynamic")])
 def test_tflite_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
-    options = MODES[mode] | ({"calibration_data": images} if mode in ("int8", "selective") else {})
+    options = DECODING.get(str(mode), {}) | ({"calibration_data": images} if mode in ("int8", "selective") else {})
     artifact = to_tflite(trained, tmp_path / "model.tflite", quantize=mode, verification_data=images[:16], **options)
     assert artifact.parity.passed
     check_found(artifact, trained, 1e-3 if mode is None else None)
@@ -69,7 +67,7 @@ def test_16_bits_are_refused(trained: keras.Model, tmp_path: Path) -> None:
         to_tflite(trained, tmp_path / "model.tflite", quantize="int16x8", calibration_data=squares(8, seed=1)[0])
 
 
-@pytest.mark.parametrize("mode", [None, "float16", "int8"])
+@pytest.mark.parametrize("mode", [None, "int8", seldom("float16")])
 def test_onnx_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
     options: dict[str, Any] = {} if mode != "int8" else {"calibration_data": images}
