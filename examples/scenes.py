@@ -175,9 +175,7 @@ def write_coco(drawn: Scenes, folder: Path) -> Path:
 
 
 def _annotations(drawn: Scenes) -> Iterator[dict]:
-    for image, (boxes, labels, instances) in enumerate(
-        zip(drawn.boxes, drawn.labels, drawn.instances, strict=True)
-    ):
+    for image, (boxes, labels, instances) in enumerate(zip(drawn.boxes, drawn.labels, drawn.instances, strict=True)):
         for (x0, y0, x1, y1), label, mask in zip(boxes.tolist(), labels.tolist(), instances, strict=True):
             yield {
                 "image_id": image,
