@@ -17,7 +17,7 @@ demo: $(VENV)/demo.stamp
 ON_JAX := tests/layers tests/models/test_builders.py
 ALL_ON_JAX := tests/test_excitation.py tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
 ALL_ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)
-ALL_ON_JAX += tests/weights/test_assign.py
+ALL_ON_JAX += tests/weights/test_assign.py tests/weights/test_keras_files.py
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -n 2 -m "not slow"
 	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not slow" $(ON_JAX)

@@ -15,9 +15,11 @@ from keras_se.export.inference import InferenceModel, Tensor, trace
 from keras_se.export.kernels import spell_out_hard_swish
 from keras_se.export.labels import labels_of
 from keras_se.export.metadata import Facts
+from keras_se.export.onnx_activations import hard_activations
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
-from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
+from keras_se.export.onnx_rewrites import means_to_poolings, paddings_to_convolutions, remove_identity_reshapes
+from keras_se.export.onnx_sizes import keep_sizes
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
@@ -116,7 +118,11 @@ def to_onnx(
         source, notes = inference, list[str]()
         if optimize:
             source, notes = optimized(inference, calibration, (spell_out_hard_swish,) if quantize == "int8" else ())
-        graph = _converted(source, opset, layout, batch_size, optimize)
+        graph = _converted(source, opset, layout, batch_size)
+        if optimize:
+            _optimize(graph, in_8_bits=quantize == "int8")
+        # Before the graph is quantized, whose tensors are named after these.
+        _rename(graph, source)
         if quantize == "float16":
             graph = to_float16(graph)
         elif calibration is not None:
@@ -141,7 +147,7 @@ def to_onnx(
     )
 
 
-def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int | None, optimize: bool) -> Any:
+def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int | None) -> Any:
     """The graph in floats. The only place that knows tf2onnx."""
     tf2onnx = require("tf2onnx", "onnx")
     serve, function = trace(model, batch_size)
@@ -164,12 +170,16 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     except Exception:  # of one of its passes, perhaps, which it can do without
         graph = convert()
     _hold_constants(graph, function)
-    if optimize:
-        means_to_poolings(graph)
-        remove_identity_reshapes(graph)
-    # Before the graph is quantized, whose tensors are named after these.
-    _rename(graph, model)
+    keep_sizes(graph)
     return graph
+
+
+def _optimize(graph: Any, in_8_bits: bool) -> None:
+    means_to_poolings(graph)
+    remove_identity_reshapes(graph)
+    paddings_to_convolutions(graph)
+    if not in_8_bits:
+        hard_activations(graph)
 
 
 def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:

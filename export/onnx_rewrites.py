@@ -1,5 +1,6 @@
 """Exact rewrites of the ONNX graph that tf2onnx made."""
 
+import math
 from typing import Any
 
 from keras_se.export.errors import require
@@ -34,7 +35,7 @@ def means_to_poolings(model: Any) -> None:
         else:
             nodes.append(node)
     idle = replaced - set(read(nodes)) - {value.name for value in graph.output}
-    _replace_nodes(graph, [node for node in nodes if not idle.intersection(node.output)])
+    replace_nodes(graph, [node for node in nodes if not idle.intersection(node.output)])
 
 
 def _pooling(graph: Any, mean: Any, image: str, keeps: bool) -> list[Any]:
@@ -67,7 +68,62 @@ def remove_identity_reshapes(model: Any) -> None:
             renamed[node.output[0]] = node.input[0]
         else:
             kept.append(node)
-    _replace_nodes(graph, kept)
+    replace_nodes(graph, kept)
+
+
+def paddings_to_convolutions(model: Any) -> None:
+    """Gives convolutions the padding with zeros that is before them.
+
+    tf2onnx does so only in some places, and between pairs of QuantizeLinear and DequantizeLinear no runtime does it.
+    """
+    graph, lists = model.graph, _lists(model)
+    zeros = {tensor.name for tensor in graph.initializer if _is_zero(tensor)}
+    results = {value.name for value in graph.output}
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in read([node]):
+            readers.setdefault(name, []).append(node)
+    kept = []
+    for node in graph.node:
+        pads = _of_space(node, lists, zeros) if node.op_type == "Pad" else []
+        around = readers.get(node.output[0], []) if pads and node.output[0] not in results else []
+        if around and all(_takes_padding(conv, node.output[0]) for conv in around):
+            for conv in around:
+                _pad(conv, pads)
+                read_instead([conv], {node.output[0]: node.input[0]})
+        else:
+            kept.append(node)
+    replace_nodes(graph, kept)
+
+
+def _of_space(pad: Any, lists: dict[str, list[int]], zeros: set[str]) -> list[int]:
+    """(top, left, bottom, right) of zeros around an image, if a padding is that alone; of any other, nothing."""
+    value = pad.input[2] if len(pad.input) > 2 else ""
+    sizes = lists.get(pad.input[1]) if len(pad.input) > 1 and not (len(pad.input) > 3 and pad.input[3]) else None
+    mode = _attributes(pad).get("mode", b"constant")
+    if mode != b"constant" or (value and value not in zeros) or not sizes or len(sizes) != 8 or min(sizes) < 0:
+        return []
+    return [*sizes[2:4], *sizes[6:8]] if sizes[:2] == sizes[4:6] == [0, 0] else []
+
+
+def _takes_padding(conv: Any, name: str) -> bool:
+    own = _attributes(conv).get("auto_pad", b"NOTSET")
+    return (
+        conv.op_type == "Conv" and conv.input[0] == name and name not in conv.input[1:] and own in (b"NOTSET", b"VALID")
+    )
+
+
+def _pad(conv: Any, pads: list[int]) -> None:
+    attributes = _attributes(conv)
+    added = [own + more for own, more in zip(attributes.get("pads", [0] * 4), pads, strict=True)]
+    kept = [attribute for attribute in conv.attribute if attribute.name not in ("pads", "auto_pad")]
+    del conv.attribute[:]
+    conv.attribute.extend([*kept, require("onnx", "onnx").helper.make_attribute("pads", added)])
+
+
+def _is_zero(tensor: Any) -> bool:
+    one = tensor.data_type == FLOAT and math.prod(tensor.dims) == 1
+    return one and require("onnx", "onnx").numpy_helper.to_array(tensor).item() == 0
 
 
 def _keeps(shape: list[int | None], target: list[int] | None) -> bool:
@@ -98,7 +154,7 @@ def _attributes(node: Any) -> dict[str, Any]:
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def _replace_nodes(graph: Any, nodes: list[Any]) -> None:
+def replace_nodes(graph: Any, nodes: list[Any]) -> None:
     """Gives the graph other nodes, and takes out the constants that none of them reads."""
     kept = list(nodes)
     del graph.node[:]

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from results import Results
 from timing import Ratio
 
+import keras_se.models
+from keras_se import SqueezeExcite
 from keras_se.export import to_onnx
 from keras_se.models import SEResNet
 
@@ -100,6 +102,39 @@ def test_training_steps(folder: Path) -> None:
     assert row["what"] == "training step, no XLA"
     assert row["ratio"] > 0.5
     found.show()
+
+
+def test_rewrites(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"block": "bottleneck", "filters": (64,), "stem": "small", "input_shape": (8, 8, 3), "classes": 3, "r": 4}
+    monkeypatch.setattr(keras_se.models, "SEMobileNet", lambda **options: SEResNet((1,), **small | options))
+    printed = run(script("rewrites"), "--network", "SEMobileNet", "--size", "8", "--rounds", "2")
+    found = {row["file"]: row for row in rows(folder, "rewrites")}
+    assert list(found) == ["LiteRT float32", "LiteRT int8", "ONNX Runtime float32", "ONNX Runtime int8"]
+    for kind in ("LiteRT float32", "ONNX Runtime float32"):
+        row = found[kind]
+        # The first projection has 64 inputs, not 256, and 64 outputs.
+        assert row["plain_size"] - row["size"] == pytest.approx(4 * 192 * 64, rel=0.1)
+        assert 0 < row["difference"] < 1e-5
+    assert "optimize=False" in printed
+
+
+@pytest.mark.slow
+def test_training_parts(folder: Path) -> None:
+    printed = run(script("training_parts"), "--network", "SEMobileNet", "--size", "32", "--rounds", "2")
+    plain, *with_gates = rows(folder, "training_parts")
+    assert plain["ratio"] == 1
+    assert [row["ratio"] for row in with_gates] == pytest.approx([row["ms"] / plain["ms"] for row in with_gates])
+    assert "gates of no gradient" in printed
+
+
+def test_gates_of_no_gradient_are_the_same_gates() -> None:
+    layer = script("training_parts").WithoutGradient(r=4)
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 16)).astype("float32")
+    whole = SqueezeExcite(r=4)
+    whole(x)
+    layer(x)
+    layer.set_weights(whole.get_weights())
+    np.testing.assert_allclose(layer(x), whole(x), rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""SE in models of all kinds: where it goes, what it leaves as it was, and what is refused."""
+"""SE in models of all kinds: where it goes, and what it leaves as it was."""
 
 import json
 import os
@@ -14,170 +14,25 @@ import numpy as np
 import pytest
 from helpers import array, error, randomise
 from keras import layers, ops
+from toys import (
+    EACH_TOY,
+    TOLERANCE,
+    TOYS,
+    assert_same,
+    head,
+    inserted,
+    nested_model,
+    noise,
+    outputs,
+    places,
+    toy_inverted,
+    toy_resnet,
+    toy_vgg,
+)
 
 from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_plan, remove_se
 from keras_se.layers import twice_sigmoid
 from keras_se.weights import Preprocessing
-
-TOLERANCE = 1e-5
-
-
-def places(model: keras.Model, where: Any = "auto", **options: Any) -> list[str]:
-    return [row.layer for row in insertion_plan(model, where, r=2, **options).rows]
-
-
-def conv_bn_relu(x: Any, filters: int, name: str, kernel: int = 3, activation: bool = True, **options: Any) -> Any:
-    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv", **options)(x)
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if activation else x
-
-
-def head(x: Any, name: str = "logits") -> Any:
-    return layers.Dense(3, name=name)(layers.GlobalAveragePooling2D(name=f"{name}_pool")(x))
-
-
-def toy_resnet() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    x = conv_bn_relu(image, 8, "stem")
-    for name, filters, strides in (("one", 8, 1), ("two", 16, 2)):
-        y = conv_bn_relu(x, filters, f"{name}_a", strides=strides)
-        y = conv_bn_relu(y, filters, f"{name}_b", activation=False)
-        short = x if strides == 1 else conv_bn_relu(x, filters, f"{name}_short", 1, activation=False, strides=2)
-        x = layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([short, y]))
-    return keras.Model(image, head(x), name="toy_resnet")
-
-
-def toy_inception() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    x = layers.MaxPooling2D(2, name="pool")(conv_bn_relu(image, 8, "stem"))
-    for name in ("one", "two"):
-        deep = conv_bn_relu(x, 4, f"{name}_reduce", 1)
-        # A way that forks again, as in the last modules of Inception-v3.
-        deep = layers.Concatenate(name=f"{name}_inner")(
-            [conv_bn_relu(deep, 4, f"{name}_wide", (1, 3)), conv_bn_relu(deep, 4, f"{name}_high", (3, 1))]
-        )
-        pooled = layers.AveragePooling2D(3, 1, padding="same", name=f"{name}_average")(x)
-        ways = [conv_bn_relu(x, 4, f"{name}_1x1", 1), deep, conv_bn_relu(pooled, 4, f"{name}_project", 1)]
-        x = layers.Concatenate(name=f"{name}_concat")(ways)
-    return keras.Model(image, head(x), name="toy_inception")
-
-
-def toy_densenet() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    x = conv_bn_relu(image, 8, "stem")
-    for block in ("one", "two"):
-        for i in range(2):
-            y = layers.ReLU(name=f"{block}_{i}_relu")(layers.BatchNormalization(name=f"{block}_{i}_bn")(x))
-            y = layers.Conv2D(4, 3, padding="same", name=f"{block}_{i}_conv")(y)
-            x = layers.Concatenate(name=f"{block}_{i}_concat")([x, y])
-        if block == "one":
-            x = conv_bn_relu(x, 8, "transition", 1)
-            x = layers.AveragePooling2D(2, name="transition_pool")(x)
-    return keras.Model(image, head(x), name="toy_densenet")
-
-
-def toy_vgg() -> keras.Model:
-    return keras.Sequential(
-        [
-            keras.Input((16, 16, 3), name="image"),
-            layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1a"),
-            layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1b"),
-            layers.MaxPooling2D(2, name="pool1"),
-            layers.Conv2D(16, 3, padding="same", name="conv2"),
-            layers.BatchNormalization(name="bn2"),
-            layers.ReLU(name="relu2"),
-            layers.Dropout(0.5, name="drop"),
-            layers.GlobalAveragePooling2D(name="pool"),
-            layers.Dense(3, name="logits"),
-        ],
-        name="toy_vgg",
-    )
-
-
-def toy_mobilenet() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    x = conv_bn_relu(image, 8, "stem")
-    for i in range(2):
-        x = layers.DepthwiseConv2D(3, padding="same", name=f"{i}_dw")(x)
-        x = layers.ReLU(6.0, name=f"{i}_dw_relu")(layers.BatchNormalization(name=f"{i}_dw_bn")(x))
-        x = conv_bn_relu(x, 8, f"{i}_pw", 1)
-    return keras.Model(image, head(x), name="toy_mobilenet")
-
-
-def toy_inverted() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    x = conv_bn_relu(image, 4, "stem")
-    for i, filters in enumerate((4, 8)):
-        y = conv_bn_relu(x, 12, f"{i}_expand", 1)
-        y = layers.DepthwiseConv2D(3, padding="same", name=f"{i}_dw")(y)
-        y = layers.ReLU(6.0, name=f"{i}_dw_relu")(layers.BatchNormalization(name=f"{i}_dw_bn")(y))
-        y = conv_bn_relu(y, filters, f"{i}_project", 1, activation=False)
-        x = layers.Add(name=f"{i}_add")([x, y]) if filters == 4 else y
-    return keras.Model(image, head(x), name="toy_inverted")
-
-
-class Scaled(layers.Layer):
-    """LayerScale."""
-
-    def build(self, shape: tuple) -> None:
-        self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones", name="gamma")
-
-    def call(self, x: Any) -> Any:
-        return self.gamma * x
-
-
-def toy_operations() -> keras.Model:
-    """A residual block of functions of `keras.ops`, whose branch is scaled and dropped."""
-    image = keras.Input((8, 8, 4), name="image")
-    y = ops.relu(layers.Conv2D(4, 3, padding="same", name="conv1")(image))
-    y = layers.Conv2D(4, 3, padding="same", name="conv2")(y)
-    y = layers.Dropout(0.5)(Scaled(name="scaled")(y))
-    return keras.Model(image, head(ops.relu(image + y)), name="toy_operations")
-
-
-def toy_unet() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    wide = conv_bn_relu(image, 8, "down")
-    low = conv_bn_relu(layers.MaxPooling2D(2, name="pool")(wide), 16, "low")
-    x = layers.Concatenate(name="skip")([wide, layers.UpSampling2D(2, name="up")(low)])
-    x = conv_bn_relu(x, 8, "out")
-    return keras.Model(image, layers.Conv2D(2, 1, activation="softmax", name="classes")(x), name="toy_unet")
-
-
-TOYS: dict[str, tuple[Callable[[], keras.Model], list[str]]] = {
-    "resnet": (toy_resnet, ["one_b_bn", "two_b_bn"]),
-    "inception": (toy_inception, ["one_concat", "two_concat"]),
-    "densenet": (toy_densenet, ["one_1_concat", "transition_pool", "two_1_concat"]),
-    "vgg": (toy_vgg, ["conv1b", "relu2"]),
-    "mobilenet": (toy_mobilenet, ["0_pw_relu", "1_pw_relu"]),
-    "inverted": (toy_inverted, ["0_dw_relu", "1_dw_relu"]),
-    "operations": (toy_operations, ["conv2"]),
-    "unet": (toy_unet, ["down_relu", "low_relu", "out_relu"]),
-}
-EACH_TOY = pytest.mark.parametrize("name", TOYS)
-
-
-def noise(model: keras.Model, count: int = 4, seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-    shapes = [[size or 8 for size in x.shape[1:]] for x in model.inputs]
-    found = [rng.normal(size=(count, *shape)).astype("float32") for shape in shapes]
-    return found if len(found) > 1 else found[0]
-
-
-def outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
-    return [array(y) for y in keras.tree.flatten(model(x, training=False))]
-
-
-def assert_same(model: keras.Model, other: keras.Model, tolerance: float = TOLERANCE) -> None:
-    x = noise(model)
-    for expected, actual in zip(outputs(model, x), outputs(other, x), strict=True):
-        assert error(expected[1:], expected[:-1]) > 1e-2
-        assert error(actual, expected) < tolerance
-
-
-def inserted(model: keras.Model) -> list[Any]:
-    return [layer for layer in model._flatten_layers() if isinstance(layer, SqueezeExcite)]
-
 
 # Where
 
@@ -381,15 +236,6 @@ class Anything(layers.Layer):
 
     def call(self, x: Any) -> Any:
         return self.scale * x
-
-
-def nested_model() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
-    backbone = toy_resnet()
-    inner = keras.Model(backbone.input, backbone.get_layer("two_out").output, name="backbone")
-    parts = [keras.Input((8, 8, 16)), layers.Conv2D(8, 3, name="conv"), layers.ReLU(name="relu")]
-    tail = keras.Sequential(parts, name="tail")
-    return keras.Model(image, head(tail(inner(layers.Rescaling(2.0)(image), training=False))), name="whole")
 
 
 def test_models_within() -> None:
@@ -624,167 +470,6 @@ def test_the_plan_says_what_is_done() -> None:
     table = plan.table()
     assert table.row_count == 2
     assert table.columns[3].footer == f"{plan.parameters:,}"
-
-
-# Refused
-
-
-def subclassed() -> keras.Model:
-    class Mine(keras.Model):
-        def __init__(self) -> None:
-            super().__init__(name="mine")
-            self.conv = layers.Conv2D(4, 3, name="conv")
-
-        def call(self, x: Any) -> Any:
-            return self.conv(x)
-
-    model = Mine()
-    model(np.zeros((1, 8, 8, 3), "float32"))
-    return model
-
-
-class Doubled(keras.Model):
-    """A functional model that computes something else than its graph."""
-
-    def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
-        return 2 * super().call(x, training=training)
-
-
-def doubled(name: str = "doubled") -> keras.Model:
-    image = keras.Input((8, 8, 3))
-    return Doubled(image, layers.Conv2D(4, 3, name="inside")(image), name=name)
-
-
-def around_doubled() -> keras.Model:
-    image = keras.Input((8, 8, 3))
-    return keras.Model(image, layers.Conv2D(4, 1, name="conv")(doubled()(image)))
-
-
-class NoConfig(layers.Layer):
-    def __init__(self, kernel: int):
-        super().__init__(name="no_config")
-        self.kernel = kernel
-
-    def call(self, x: Any) -> Any:
-        return x * self.kernel
-
-
-def uncopiable() -> keras.Model:
-    image = keras.Input((8, 8, 3))
-    return keras.Model(image, NoConfig(2)(layers.Conv2D(4, 3, name="conv")(image)))
-
-
-def sharing() -> keras.Model:
-    inner = toy_resnet()
-    image = keras.Input((16, 16, 3))
-    return keras.Model(image, [inner.get_layer("stem_conv")(image), inner(image)], name="sharing")
-
-
-def squeezed(x: Any) -> Any:
-    """SE as people write it."""
-    gates = layers.GlobalAveragePooling2D(keepdims=True)(x)
-    gates = layers.Conv2D(1, 1, activation="relu")(gates)
-    return layers.Multiply(name="product")([x, layers.Conv2D(4, 1, activation="sigmoid")(gates)])
-
-
-def with_se(make: Callable[[Any], Any]) -> keras.Model:
-    image = keras.Input((8, 8, 4))
-    x = layers.ReLU(name="relu")(layers.Conv2D(4, 3, name="conv")(image))
-    return keras.Model(image, make(x))
-
-
-def in_operations(x: Any) -> Any:
-    gates = layers.Dense(4, activation="sigmoid")(layers.Dense(2, activation="relu")(ops.mean(x, axis=(1, 2))))
-    return x * layers.Reshape((1, 1, 4))(gates)
-
-
-REFUSED = [
-    (toy_resnet, {"where": "one_c"}, r"^where must match .* The nearest are one_\w+, .*\. Received: 'one_c'$"),
-    (toy_resnet, {"where": ["one_a_relu", "tow_a_relu"]}, r"The nearest are two_a_relu, .*Received: 'tow_a_relu'$"),
-    (toy_resnet, {"where": ["image"]}, r"not its inputs or models within"),
-    (nested_model, {"where": ["backbone"]}, r"not its inputs or models within"),
-    (toy_resnet, {"where": "("}, r"^where must be a regular expression\. Received: '\(' \(.*\)$"),
-    (toy_resnet, {"where": lambda layer: False}, r"^where must be true for a layer at least\. Received: <func"),
-    (toy_resnet, {"where": []}, r'^where must be "auto", .* Received: where=\[\]$'),
-    (toy_resnet, {"where": 3}, r'^where must be "auto", .* Received: where=3$'),
-    (toy_resnet, {"where": layers.ReLU}, r'^where must be "auto"'),
-    (toy_resnet, {"where": ["logits"]}, r"^SE goes behind .* Received: 'logits', which returns \(None, 3\)$"),
-    (toy_resnet, {"r": 0}, r"^r must be a positive integer\. Received: r=0$"),
-    (toy_resnet, {"se": SqueezeExcite(2)}, r"^se must be a function from a layer's path"),
-    (toy_resnet, {"se": SqueezeExcite}, r"^se must be a function from a layer's path"),
-    (toy_resnet, {"se": lambda path: "no"}, r"^se must return a new .* Received: 'no' for 'one_b_bn'$"),
-    (toy_resnet, {"se": lambda path, one=SqueezeExcite(2): one}, r"^se must return a new .* for 'two_b_bn'$"),  # noqa: B008
-    (toy_resnet, {"se": lambda path: None}, r"^se must return a layer for a place at least"),
-    (doubled, {"where": ["inside"]}, r"^SE is put between the layers of a graph.*Received: 'doubled', a Doubled$"),
-    (around_doubled, {"where": ["inside"]}, r"^where must match layers that the model calls.*Received: 'inside'$"),
-    (subclassed, {"where": ["conv"]}, r"^SE is put between the layers of a graph.*Received: 'mine', a Mine$"),
-    (lambda: keras.Sequential([layers.Conv2D(4, 3)], name="open"), {}, r"Sequential one with an Input.* 'open', a Seq"),
-    (lambda: layers.ReLU(name="relu"), {}, r"^SE is put between the layers of a graph.*Received: 'relu', a ReLU$"),
-    (uncopiable, {"where": ["conv"]}, r"^The layers of the model must have a get_config.* 'no_config', which cannot"),
-    (sharing, {}, r"^Each layer must be a part of one model.*: 'stem_conv' in 'sharing' and in 'toy_resnet'$"),
-    (lambda: with_se(squeezed), {}, r"^The model has squeeze-and.* 1 block in it, the first at 'product'$"),
-    (lambda: with_se(SqueezeExcite(2, name="own")), {}, r"^The model has .* 1 block in it, the first at 'own'$"),
-    (lambda: with_se(in_operations), {}, r"^The model has squeeze-and-excitation already"),
-    (
-        lambda: keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="dense"),
-        {},
-        r"^No residual blocks, modules or stages .* Received: where='auto' for 'dense'$",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("build", "arguments", "message"), REFUSED)
-def test_refuses(build: Callable[[], Any], arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
-        insert_se(build(), **arguments)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("make", [squeezed, SqueezeExcite(2), in_operations])
-def test_more_se_if_forced(make: Any) -> None:
-    model = with_se(make)
-    randomise(model)
-    assert places(model, ["conv"], force=True) == ["conv"]
-    assert_same(model, insert_se(model, ["conv"], r=2, force=True))
-
-
-def test_a_model_within_whose_call_is_its_own_is_a_layer() -> None:
-    model = around_doubled()
-    randomise(model)
-    for copy in (insert_se(model, ["conv"], r=2), remove_se(insert_se(model, ["conv"], r=2), drop="conv_se").model):
-        assert_same(model, copy)
-
-
-def test_a_function_is_asked_about_layers_only() -> None:
-    image = keras.Input((8, 8, 3))
-    model = keras.Model(image, ops.relu(layers.Conv2D(4, 3, name="conv")(image)))
-    assert places(model, lambda layer: layer.trainable and layer.filters == 4) == ["conv"]
-
-
-@pytest.mark.parametrize("pool", [ops.mean, ops.max])
-def test_attention_to_positions_is_not_se(pool: Callable[..., Any]) -> None:
-    def attention(x: Any) -> Any:
-        return x * layers.Conv2D(1, 7, padding="same", activation="sigmoid")(pool(x, axis=-1, keepdims=True))
-
-    model = with_se(attention)
-    assert places(model, ["conv"]) == ["conv"]
-
-
-def test_a_convolution_in_a_norm_of_weights_is_a_convolution() -> None:
-    x = image = keras.Input((8, 8, 4))
-    for name in ("one", "two"):
-        x = layers.SpectralNormalization(layers.DepthwiseConv2D(3, padding="same"))(x)
-        x = layers.SpectralNormalization(layers.Conv2D(6, 1))(x)
-        x = layers.ReLU(name=f"{name}_relu")(x)
-    model = keras.Model(image, x)
-    randomise(model)
-    assert places(model) == ["one_relu", "two_relu"]
-    assert_same(model, insert_se(model, r=2))
-
-
-def test_what_multiplies_need_not_be_se() -> None:
-    model = with_se(lambda x: layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid")(x)]))
-    assert places(model, ["conv"]) == ["conv"]
 
 
 # The other backend
