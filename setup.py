@@ -49,6 +49,7 @@ setup(
             "keras_se.excitation",
             "keras_se.layers",
             "keras_se.models",
+            "keras_se.models.generative",
             "keras_se.weights",
         ),
         "keras_se.export",

@@ -54,8 +54,10 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        accuracy = f", training accuracy {logs['accuracy']:.1%}" if "accuracy" in logs else ""
-        self.bar.update(self.task, advance=1, description=f"{self.what}: loss {logs['loss']:.3f}{accuracy}")
+        text = f"{self.what}: loss {logs['loss']:.3f}"
+        if "accuracy" in logs:
+            text += f", training accuracy {logs['accuracy']:.1%}"
+        self.bar.update(self.task, advance=1, description=text)
 
 
 def train(
@@ -68,11 +70,12 @@ def train(
     rate: float = RATE,
     what: str = "training",
     loss: Any = CLASSIFIED,
+    batch: int = BATCH,
 ) -> None:
     """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
-    schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // BATCH))
+    schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // batch))
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"] if loss == CLASSIFIED else None)
-    options: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
+    options: dict[str, Any] = {"batch_size": batch, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
         model.fit(x, y, epochs=epochs, **options)
         return
@@ -83,21 +86,19 @@ def train(
 def exported(
     model: keras.Model,
     output: Path,
-    calibration: np.ndarray,
-    verification: np.ndarray,
+    calibration: Any,
+    verification: Any,
     bar: Progress,
     formats: Sequence[str] = DEFAULT_FORMATS,
     modes: Sequence[str | None] = FORMATS["tflite"].modes,
-    keep: str | None = None,
 ) -> list[Artifact]:
-    """Every format, and every mode of TFLite, or some of them; `keep` is what selective leaves in floats."""
+    """Every format, and every mode of TFLite, or some of them."""
     task = bar.add_task("exporting", total=len(planned(model.name, output, formats, modes)))
     artifacts = export(
         model,
         output,
         formats,
         quantize=modes,
-        keep=keep,
         calibration_data=calibration,
         verification_data=verification,
         overwrite=True,

@@ -35,12 +35,12 @@ STRIDES = (8, 16)
 # In locations of a map, how far the sides of its objects are: those of up to 32 pixels are the finer map's.
 REACH = 2.0
 DETECTIONS = 20
+# Small: what counts is the number of steps.
+BATCH = 16
+RATE = 2e-3
 CALIBRATION = 200
-MODES = (None, "int8", "selective")
-# What selective leaves in floats: the layers that make boxes of what the network says.
-KEEP = "boxes|detections"
 # Of AP50: a wrong file loses more.
-LARGEST_LOSS = {"float32": 0.001, "int8": 0.02, "selective": 0.02}
+LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
 SHOWN = 5  # images in the picture
 LEAST_SHOWN = 0.3  # score of a detection in it
 
@@ -85,21 +85,12 @@ def build(classes: int, se: bool) -> keras.Model:
     return SEFCOS(backbone, classes, filters=64, strides=STRIDES, depth=1, r=r, name="detection")
 
 
-def in_other_colours(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same scenes; nothing in them moves."""
-    result = np.stack([image[..., rng.permutation(3)] for image in images])
-    inverted = rng.random(len(images)) < 0.5
-    result[inverted] = 1 - result[inverted]
-    return result
-
-
 def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
     keras.utils.set_random_seed(seed)  # the same images in the same order, whatever the network
     model = build(classes, se)
     targets = detection_targets(train.boxes, train.labels, model, reach=REACH)
-    varied = partial(in_other_colours, rng=np.random.default_rng(seed))
     what = f"seed {seed}, {'with' if se else 'without'} SE"
-    demo.train(model, train.images, targets, epochs, bar, varied=varied, what=what, loss=FCOSLoss())
+    demo.train(model, train.images, targets, epochs, bar, what=what, loss=FCOSLoss(), rate=RATE, batch=BATCH)
     return with_detections(model, DETECTIONS)
 
 
@@ -231,8 +222,7 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
         artifacts = demo.exported(
             *(model, output, train.images[:CALIBRATION], held.images, bar),
             formats=("tflite", "onnx"),
-            modes=MODES,
-            keep=KEEP,
+            modes=(None, "int8"),
         )
     console.print(table)
     console.print(verdict)
@@ -241,8 +231,7 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     rows = measured(held, artifacts)
     console.print(file_table(rows, len(held.images)))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
-    shown = {name: file for name, file in files.items() if file.quantize in (None, "int8")}
-    demo.picture(plot(held, classes, shown), output / "detection.png")
+    demo.picture(plot(held, classes, files), output / "detection.png")
     console.print(f"Picture: {output / 'detection.png'} (held-out images, and what the files find in them).")
     for sentence in (found := shortfalls(rows, in_keras, 0.0 if data else chosen.least)):
         console.print(f"[red]{sentence}")

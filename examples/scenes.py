@@ -2,10 +2,12 @@
 
     python examples/scenes.py scenes --count 100
 
-The objects are in any colour, turned, of many sizes, and cover each other by up to half. Behind them are lines, rings
-and blots in the same colours, and there is noise over everything.
+The objects are turned, of many sizes, and cover each other by up to half. Those of a class are mostly of its colour,
+more or less, as fruits are; one in four is of any colour, and so are the lines, rings and blots behind them: neither
+colour nor shape alone tells what is what. There is noise over everything.
 """
 
+import colorsys
 import json
 import math
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ LEAST_SCALE, LARGEST_SCALE = 0.25, 0.5
 # Of an object, that others may not cover.
 LEAST_VISIBLE = 0.5
 LEAST_CONTRAST = 110.0
+# The share of objects in any colour, and by how much the others are off their class's, in each of red, green and blue.
+ANY_COLOUR, OFF_COLOUR = 0.25, 30.0
 # Masks are drawn larger, and made smaller: so edges are smooth.
 FINER = 4
 
@@ -73,7 +77,7 @@ def _scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray,
         left = seen & ~mask  # of the others
         if mask.any() and np.all(left.sum((1, 2)) >= LEAST_VISIBLE * np.array(whole)):
             background = np.asarray(canvas)[mask].mean(0)
-            canvas.paste(Image.new("RGB", (size, size), _colour_unlike(background, rng)), mask=alpha)
+            canvas.paste(Image.new("RGB", (size, size), _colour_of(label, background, rng)), mask=alpha)
             seen = np.concatenate([left, mask[None]])
             labels.append(label)
             whole.append(int(mask.sum()))
@@ -139,7 +143,13 @@ def _colour(rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(value) for value in rng.integers(0, 256, 3))
 
 
-def _colour_unlike(background: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+def _colour_of(label: int, background: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+    """Mostly near the class's, and unlike what is behind, if that can be had."""
+    if rng.random() >= ANY_COLOUR:
+        red, green, blue = (255 * part for part in colorsys.hsv_to_rgb(label / len(CLASSES), 0.8, 0.9))
+        near = np.clip(rng.normal((red, green, blue), OFF_COLOUR), 0, 255)
+        if math.dist(near, background) >= LEAST_CONTRAST:
+            return tuple(int(value) for value in near)
     while math.dist(colour := _colour(rng), background) < LEAST_CONTRAST:
         pass
     return colour

@@ -19,6 +19,7 @@ from keras_se.export.onnx_activations import hard_activations
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
 from keras_se.export.onnx_rewrites import means_to_poolings, paddings_to_convolutions, remove_identity_reshapes
+from keras_se.export.onnx_sizes import keep_sizes
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, verification_feeds, write_verified
@@ -169,6 +170,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
     except Exception:  # of one of its passes, perhaps, which it can do without
         graph = convert()
     _hold_constants(graph, function)
+    keep_sizes(graph)
     return graph
 
 

@@ -85,7 +85,7 @@ def paddings_to_convolutions(model: Any) -> None:
             readers.setdefault(name, []).append(node)
     kept = []
     for node in graph.node:
-        pads = _of_space(node, lists, zeros) if node.op_type == "Pad" else None
+        pads = _of_space(node, lists, zeros) if node.op_type == "Pad" else []
         around = readers.get(node.output[0], []) if pads and node.output[0] not in results else []
         if around and all(_takes_padding(conv, node.output[0]) for conv in around):
             for conv in around:
@@ -96,14 +96,14 @@ def paddings_to_convolutions(model: Any) -> None:
     replace_nodes(graph, kept)
 
 
-def _of_space(pad: Any, lists: dict[str, list[int]], zeros: set[str]) -> list[int] | None:
-    """(top, left, bottom, right) of zeros around an image, if a padding is that alone."""
+def _of_space(pad: Any, lists: dict[str, list[int]], zeros: set[str]) -> list[int]:
+    """(top, left, bottom, right) of zeros around an image, if a padding is that alone; of any other, nothing."""
     value = pad.input[2] if len(pad.input) > 2 else ""
     sizes = lists.get(pad.input[1]) if len(pad.input) > 1 and not (len(pad.input) > 3 and pad.input[3]) else None
     mode = _attributes(pad).get("mode", b"constant")
     if mode != b"constant" or (value and value not in zeros) or not sizes or len(sizes) != 8 or min(sizes) < 0:
-        return None
-    return [*sizes[2:4], *sizes[6:8]] if sizes[:2] == sizes[4:6] == [0, 0] else None
+        return []
+    return [*sizes[2:4], *sizes[6:8]] if sizes[:2] == sizes[4:6] == [0, 0] else []
 
 
 def _takes_padding(conv: Any, name: str) -> bool:

@@ -95,7 +95,7 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
     if input_tensor is None:
         if input_shape is None:
             input_shape = (3, size, size) if channel_axis() == 1 else (size, size, 3)
-        _check_image_shape("input_shape", tuple(input_shape), min_size)
+        check_image_shape("input_shape", tuple(input_shape), min_size)
         return keras.Input(input_shape, name="image")
     if not isinstance(input_tensor, keras.KerasTensor):
         raise ValueError(
@@ -103,7 +103,7 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
             f"Received: input_tensor of type {type(input_tensor).__name__}"
         )
     shape = tuple(input_tensor.shape[1:])
-    _check_image_shape("input_tensor", shape, min_size)
+    check_image_shape("input_tensor", shape, min_size)
     if input_shape is not None and tuple(input_shape) != shape:
         raise ValueError(
             f"input_shape must be the shape of input_tensor, {shape}, or None. Received: input_shape={input_shape}"
@@ -111,7 +111,7 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
     return input_tensor
 
 
-def _check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
+def check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
     first = channel_axis() == 1
     if len(shape) == 3:
         channels, sizes = (shape[0], shape[1:]) if first else (shape[2], shape[:2])

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from builders import CLASSES, TABLE, Row
+from builders import CLASSES, NARROW, TABLE, Row
 from helpers import array
 from numpy_network import graphs_only
 
@@ -59,10 +59,12 @@ def refused(head: str, name: str) -> bool:
     return bool(HEADS[head].strides) and name in WITHOUT_STRIDE_16
 
 
+def often(head: str, name: str) -> bool:
+    return name in OFTEN.get(head, ()) or (name in NARROW and refused(head, name))
+
+
 PAIRS = [
-    pytest.param(head, name, marks=[] if name in OFTEN.get(head, ()) or refused(head, name) else pytest.mark.slow)
-    for name in TABLE
-    for head in HEADS
+    pytest.param(head, name, marks=[] if often(head, name) else pytest.mark.slow) for name in TABLE for head in HEADS
 ]
 
 

@@ -23,7 +23,7 @@ LONGEST = 300
 
 
 def files(folder: str) -> dict[str, Path]:
-    return {path.stem: path for path in sorted((PACKAGE / folder).rglob("*.py"))}
+    return {path.stem: path for path in sorted((PACKAGE / folder).glob("*.py"))}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -71,13 +71,20 @@ def test_what_is_shared_imports_no_family(shared: str) -> None:
     assert models_imported(files("models")[shared]) <= SHARED
 
 
+@pytest.mark.parametrize("name", sorted(files("models/generative")))
+def test_what_makes_images_imports_the_shared_pieces_and_itself(name: str) -> None:
+    own = [module for module in imports(files("models/generative")[name]) if within(module, ("keras_se",))]
+    allowed = (f"{MODELS}.generative", "keras_se.layers", *(f"{MODELS}.{shared}" for shared in SHARED))
+    assert [module for module in own if not within(module, allowed)] == []
+
+
 @pytest.mark.parametrize("name", sorted(files("layers")))
 def test_layers_import_layers_alone(name: str) -> None:
     own = [module for module in imports(files("layers")[name]) if within(module, ("keras_se",))]
     assert [module for module in own if not within(module, ("keras_se.layers",))] == []
 
 
-@pytest.mark.parametrize("folder", ["layers", "models"])
+@pytest.mark.parametrize("folder", ["layers", "models", "models/generative"])
 def test_nothing_imports_what_stands_on_it(folder: str) -> None:
     above = tuple(
         f"keras_se.{name}" for name in ("export", "weights", "cli", "commands", "console", "catalog", "doctor")
@@ -89,9 +96,10 @@ def test_nothing_imports_what_stands_on_it(folder: str) -> None:
         assert [module for module in imports(path) if within(module, above)] == late.get((folder, name), []), name
 
 
-@pytest.mark.parametrize("name", sorted(files("models")))
-def test_no_file_is_long(name: str) -> None:
-    assert len(files("models")[name].read_text().splitlines()) <= LONGEST
+@pytest.mark.parametrize("folder", ["models", "models/generative"])
+def test_no_file_is_long(folder: str) -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in files(folder).items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
 def test_the_imports_of_a_file_are_found(tmp_path: Path) -> None:

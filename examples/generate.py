@@ -1,0 +1,296 @@
+"""Train a small diffusion network with SE on digits, export it, and make new digits with each file in its own runtime.
+
+    python examples/generate.py --output generate_output
+    python examples/generate.py --data photos --size 16
+
+The images are scikit-learn's, 8x8 pixels, or those of a folder with a folder for each class. A network is asked for a
+class and makes images of it from noise, in 25 steps of DDIM. How good they are is judged by a classifier that was
+trained on the same real images: the share that it takes for what was asked. Networks with and without SE are compared
+over several seeds; the files are of the last seed. Two kinds of files: of the network, beside which the arithmetic of a
+step is done in floats, and of a whole step, which a device calls in a loop.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import demo  # examples/demo.py
+import digits  # examples/digits.py
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from image_folder import image_folder  # examples/image_folder.py
+from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import Progress
+from rich.table import Table
+
+from keras_se.export import FORMATS, Artifact
+from keras_se.export.latency import latencies
+from keras_se.models.generative import (
+    NoisyImages,
+    SEDiffusionUNet,
+    calibration_inputs,
+    ddim_step,
+    step_model,
+)
+
+BATCH = 32
+# Steps of the few, long ones that step files are verified with: of a short step the network is a small part.
+LONG_STEPS = 2
+# Images that are made to calibrate with, and the seed of their noise.
+CALIBRATION_IMAGES, CALIBRATION_SEED = 20, 1
+# Of the picture.
+COLUMNS = 20
+MODES = {"tflite": (None, "dynamic", "int8"), "onnx": (None, "int8")}
+# Of samples that the classifier takes for what was asked, if they are digits; and how many a file may lose.
+LEAST = 0.8
+LARGEST_LOSS = {"float32": 0.005, "dynamic": 0.02, "int8": 0.02}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How long it takes."""
+
+    epochs: int
+    judge_epochs: int
+    seeds: int
+    samples: int
+    steps: int
+    filters: tuple[int, ...]
+
+
+SETTINGS = {
+    "small": Setting(epochs=50, judge_epochs=25, seeds=3, samples=1000, steps=25, filters=(32, 64)),
+    "tests": Setting(epochs=1, judge_epochs=1, seeds=1, samples=20, steps=3, filters=(4, 8)),
+}
+
+
+def handwritten() -> Data:
+    x, y, held_x, held_y = digits.data(seed=0)
+    return Data(2 * x - 1, y, 2 * held_x - 1, held_y, [str(digit) for digit in range(10)])
+
+
+def of_folder(folder: Path, size: int) -> Data:
+    (x, y), (held_x, held_y), names = image_folder(folder, (size, size))
+    return Data(2 * x - 1, y, 2 * held_x - 1, held_y, names)
+
+
+def trained(data: Data, setting: Setting, r: int | None, seed: int, bar: Progress) -> keras.Model:
+    """A diffusion network, with SE or (`r=None`) without."""
+    keras.utils.set_random_seed(seed)
+    options: dict[str, Any] = {"filters": setting.filters, "depths": (1,) * len(setting.filters), "r": r}
+    model = SEDiffusionUNet(data.x.shape[1:], len(data.names), **options, name="generate")
+    batches = NoisyImages(data.x, data.one_hot(data.y), batch_size=BATCH, seed=seed)
+    rate = keras.optimizers.schedules.CosineDecay(demo.RATE, setting.epochs * len(batches))
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    what = f"seed {seed}, {'without' if r is None else 'with'} SE"
+    model.fit(batches, epochs=setting.epochs, verbose=0, callbacks=[demo.ShowProgress(bar, setting.epochs, what)])
+    return model
+
+
+@dataclass(frozen=True)
+class Result:
+    """A network of one seed: its parameters, its error on held-out images, and the score of its samples."""
+
+    parameters: int
+    error: float
+    score: float
+
+
+def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[list[Result], list[Result], keras.Model]:
+    """Results without SE, and with it, and the last network with it."""
+    found: dict[int | None, list[Result]] = {None: [], 4: []}
+    for seed in range(setting.seeds):
+        for r, results in found.items():
+            model = trained(judge.data, setting, r, seed, bar)
+            score = judge.score(judge.images(ddim_step(model)))
+            results.append(Result(model.count_params(), judge.error(model), score))
+    return found[None], found[4], model
+
+
+def comparison(plain: list[Result], excited: list[Result]) -> Table:
+    table = Table(title=f"With and without SE, {demo.seeds(len(plain))}", box=SIMPLE_HEAD)
+    for header in ("network", "parameters", "error on held-out images", "samples judged as asked"):
+        table.add_column(header, justify="left" if header == "network" else "right")
+    for name, results in (("without SE", plain), ("with SE", excited)):
+        errors = [result.error for result in results]
+        deviation = f" ± {np.std(errors, ddof=1):.4f}" if len(errors) > 1 else ""
+        scores = demo.spread([result.score for result in results])
+        table.add_row(name, f"{results[0].parameters:,}", f"{np.mean(errors):.4f}{deviation}", scores)
+    return table
+
+
+def exported(model: keras.Model, judge: Judge, output: Path, bar: Progress) -> list[Artifact]:
+    """Files of the network, and of a whole step."""
+    noise, labels = noise_and_labels(judge.data, CALIBRATION_IMAGES, CALIBRATION_SEED)
+    artifacts = []
+    for one in (model, step_model(model)):
+        way = partial(calibration_inputs, one, noise, judge.data.one_hot(labels))
+        seen, verified = way(steps=judge.steps), way(steps=LONG_STEPS)
+        for name, modes in MODES.items():
+            artifacts += demo.exported(one, output, seen, verified, bar, (name,), modes)
+    return artifacts
+
+
+def step_of(artifact: Artifact) -> Callable[[Mapping[str, np.ndarray]], Any]:
+    return artifact.predict if is_step(artifact) else ddim_step(artifact.predict)
+
+
+def is_step(artifact: Artifact) -> bool:
+    return "_step" in artifact.path.stem
+
+
+def measured(artifacts: list[Artifact], judge: Judge, reference: np.ndarray, bar: Progress) -> list[dict[str, Any]]:
+    """A row for each file: what it makes of the same noise in its own runtime, and how long a step takes."""
+    task = bar.add_task("making images", total=len(artifacts))
+    rows = []
+    for artifact in artifacts:
+        images = judge.images(step_of(artifact))
+        rows.append(
+            {
+                "file": artifact.path.name,
+                "runtime": FORMATS[artifact.format].runtime,
+                "mode": artifact.quantize or "float32",
+                "size": artifact.size,
+                "score": judge.score(images),
+                "difference": float(np.abs(images - reference).mean()),
+                "images": images,
+            }
+        )
+        bar.update(task, advance=1, description=f"made images with {artifact.path.name}")
+    for row, latency in zip(
+        rows, latencies([call_of(artifact, judge) for artifact in artifacts], demo.ROUNDS), strict=True
+    ):
+        row["latency"] = latency.median * 1e3
+    return rows
+
+
+def call_of(artifact: Artifact, judge: Judge) -> Callable[[], Any]:
+    """Runs a file once, for one image."""
+    noise, labels = noise_and_labels(judge.data, 1)
+    time = np.ones((1, 1), "float32")
+    inputs = {"image": noise, "time": time, "label": judge.data.one_hot(labels)}
+    return partial(artifact.predict, inputs | ({"next_time": 0 * time} if is_step(artifact) else {}))
+
+
+def table(rows: list[dict[str, Any]], samples: int) -> Table:
+    result = Table(title=f"{samples:,} images made with each file, in its own runtime, from the same noise")
+    for header in ("file", "runtime"):
+        result.add_column(header, no_wrap=True)
+    for header in ("size", "judged as asked", "mean difference to Keras", "ms / call"):
+        result.add_column(header, justify="right")
+    for row in rows:
+        cells = (f"{row['score']:.2%}", f"{row['difference']:.1e}", f"{row['latency']:.2f}")
+        result.add_row(row["file"], row["runtime"], decimal(row["size"]), *cells)
+    return result
+
+
+def plot(rows: Mapping[str, np.ndarray], titles: list[str], path: Path) -> None:
+    """A row of images for each name, a column for each title."""
+    figure, axes = plt.subplots(len(rows), 1, figsize=(10, 0.4 + 0.5 * len(rows)), layout="constrained")
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        framed = np.pad(images[: len(titles)], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1)
+        pixels = np.clip((np.concatenate(framed, axis=1) + 1) / 2, 0, 1)
+        axis.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", interpolation="nearest")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    width = framed.shape[2]
+    axes[0].set_xticks((np.arange(len(titles)) + 0.5) * width - 0.5, titles)
+    axes[0].tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    demo.picture(figure, path)
+    plt.close(figure)
+
+
+def pictured(judge: Judge, reference: np.ndarray, rows: list[dict[str, Any]], labels: np.ndarray) -> dict[str, Any]:
+    """Real images, and samples of the same classes by Keras and by some files."""
+    held = [judge.data.held_x[judge.data.held_y == label] for label in labels]
+    images = {row["file"]: row["images"] for row in rows}
+    return {
+        "real, held out": np.stack([real[i // len(judge.data.names) % len(real)] for i, real in enumerate(held)]),
+        "Keras": reference,
+        "float file": images["generate.tflite"],
+        "int8 file": images["generate_int8.tflite"],
+        "float step file": images["generate_step.tflite"],
+        "int8 step file": images["generate_step_int8.tflite"],
+    }
+
+
+def shortfalls(score: float, rows: list[dict[str, Any]], least: float) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    return demo.shortfalls(score, rows, least, LARGEST_LOSS, "of samples judged as asked")
+
+
+def loaded(folder: Path | None, size: int | None) -> Data:
+    if folder is None:
+        if size is not None:
+            raise ValueError(f"--size goes with --data. Received: --size {size} alone")
+        return handwritten()
+    size = 16 if size is None else size
+    if size % 2:
+        raise ValueError(f"--size must be an even number, since the network halves it. Received: --size {size}")
+    return of_folder(folder, size)
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("generate_output"), show_default=True)
+@click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Images, with a folder for each class. By default scikit-learn's digits.",
+)
+@click.option(
+    "--size", type=click.IntRange(8, 64), help="Of the folder's images, which are resized to it.  [default: 16]"
+)
+def main(output: Path, setting: str, folder: Path | None, size: int | None) -> None:
+    """Train, export, and make images. Exit status 1 if they or a file fall short, 2 for data that do not fit."""
+    console = demo.console()
+    try:
+        data = loaded(folder, size)
+    except (ValueError, OSError) as error:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    output.mkdir(parents=True, exist_ok=True)
+    found = run(data, SETTINGS[setting], output, 0.0 if folder else LEAST, console)
+    for sentence in found:
+        console.print(f"[red]{sentence}")
+    sys.exit(1 if found else 0)
+
+
+def run(data: Data, setting: Setting, output: Path, least: float, console: Console) -> list[str]:
+    """The whole way; returns what fell short."""
+    console.print(f"{len(data.x):,} images of {len(data.names)} classes to train on, {len(data.held_x):,} held out.")
+    with demo.progress(console) as bar:
+        judge = Judge(data, classifier(data, setting.judge_epochs, bar), setting.samples, setting.steps)
+        plain, excited, model = compared(judge, setting, bar)
+        model.save(output / "generate.keras")
+        artifacts = exported(model, judge, output, bar)
+        reference = judge.images(ddim_step(model))
+        rows = measured(artifacts, judge, reference, bar)
+    console.print(f"The judge, trained on the same real images, is right for {judge.right():.2%} of those held out.")
+    console.print(comparison(plain, excited))
+    scores = [[result.score for result in results] for results in (plain, excited)]
+    console.print(demo.verdict(*scores, "share of samples judged as asked"))
+    console.print(f"The network with SE of the last seed: {excited[-1].score:.2%} in Keras.")
+    console.print(table(rows, setting.samples))
+    console.print(copies(reference, data))
+    guided = judge.score(judge.images(ddim_step(model, guidance=1.0)))
+    console.print(f"With guidance 1, which asks the network twice for each step: {guided:.2%} in Keras.")
+    _, labels = noise_and_labels(data, COLUMNS)
+    titles = [data.names[label] for label in labels]
+    plot(pictured(judge, reference, rows, labels), titles, output / "generation.png")
+    console.print(f"Picture: {output / 'generation.png'} (real images and samples of the same classes).")
+    return shortfalls(excited[-1].score, rows, least)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Time as a vector that a network can tell times apart by."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_se.layers.gated import positive_integer
+
+# In periods from time 0 to time 1. In 8 bits, angles have 256 values: of more periods, each would have too few.
+LOWEST, HIGHEST = 0.25, 4.0
+
+
+@keras.saving.register_keras_serializable(package="keras_se")
+class SinusoidalEmbedding(keras.layers.Layer):
+    """Sines and cosines of a number from 0 to 1, of frequencies from a quarter of a period to four.
+
+        y = sin(2π f₁ t), …, sin(2π fₙ t), cos(2π f₁ t), …, cos(2π fₙ t)        fᵢ in a geometric series, n = width / 2
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_se.layers import SinusoidalEmbedding
+    >>> tuple(SinusoidalEmbedding(32)(np.array([[0.0], [0.5], [1.0]])).shape)
+    (3, 32)
+
+    Args:
+        width: Even positive integer, the length of the vector.
+        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+
+    Input shape:
+        (batch, 1).
+
+    Output shape:
+        (batch, width).
+
+    Raises:
+        ValueError: for an argument out of its range, or an input of another shape.
+
+    Reference:
+        [Attention Is All You Need](https://arxiv.org/abs/1706.03762), Vaswani et al., section 3.5; of the time in
+        [Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239), Ho et al.
+    """
+
+    def __init__(self, width: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.width = positive_integer("width", width)
+        if self.width % 2:
+            raise ValueError(f"width must be an even number. Received: width={width}")
+
+    def build(self, input_shape: tuple) -> None:
+        if len(input_shape) != 2 or input_shape[1] != 1:
+            raise ValueError(f"The input must be of shape (batch, 1). Received: shape {tuple(input_shape)}")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        frequencies = 2 * math.pi * np.geomspace(LOWEST, HIGHEST, self.width // 2)
+        angles = inputs * ops.convert_to_tensor(frequencies[None], dtype=inputs.dtype)
+        return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape[:-1], self.width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width}

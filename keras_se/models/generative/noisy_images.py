@@ -1,0 +1,94 @@
+"""What a denoising network learns from: noisy images, and what it has to tell of them."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.layers import cosine_schedule
+from keras_se.layers.gated import positive_integer
+from keras_se.models.network import rate
+
+
+class NoisyImages(keras.utils.PyDataset):
+    """Batches for `fit`: noisy images with their times and labels, and the velocities.
+
+        x_t = signal(t) · x + noise(t) · ε,     v = signal(t) · ε − noise(t) · x
+
+    Times are spread evenly over each batch, behind a random start, so that losses of batches differ less; noise is
+    drawn anew for each epoch. The seed decides everything.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_se.models.generative import NoisyImages, SEDiffusionUNet
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (100, 8, 8, 1))
+    >>> batches = NoisyImages(images, np.eye(10)[np.arange(100) % 10], batch_size=50)
+    >>> model = SEDiffusionUNet((8, 8, 1), classes=10, filters=(4, 8), depths=(1, 1))
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(batches, epochs=1, verbose=0)
+
+    Args:
+        images: Array (samples, height, width, channels), from −1 to 1.
+        labels: Array (samples, classes), one-hot, or `None` for a network without classes.
+        batch_size: Positive integer. The last batch of an epoch has what is left.
+        unlabelled: The share of labels, from 0 to below 1, that are zeros instead, for the network to know images of no
+            class, too: guidance needs it.
+        seed: Of order, times and noise.
+        **kwargs: What `keras.utils.PyDataset` takes.
+
+    Raises:
+        ValueError: for an argument out of its range, or labels that are not one row for each image.
+
+    Reference:
+        [Progressive Distillation](https://arxiv.org/abs/2202.00512), Salimans and Ho, for the velocity; [Variational
+        Diffusion Models](https://arxiv.org/abs/2107.00630), Kingma et al., appendix I.1, for the times;
+        [Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598), Ho and Salimans, for labels left out.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None = None,
+        *,
+        batch_size: int = 64,
+        unlabelled: float = 0.1,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.images = np.asarray(images, "float32")
+        self.labels = None if labels is None else np.asarray(labels, "float32")
+        if self.images.ndim != 4 or not len(self.images):
+            raise ValueError(
+                "images must be an array (samples, height, width, channels) of one image or more. "
+                f"Received: shape {self.images.shape}"
+            )
+        if self.labels is not None and (self.labels.ndim != 2 or len(self.labels) != len(self.images)):
+            raise ValueError(
+                f"labels must be an array (samples, classes) for {len(self.images)} images, one-hot. "
+                f"Received: shape {self.labels.shape}"
+            )
+        self.batch_size = positive_integer("batch_size", batch_size)
+        self.unlabelled = rate("unlabelled", unlabelled)
+        self.seed, self.epoch = seed, 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.images))
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        count, images = len(rows), self.images[rows]
+        time = ((rng.uniform() + np.arange(count)) / count % 1).astype("float32")[:, None]
+        noise = rng.standard_normal(images.shape, "float32")
+        signal, share = (keras.ops.convert_to_numpy(x)[:, None, None] for x in cosine_schedule(time))
+        inputs = {"image": signal * images + share * noise, "time": time}
+        if self.labels is not None:
+            inputs["label"] = self.labels[rows] * (rng.uniform(size=(count, 1)) >= self.unlabelled).astype("float32")
+        return inputs, signal * noise - share * images
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1

@@ -1,0 +1,42 @@
+"""A step of DDIM against the paper's equation in float64."""
+
+import diffusion_in_numpy
+import numpy as np
+import pytest
+from helpers import array, constructor_arguments, error
+
+from keras_se.layers import DDIMStep
+
+SHAPE = (4, 4, 2)
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((count, *SHAPE)).astype("float32")
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize(("time", "next_time"), [(1.0, 0.96), (0.7, 0.2), (0.04, 0.0), (0.5, 0.5), (1.0, 0.0)])
+def test_a_step_is_the_papers(time: float, next_time: float, clip: bool) -> None:
+    x, velocity = noise(3), np.random.default_rng(1).standard_normal((3, *SHAPE)).astype("float32")
+    columns = [np.full((3, 1), value, "float32") for value in (time, next_time)]
+    actual = array(DDIMStep(clip=clip)([x, velocity, *columns]))
+    expected = diffusion_in_numpy.step(
+        *(np.float64(part) for part in (x, velocity, np.float32(time), np.float32(next_time))), clip
+    )
+    assert error(actual, expected) < 2e-6
+
+
+def test_each_sample_has_its_own_times() -> None:
+    x, velocity, times = noise(3), noise(3)[::-1], np.array([[0.9], [0.5], [0.2]], "float32")
+    together = array(DDIMStep()([x, velocity, times, times / 2]))
+    for i in range(3):
+        one = array(DDIMStep()([part[i : i + 1] for part in (x, velocity, times, times / 2)]))
+        np.testing.assert_allclose(together[i : i + 1], one, atol=1e-6)
+
+
+def test_config_of_the_layer() -> None:
+    layer = DDIMStep(clip=False, name="step")
+    config = layer.get_config()
+    assert DDIMStep.from_config(config).get_config() == config
+    assert set(config) == constructor_arguments(DDIMStep) | {"name", "trainable", "dtype"}
+    assert layer.compute_output_shape([(None, 8, 8, 1), (None, 8, 8, 1), (None, 1), (None, 1)]) == (None, 8, 8, 1)
