@@ -31,9 +31,9 @@ from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
 from keras_se.export import FORMATS, Artifact
 from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
 
-STRIDES = (8, 16)
-# In locations of a map, how far the sides of its objects are: those of up to 32 pixels are the finer map's.
-REACH = 2.0
+STRIDES = (4, 8, 16)
+# In locations of a map, how far the sides of its objects are: of most, the finest map's.
+REACH = 4.0
 DETECTIONS = 20
 # Small: what counts is the number of steps.
 BATCH = 16
@@ -62,7 +62,7 @@ class Setting:
     least: float
 
 
-SETTINGS = {"small": Setting(6000, 500, 10, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
+SETTINGS = {"small": Setting(8000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
 
 
 def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str]]:
@@ -75,14 +75,14 @@ def build(classes: int, se: bool) -> keras.Model:
     """A detector on a narrow residual network; without SE in either."""
     r = 8 if se else None
     backbone = SEResNet(
-        *((1, 1, 1),),
+        depths=(1, 1, 1),
         block="basic",
         filters=(24, 48, 96),
         r=r,
         input_shape=(SIZE, SIZE, 3),
         include_top=False,
     )
-    return SEFCOS(backbone, classes, filters=64, strides=STRIDES, depth=1, r=r, name="detection")
+    return SEFCOS(backbone, classes, filters=32, strides=STRIDES, depth=1, r=r, name="detection")
 
 
 def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:

@@ -104,8 +104,8 @@ class Serving:
             function = artifact._runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
             outputs = in_batches({"images": images}, lambda batch, run=function: _run(run, batch["images"]), batch_size)
-            reference, outputs, other = comparable(self.inference, expected, outputs, rounded)
-            parity = compare(reference, outputs, quantize=None, rounded=other)
+            reference, found, other = comparable(self.inference, expected, outputs, rounded)
+            parity = compare(reference, found, quantize=None, rounded=other)
             if not parity.passed:
                 raise ExportError(
                     f"The signature serving_{name} of {self.inference.model.name} does not compute what the Keras "

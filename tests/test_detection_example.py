@@ -165,7 +165,7 @@ def test_both_networks() -> None:
     assert not [layer.name for layer in plain.layers if layer.name.endswith("_se")]
     drawn = scenes.scenes(20, seed=0)
     targets = detection_targets(drawn.boxes, drawn.labels, excited, reach=detection.REACH)
-    fine, coarse = (targets[:, :64, 0] >= 0).sum(), (targets[:, 64:, 0] >= 0).sum()
+    fine, coarse = (targets[:, :256, 0] >= 0).sum(), (targets[:, 256:, 0] >= 0).sum()
     assert min(fine, coarse) > 20
     assert with_detections(excited, detection.DETECTIONS).output["boxes"].shape == (None, detection.DETECTIONS, 4)
 

@@ -25,7 +25,7 @@ def detection_targets(
     Example:
 
     >>> from keras_se.models import SEFCOS, SEResNet, detection_targets
-    >>> model = SEFCOS(SEResNet((1, 1), input_shape=(32, 32, 3)), classes=2, strides=(8,))
+    >>> model = SEFCOS(SEResNet((1, 1), filters=(8, 16), input_shape=(32, 32, 3)), classes=2, strides=(8,))
     >>> y = detection_targets([[(4, 8, 20, 24)]], [[1]], model)
     >>> print(y.shape, y[0, 5])  # class, left, top, right, bottom, of the location in row 1 and column 1
     (1, 16, 5) [1.  1.  0.5 1.  1.5]

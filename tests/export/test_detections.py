@@ -15,6 +15,7 @@ from keras_se.export.detections import comparable
 from keras_se.export.inference import InferenceModel
 from keras_se.export.verify import compare
 from keras_se.models import FCOSLoss, detection_targets, with_detections
+from keras_se.weights import Preprocessing
 
 COUNT = 6
 DECODING = {"selective": {"keep": "boxes|detections"}}
@@ -79,6 +80,14 @@ def test_onnx_files_find_what_keras_finds(trained: keras.Model, mode: str | None
 def test_a_saved_model_finds_what_keras_finds(trained: keras.Model, tmp_path: Path) -> None:
     artifact = to_saved_model(trained, tmp_path / "model", verification_data=squares(16, seed=1)[0])
     check_found(artifact, trained, 1e-3)
+
+
+def test_signatures_of_a_saved_model_are_compared_so_too(tmp_path: Path) -> None:
+    model = with_detections(detector(r=None), COUNT)
+    randomise(model)
+    model.preprocessing = Preprocessing(size=(64, 64), classes=CLASSES)
+    artifact = to_saved_model(model, tmp_path / "model", signatures=("uint8",))
+    assert artifact.parity.passed
 
 
 def check_found(artifact: Artifact, model: keras.Model, tolerance: float | None) -> None:
