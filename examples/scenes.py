@@ -2,9 +2,9 @@
 
     python examples/scenes.py scenes --count 100
 
-The objects are turned, of many sizes, and cover each other by up to half. Those of a class are mostly of its colour,
-more or less, as fruits are; one in four is of any colour, and so are the lines, rings and blots behind them: neither
-colour nor shape alone tells what is what. There is noise over everything.
+The objects are turned, of many sizes, and cover each other by up to half. Those of a class are of its colour, more or
+less, as fruits are; one in ten is of any: neither colour nor shape alone tells what is what. Behind them are pale
+colours, lines, rings and blots, and there is noise over everything.
 """
 
 import colorsys
@@ -23,13 +23,15 @@ from PIL import Image, ImageDraw, ImageFont
 CLASSES = ("disc", "square", "triangle", "star", "H", "S")
 SIZE = 64
 # Objects of a picture, and their sizes as shares of the picture's.
-MOST_OBJECTS = 4
-LEAST_SCALE, LARGEST_SCALE = 0.25, 0.5
+MOST_OBJECTS = 3
+LEAST_SCALE, LARGEST_SCALE = 0.4, 0.7
 # Of an object, that others may not cover.
 LEAST_VISIBLE = 0.5
 LEAST_CONTRAST = 110.0
-# The share of objects in any colour, and by how much the others are off their class's, in each of red, green and blue.
-ANY_COLOUR, OFF_COLOUR = 0.25, 30.0
+# The share of objects that may be of any colour, and how far the others are off their class's, of red, green and blue.
+ANY_COLOUR, OFF_COLOUR = 0.1, 25.0
+# Of what is behind, compared with colours in general.
+SATURATION = 0.3
 # Masks are drawn larger, and made smaller: so edges are smooth.
 FINER = 4
 
@@ -75,33 +77,33 @@ def _scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray,
         alpha = _object(label, rng, size)
         mask = np.asarray(alpha) >= 128
         left = seen & ~mask  # of the others
-        if mask.any() and np.all(left.sum((1, 2)) >= LEAST_VISIBLE * np.array(whole)):
-            background = np.asarray(canvas)[mask].mean(0)
-            canvas.paste(Image.new("RGB", (size, size), _colour_of(label, background, rng)), mask=alpha)
+        visible = mask.any() and np.all(left.sum((1, 2)) >= LEAST_VISIBLE * np.array(whole))
+        if visible and (colour := _colour_of(label, np.asarray(canvas)[mask].mean(0), rng)):
+            canvas.paste(Image.new("RGB", (size, size), colour), mask=alpha)
             seen = np.concatenate([left, mask[None]])
             labels.append(label)
             whole.append(int(mask.sum()))
-    noisy = np.asarray(canvas) + rng.normal(0, rng.uniform(0, 15), (size, size, 3))
+    noisy = np.asarray(canvas) + rng.normal(0, rng.uniform(0, 10), (size, size, 3))
     return np.clip(np.rint(noisy), 0, 255).astype("uint8"), np.array(labels), seen
 
 
 def _clutter(rng: np.random.Generator, size: int) -> Image.Image:
     """What is behind: two colours that run into each other, with lines, rings and blots."""
-    first, second = (np.array(_colour(rng), float) for _ in range(2))
+    first, second = (np.array(_pale(rng), float) for _ in range(2))
     angle = rng.uniform(0, 2 * math.pi)
     rows, columns = np.mgrid[:size, :size] / size - 0.5
     share = np.clip(0.5 + rows * math.sin(angle) + columns * math.cos(angle), 0, 1)[..., None]
     canvas = Image.fromarray(np.rint(first * share + second * (1 - share)).astype("uint8"))
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(2, 6)):
-        draw.line([float(value) for value in rng.uniform(0, size, 4)], fill=_colour(rng), width=int(rng.integers(1, 3)))
+        draw.line([float(value) for value in rng.uniform(0, size, 4)], fill=_pale(rng), width=int(rng.integers(1, 3)))
     for _ in range(rng.integers(1, 5)):
         (x, y), radius = rng.uniform(0, size, 2), rng.uniform(0.02, 0.1) * size
         corners = (x - radius, y - radius, x + radius, y + radius)
         if rng.random() < 0.5:
-            draw.ellipse(corners, outline=_colour(rng))
+            draw.ellipse(corners, outline=_pale(rng))
         else:
-            draw.ellipse((*corners[:2], x + radius / 3, y + radius / 3), fill=_colour(rng))
+            draw.ellipse((*corners[:2], x + radius / 3, y + radius / 3), fill=_pale(rng))
     return canvas
 
 
@@ -143,16 +145,16 @@ def _colour(rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(value) for value in rng.integers(0, 256, 3))
 
 
-def _colour_of(label: int, background: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
-    """Mostly near the class's, and unlike what is behind, if that can be had."""
-    if rng.random() >= ANY_COLOUR:
-        red, green, blue = (255 * part for part in colorsys.hsv_to_rgb(label / len(CLASSES), 0.8, 0.9))
-        near = np.clip(rng.normal((red, green, blue), OFF_COLOUR), 0, 255)
-        if math.dist(near, background) >= LEAST_CONTRAST:
-            return tuple(int(value) for value in near)
-    while math.dist(colour := _colour(rng), background) < LEAST_CONTRAST:
-        pass
-    return colour
+def _pale(rng: np.random.Generator) -> tuple[int, ...]:
+    grey, colour = rng.uniform(0, 255), np.array(_colour(rng))
+    return tuple(int(value) for value in np.rint(grey + SATURATION * (colour - grey)))
+
+
+def _colour_of(label: int, background: np.ndarray, rng: np.random.Generator) -> tuple[int, ...] | None:
+    """Mostly near the class's; nothing if it is too much like what is behind."""
+    centre = np.array(colorsys.hsv_to_rgb(label / len(CLASSES), 0.8, 0.9)) * 255
+    colour = _colour(rng) if rng.random() < ANY_COLOUR else np.clip(rng.normal(centre, OFF_COLOUR), 0, 255)
+    return tuple(int(value) for value in colour) if math.dist(colour, background) >= LEAST_CONTRAST else None
 
 
 def _labelled(instances: np.ndarray, labels: np.ndarray) -> np.ndarray:
