@@ -6,7 +6,10 @@ import keras
 from keras import activations, layers
 
 from keras_se.graph import Call
-from keras_se.layers import EXCITATIONS, ResizeLike
+from keras_se.layers import EXCITATIONS, DDIMStep, ResizeLike
+
+# Layers of this package that may look like others' additions or scalings, and are none.
+OURS = (*EXCITATIONS, ResizeLike, DDIMStep)
 
 DROPOUTS = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
@@ -130,7 +133,7 @@ def is_sum(call: Call) -> bool:
     if len(call.reads) < 2 or any(shape != call.outputs[0] for shape in call.inputs) or len(call.outputs) != 1:
         return False
     foreign = isinstance(call.layer, layers.Layer) and not is_of_keras(call.layer) and not call.layer.weights
-    return named(call.layer, "Add") or (foreign and not isinstance(call.layer, EXCITATIONS))
+    return named(call.layer, "Add") or (foreign and not isinstance(call.layer, OURS))
 
 
 def is_drop(layer: Any) -> bool:
@@ -140,6 +143,5 @@ def is_drop(layer: Any) -> bool:
     if isinstance(layer, layers.Activation):
         return layer.activation is activations.linear
     weights = getattr(layer, "weights", ())
-    ours = (*EXCITATIONS, ResizeLike)
-    foreign = isinstance(layer, layers.Layer) and not is_of_keras(layer) and not isinstance(layer, ours)
+    foreign = isinstance(layer, layers.Layer) and not is_of_keras(layer) and not isinstance(layer, OURS)
     return foreign and all(len(weight.shape) < 2 for weight in weights)

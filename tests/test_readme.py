@@ -66,7 +66,9 @@ def test_python_snippets_run(page: str, tmp_path: Path, hub: dict[str, str]) -> 
     assert (tmp_path / "model_int8.tflite").is_file() or page != "README.md"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "\nkeras-se " in "\n".join(snippets(page, "bash"))])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(line.startswith("keras-se") for line in commands(page))]
+)
 def test_commands_run(page: str, tmp_path: Path) -> None:
     scripts = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}

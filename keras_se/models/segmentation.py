@@ -130,6 +130,8 @@ def LRASPP(
     if not isinstance(strides, Sequence) or len(strides) != 2:
         raise ValueError(f"strides must be two, of the fine and of the coarse map. Received: strides={strides}")
     pyramid = feature_pyramid(backbone, strides)
+    if strides[0] >= strides[1]:
+        raise ValueError(f"strides must be two, that of the fine map first. Received: strides={strides}")
     image = _image(pyramid)
     fine, coarse = pyramid.outputs
     x = conv_bn(coarse, filters, name="coarse_conv")

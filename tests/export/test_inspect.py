@@ -319,7 +319,7 @@ def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
     (image,) = inspect(path).inputs
-    assert (image.dtype, image.inside, image.zero_point) == ("float32", "int8", stored[quantize.input[2]])
+    assert (image.dtype, image.inside, image.zero_point) == ("float32", "uint8", stored[quantize.input[2]])
     assert image.scale == pytest.approx(float(stored[quantize.input[1]]))
 
 

@@ -10,10 +10,12 @@ from onnx import TensorProto, helper, numpy_helper
 from keras_se.export import to_onnx
 from keras_se.export.onnx_sizes import keep_sizes
 
+NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}
 
-def resizing(before: int, scale: float) -> onnx.ModelProto:
+
+def resizing(before: int, scale: float, attributes: dict | None = None) -> onnx.ModelProto:
     """One row of an image, made wider."""
-    attributes = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    attributes = attributes or {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     nodes = [
         helper.make_node("Identity", ["x"], ["same"]),
         helper.make_node("Resize", ["same", "", "scales"], ["y"], **attributes),
@@ -57,6 +59,24 @@ def test_a_resize_gives_the_size(before: int, after: int) -> None:
     assert inferred(model) == after
 
 
+@pytest.mark.parametrize("before", range(2, 20))
+def test_the_nearest_pixel_stays_the_nearest(before: int) -> None:
+    """Pixel i of the new row is the old one at (i + 1/2) * before / after, rounded down, in whole numbers."""
+    for after in range(2, 40):
+        model, x = resizing(before, after / before, NEAREST), np.arange(before, dtype="float32").reshape(1, 1, 1, -1)
+        old = run(model, x)
+        keep_sizes(model)
+        new = run(model, x)
+        # Where a new pixel reads between two old ones, what tf2onnx wrote stays, right or wrong.
+        between = np.any((2 * np.arange(after) + 1) * before % (2 * after) == 0)
+        assert new.shape == (1, 1, 1, after) or between
+        if old.shape == new.shape:
+            np.testing.assert_array_equal(new, old)
+        else:
+            wanted = (2 * np.arange(after) + 1) * before // (2 * after)
+            assert np.count_nonzero(new[0, 0, 0] != wanted) <= 1
+
+
 def test_the_ratio_of_two_sizes_is_not_enough() -> None:
     assert inferred(resizing(11, 23 / 11)) == 22
 
@@ -72,10 +92,11 @@ def test_the_next_larger_scale_is_right_for_any_two_sizes() -> None:
 
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
-def test_files_with_odd_sizes(interpolation: str, opset: int, tmp_path) -> None:
-    image = keras.Input((11, 13, 2), name="image")
-    x = keras.layers.Resizing(23, 25, interpolation=interpolation)(image)
+@pytest.mark.parametrize(("before", "after"), [((11, 13), (23, 25)), ((4, 8), (6, 4)), ((6, 8), (9, 12))])
+def test_files_with_odd_sizes(before: tuple, after: tuple, interpolation: str, opset: int, tmp_path) -> None:
+    image = keras.Input((*before, 2), name="image")
+    x = keras.layers.Resizing(*after, interpolation=interpolation)(image)
     model = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same", name="map")(x))
-    x = np.random.default_rng(0).normal(size=(2, 11, 13, 2)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(2, *before, 2)).astype("float32")
     artifact = to_onnx(model, tmp_path / "model.onnx", opset=opset, verification_data=x)
     np.testing.assert_allclose(artifact.predict(x), model.predict(x, verbose=0), atol=1e-5)
