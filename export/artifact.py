@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.detections import comparable
 from keras_se.export.formats import CALIBRATED, FORMATS, Runner, format_of
 from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
 from keras_se.export.metadata import read_metadata, stored_preprocessing
@@ -89,14 +90,13 @@ class Artifact:
         runner = self._runner
         self.check_same_ends(model)
         feeds = feeds_of(runner.inputs, feeds, "data")  # the file's sizes may be fixed where the model's are not
-        expected = model.reference(feeds)
-        parity = compare(
-            expected,
+        expected, outputs, rounded = comparable(
+            model,
+            model.reference(feeds),
             runner.run(feeds),
-            quantize=self.quantize,
-            rounded=model.reference(feeds, lambda kernel: rounded_kernel(kernel, self.quantize)),
-            steps=runner.steps,
+            model.reference(feeds, lambda kernel: rounded_kernel(kernel, self.quantize)),
         )
+        parity = compare(expected, outputs, quantize=self.quantize, rounded=rounded, steps=runner.steps)
         artifact = Artifact(
             self.path,
             self.format,

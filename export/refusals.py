@@ -9,6 +9,7 @@ from keras_se.export.errors import ExportError
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.inference import InferenceModel
 from keras_se.graph import layers_by_path
+from keras_se.layers import Detections
 
 VOLUMES = (keras.layers.Conv3D, keras.layers.Conv3DTranspose)
 
@@ -17,7 +18,7 @@ def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
     """Raises a `ValueError` for what a mode cannot have.
 
     TensorFlow's calibrator crashes on loops, such as recurrent layers are, and LiteRT's quantizer has none. With 16-bit
-    activations, TensorFlow has no inputs of whole numbers, and no convolutions of volumes.
+    activations, TensorFlow has no inputs of whole numbers, no convolutions of volumes, and no choice of the best.
     """
     if quantize not in CALIBRATED:
         return
@@ -30,6 +31,8 @@ def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
             )
         if quantize == "int16x8" and isinstance(layer, VOLUMES):
             raise ValueError(f"quantize='int16x8' goes with convolutions of images and of sequences. {received}")
+        if quantize == "int16x8" and isinstance(layer, Detections):
+            raise ValueError(f"quantize='int16x8' goes with detectors without `with_detections`. {received}")
     for tensor in model.inputs:
         if quantize == "int16x8" and np.dtype(tensor.dtype).kind != "f":
             raise ValueError(

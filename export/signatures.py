@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.artifact import Artifact
+from keras_se.export.detections import comparable
 from keras_se.export.encoded_images import load_image
 from keras_se.export.errors import ExportError, require
 from keras_se.export.inference import InferenceModel, random_feeds
@@ -103,7 +104,8 @@ class Serving:
             function = artifact._runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
             outputs = in_batches({"images": images}, lambda batch, run=function: _run(run, batch["images"]), batch_size)
-            parity = compare(expected, outputs, quantize=None, rounded=rounded)
+            reference, found, other = comparable(self.inference, expected, outputs, rounded)
+            parity = compare(reference, found, quantize=None, rounded=other)
             if not parity.passed:
                 raise ExportError(
                     f"The signature serving_{name} of {self.inference.model.name} does not compute what the Keras "

@@ -1,6 +1,10 @@
 """Networks with squeeze-and-excitation, as functional Keras models."""
 
 from keras_se.models.densenet import SEDenseNet, SEDenseNet121, SEDenseNet169, SEDenseNet201, SEDenseNet264
+from keras_se.models.detection import SEFCOS
+from keras_se.models.detection_decoding import with_detections
+from keras_se.models.detection_loss import FCOSLoss
+from keras_se.models.detection_targets import detection_targets
 from keras_se.models.inception import SEBNInception, SEInceptionV3
 from keras_se.models.inception_resnet import SEInceptionResNetV2
 from keras_se.models.mobilenet import SEMobileNet
@@ -31,15 +35,17 @@ from keras_se.models.vgg import SEVGG, SEVGG16, SEVGG19
 # Builders of any depth or width; the others are the networks that papers name.
 FAMILIES = ("SEDenseNet", "SEMobileNetV3", "SENet", "SEPreActResNet", "SEResNet", "SEVGG")
 
-# What makes a model of a network that one of them returned.
-ON_NETWORKS = ("LRASPP", "SEUNet", "feature_pyramid")
+# What makes a model of a network that one of them returned, and what goes with it.
+ON_NETWORKS = ("LRASPP", "FCOSLoss", "SEFCOS", "SEUNet", "detection_targets", "feature_pyramid", "with_detections")
 
 __all__ = [
     "LRASPP",
+    "SEFCOS",
     "SEVGG",
     "SEVGG16",
     "SEVGG19",
     "SEWRN16_8",
+    "FCOSLoss",
     "SEBNInception",
     "SEDenseNet",
     "SEDenseNet121",
@@ -72,5 +78,7 @@ __all__ = [
     "SEResNet164",
     "SEShuffleNet",
     "SEUNet",
+    "detection_targets",
     "feature_pyramid",
+    "with_detections",
 ]

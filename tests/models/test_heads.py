@@ -13,7 +13,8 @@ from helpers import array
 from numpy_network import graphs_only
 
 from keras_se.export import FORMATS
-from keras_se.models import LRASPP, SEUNet
+from keras_se.models import LRASPP, SEFCOS, FCOSLoss, SEUNet
+from keras_se.models.pyramid import levels
 
 pytestmark = graphs_only
 COUNT = 4
@@ -26,18 +27,32 @@ class Head:
     Attributes:
         build: From a backbone to a model.
         loss: For `compile`.
-        targets: Of so many images of a height and width, by the generator.
+        targets: What the model should tell of so many images, by the generator.
         strides: Those that a backbone must have.
+        rate: Of learning, such that the least change of a weight is seen in 32 bits.
     """
 
     build: Callable[[keras.Model], keras.Model]
     loss: Any
-    targets: Callable[[np.random.Generator, int, int], Any]
+    targets: Callable[[np.random.Generator, int, keras.Model], Any]
     strides: tuple[int, ...] = ()
+    rate: float = 0.1
 
 
-def masks(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    return rng.integers(0, CLASSES, (count, size, size))
+def masks(rng: np.random.Generator, count: int, model: keras.Model) -> np.ndarray:
+    return rng.integers(0, CLASSES, (count, *model.output_shape[1:3]))
+
+
+def boxes(rng: np.random.Generator, count: int, model: keras.Model) -> np.ndarray:
+    """At each location a class, or none, and a box."""
+    targets = rng.uniform(0.1, 2, (count, model.output_shape[1], 5))
+    targets[..., 0] = rng.integers(-1, CLASSES, targets.shape[:2])
+    return targets
+
+
+def fcos(backbone: keras.Model) -> keras.Model:
+    """On the two coarsest maps, whatever these are."""
+    return SEFCOS(backbone, CLASSES, 8, strides=sorted(levels(backbone))[-2:], depth=1, r=2)
 
 
 SEGMENTATION: dict[str, Any] = {"loss": "sparse_categorical_crossentropy", "targets": masks}
@@ -45,6 +60,7 @@ HEADS = {
     "unet": Head(lambda backbone: SEUNet(backbone, CLASSES), **SEGMENTATION),
     "unet_scse": Head(lambda backbone: SEUNet(backbone, CLASSES, se="scse"), **SEGMENTATION),
     "lraspp": Head(lambda backbone: LRASPP(backbone, CLASSES), strides=(8, 16), **SEGMENTATION),
+    "fcos": Head(fcos, loss=FCOSLoss(), targets=boxes, rate=1.0),
 }
 # These have two or three stages, and LRASPP wants a stride of 16 if it is not given others.
 WITHOUT_STRIDE_16 = {
@@ -52,7 +68,11 @@ WITHOUT_STRIDE_16 = {
     *("SEResNet20", "SEResNet32", "SEResNet44", "SEResNet56", "SEResNet110", "SEResNet164", "SEWRN16_8"),
 }
 # In every run: a network of each way in which sizes go on, and the mobile one that the smallest head was made for.
-OFTEN = {"unet_scse": ("resnet", "vgg", "inception_v3", "mobilenet_v2"), "lraspp": ("mobilenet_v3",)}
+OFTEN = {
+    "unet_scse": ("resnet", "vgg", "inception_v3", "mobilenet_v2"),
+    "lraspp": ("mobilenet_v3",),
+    "fcos": ("vgg", "shufflenet"),
+}
 
 
 def refused(head: str, name: str) -> bool:
@@ -84,8 +104,8 @@ def test_every_backbone_under_every_head(head: str, name: str, tmp_path: Path) -
 def check_learns(head: Head, model: keras.Model, row: Row) -> None:
     """A step of training has a finite loss, and changes every weight that the output depends on."""
     before = {weight.path: array(weight) for weight in model.trainable_weights}
-    model.compile(keras.optimizers.SGD(0.1), head.loss, run_eagerly=True)
-    loss = model.train_on_batch(row.images(COUNT), head.targets(np.random.default_rng(0), COUNT, row.size))
+    model.compile(keras.optimizers.SGD(head.rate), head.loss, run_eagerly=True)
+    loss = model.train_on_batch(row.images(COUNT), head.targets(np.random.default_rng(0), COUNT, model))
     assert np.isfinite(loss)
     still = [weight.path for weight in model.trainable_weights if np.array_equal(array(weight), before[weight.path])]
     # In a block whose SE has one or two hidden units, these may all be off: their weights have no gradient then.

@@ -16,15 +16,8 @@ FAMILIES = {
 }
 # And what works on every network.
 SHARED = {
-    "blocks",
-    "branches",
-    "builder",
-    "excite",
-    "inverted_residual",
-    "network",
-    "pyramid",
-    "residual",
-    "segmentation",
+    *("blocks", "branches", "builder", "excite", "inverted_residual", "network", "pyramid", "residual"),
+    *("detection", "detection_decoding", "detection_loss", "detection_targets", "segmentation"),
 }
 LONGEST = 300
 

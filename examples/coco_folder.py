@@ -1,0 +1,135 @@
+"""Images of your own with boxes around objects, in COCO's format: annotations.json, and a folder of images."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+HELD_OUT = 0.2
+LEAST = 5  # images: one is held out, then
+LISTS = ("images", "annotations", "categories")
+# What each entry must have, and of which type.
+FIELDS: dict[str, dict[str, Any]] = {
+    "images": {"id": int, "file_name": str},
+    "annotations": {"image_id": int, "category_id": int, "bbox": list},
+    "categories": {"id": int, "name": str},
+}
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """Images from 0 to 1, of each its objects' boxes (left, top, right, bottom, in pixels) and classes from 0 on."""
+
+    images: np.ndarray
+    boxes: list[np.ndarray]
+    labels: list[np.ndarray]
+
+    def part(self, chosen: np.ndarray) -> "Boxed":
+        return Boxed(self.images[chosen], [self.boxes[i] for i in chosen], [self.labels[i] for i in chosen])
+
+
+def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxed, list[str]]:
+    """Images to train on and images that are held out, a fifth of all; and the classes' names.
+
+    Images become squares of `size` pixels, and boxes with them. Boxes around crowds are left out.
+
+    Raises:
+        ValueError: for a file that is not of COCO's format, images that are missing, and boxes that cannot be.
+    """
+    content = _content(annotations)
+    paths = {entry["id"]: _inside(folder, entry["file_name"]) for entry in content["images"]}
+    numbers = {entry["id"]: number for number, entry in enumerate(content["categories"])}
+    for name, known in (("images", paths), ("categories", numbers)):
+        if len(known) != len(content[name]):
+            raise ValueError(f"Each of the {name} must have an id of its own. Received: {annotations}")
+    if len(paths) < LEAST or not numbers:
+        raise ValueError(
+            f"There must be {LEAST} images or more, and a category. "
+            f"Received: {len(paths)} images and {len(numbers)} categories in {annotations}"
+        )
+    pictures, shapes = zip(*(_picture(path, size) for path in paths.values()), strict=True)
+    places = {image: place for place, image in enumerate(paths)}
+    boxes: list[list[tuple[float, ...]]] = [[] for _ in paths]
+    labels: list[list[int]] = [[] for _ in paths]
+    for entry in content["annotations"]:
+        if entry.get("iscrowd"):
+            continue
+        if entry["image_id"] not in places or entry["category_id"] not in numbers:
+            raise ValueError(
+                f"An annotation must be of an image and a category that are listed. Received: {_cut(entry)}"
+            )
+        place = places[entry["image_id"]]
+        boxes[place].append(_box(entry, shapes[place], size))
+        labels[place].append(numbers[entry["category_id"]])
+    found = Boxed(
+        np.stack(pictures).astype("float32") / 255,
+        [np.array(one, "float32").reshape(-1, 4) for one in boxes],
+        [np.array(one, int) for one in labels],
+    )
+    order = np.random.default_rng(0).permutation(len(pictures))
+    held, train = np.split(order, [int(HELD_OUT * len(pictures))])
+    return found.part(train), found.part(held), [entry["name"] for entry in content["categories"]]
+
+
+def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError, too
+        raise ValueError(f"The annotations must be a JSON file. Received: {path} ({error})") from error
+    if not isinstance(content, dict) or any(not isinstance(content.get(name), list) for name in LISTS):
+        raise ValueError(f"The annotations must have the lists {', '.join(LISTS)}. Received: {path}")
+    for name, fields in FIELDS.items():
+        for entry in content[name]:
+            wrong = [] if isinstance(entry, dict) else list(fields)
+            wrong = wrong or [key for key, kind in fields.items() if type(entry.get(key)) is not kind]
+            if wrong:
+                raise ValueError(
+                    f"Each of the {name} must have {wrong[0]}, of type {fields[wrong[0]].__name__}. "
+                    f"Received: {_cut(entry)}"
+                )
+    return content
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file in the folder: what the annotations say may not lead out of it."""
+    try:
+        path = (folder / name).resolve()
+        found = path.is_relative_to(folder.resolve()) and path.is_file()
+    except (ValueError, OSError):  # a null character, a name that is too long
+        found = False
+    if not found:
+        raise ValueError(f"Each file_name must be an image in {folder}. Received: {name!r}")
+    return path
+
+
+def _picture(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """An image's pixels as a square, and the width and height that it has."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)), image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"Images must be files that Pillow can read. Received: {path} ({error})") from error
+
+
+def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[float, ...]:
+    """Left, top, width and height in the image's pixels → left, top, right and bottom in the square's."""
+    bbox = entry["bbox"]
+    if len(bbox) != 4 or not all(type(value) in (int, float) and math.isfinite(value) for value in bbox):
+        raise ValueError(f"A bbox must be four numbers: left, top, width and height. Received: {_cut(entry)}")
+    left, top, width, height = bbox
+    edges = [
+        min(max(edge, 0), most) * size / most
+        for edge, most in zip((left, top, left + width, top + height), shape * 2, strict=True)
+    ]
+    if width <= 0 or height <= 0 or edges[0] >= edges[2] or edges[1] >= edges[3]:
+        raise ValueError(f"A bbox must have an area within its image. Received: {_cut(entry)}")
+    return tuple(edges)
+
+
+def _cut(entry: Any, most: int = 120) -> str:
+    text = json.dumps(entry)
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,0 +1,77 @@
+"""How good detections are: average precision, as COCO defines it, by pycocotools."""
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+
+def average_precision(
+    boxes: Sequence[np.ndarray], labels: Sequence[np.ndarray], found: Mapping[str, np.ndarray]
+) -> tuple[float, float]:
+    """AP50 and AP, from 0 to 1: at an IoU of 0.5, and the mean over those from 0.5 to 0.95.
+
+    Args:
+        boxes, labels: Of each image what is right: left, top, right and bottom, and the classes.
+        found: What a detector returns of these images: `boxes`, `scores` and `classes`.
+    """
+    with redirect_stdout(io.StringIO()):  # it prints a lot
+        judge = COCOeval(truth := _truth(boxes, labels), truth.loadRes(_rows(found)), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return float(judge.stats[1]), float(judge.stats[0])
+
+
+def _truth(boxes: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> COCO:
+    objects = [
+        (image, box, int(label))
+        for image, found in enumerate(zip(boxes, labels, strict=True))
+        for box, label in zip(*found, strict=True)
+    ]
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": image} for image in range(len(boxes))],
+        "categories": [{"id": label} for label in sorted({label for *_, label in objects})],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": image,
+                "category_id": label,
+                "bbox": _sized(box),
+                "area": _area(box),
+                "iscrowd": 0,
+            }
+            for number, (image, box, label) in enumerate(objects, start=1)
+        ],
+    }
+    truth.createIndex()
+    return truth
+
+
+def _rows(found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A row for each detection: image, left, top, width, height, score, class."""
+    images, count = found["scores"].shape
+    boxes = found["boxes"].reshape(-1, 4)
+    return np.column_stack(
+        [
+            np.repeat(np.arange(images), count),
+            boxes[:, :2],
+            boxes[:, 2:] - boxes[:, :2],
+            found["scores"].ravel(),
+            found["classes"].ravel(),
+        ]
+    ).astype("float64")
+
+
+def _sized(box: np.ndarray) -> list[float]:
+    left, top, right, bottom = map(float, box)
+    return [left, top, right - left, bottom - top]
+
+
+def _area(box: np.ndarray) -> float:
+    return float(np.prod(box[2:] - box[:2]))

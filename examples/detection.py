@@ -1,0 +1,242 @@
+"""Train a detector with SE on drawn scenes, compare it with the same one without SE, export it, and measure each file.
+
+    python examples/detection.py --output detection_output
+    python examples/detection.py --data annotations.json --images FOLDER
+
+The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes annotations
+of your own, in COCO's format (`examples/coco_folder.py`). What comes out of the comparison is reported, whichever is
+better; the files are of the first seed. Average precision is COCO's, of what the exported files return.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import demo  # examples/demo.py
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
+from coco_scores import average_precision  # examples/coco_scores.py
+from matplotlib.patches import Rectangle
+from rich.box import SIMPLE_HEAD
+from rich.filesize import decimal
+from rich.table import Table
+from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
+
+from keras_se.export import FORMATS, Artifact
+from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
+
+STRIDES = (4, 8, 16)
+# In locations of a map, how far the sides of its objects are: of most, the finest map's.
+REACH = 4.0
+DETECTIONS = 20
+# Small: what counts is the number of steps.
+BATCH = 16
+RATE = 2e-3
+CALIBRATION = 200
+# Of AP50: a wrong file loses more.
+LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
+SHOWN = 5  # images in the picture
+LEAST_SHOWN = 0.3  # score of a detection in it
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much is done.
+
+    Attributes:
+        images, held_out: Scenes to train on and to measure on.
+        epochs, seeds: Of each network.
+        least: The AP50 that the network with SE must reach.
+    """
+
+    images: int
+    held_out: int
+    epochs: int
+    seeds: int
+    least: float
+
+
+SETTINGS = {"small": Setting(8000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
+
+
+def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str]]:
+    parts = (scenes(setting.images, seed=0), scenes(setting.held_out, seed=1))
+    train, held = (Boxed(part.images, part.boxes, part.labels) for part in parts)
+    return train, held, list(CLASSES)
+
+
+def build(classes: int, se: bool) -> keras.Model:
+    """A detector on a narrow residual network; without SE in either."""
+    r = 8 if se else None
+    backbone = SEResNet(
+        depths=(1, 1, 1),
+        block="basic",
+        filters=(24, 48, 96),
+        r=r,
+        input_shape=(SIZE, SIZE, 3),
+        include_top=False,
+    )
+    return SEFCOS(backbone, classes, filters=32, strides=STRIDES, depth=1, r=r, name="detection")
+
+
+def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
+    keras.utils.set_random_seed(seed)  # the same images in the same order, whatever the network
+    model = build(classes, se)
+    targets = detection_targets(train.boxes, train.labels, model, reach=REACH)
+    what = f"seed {seed}, {'with' if se else 'without'} SE"
+    demo.train(model, train.images, targets, epochs, bar, what=what, loss=FCOSLoss(), rate=RATE, batch=BATCH)
+    return with_detections(model, DETECTIONS)
+
+
+def compared(
+    train: Boxed, held: Boxed, classes: int, setting: Setting, bar: demo.Progress
+) -> tuple[keras.Model, Table, str]:
+    """The detector with SE of the first seed; the precision of each network, and what SE changed."""
+    models: dict[bool, list[keras.Model]] = {False: [], True: []}
+    scores: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    for seed in range(setting.seeds):
+        for se in (False, True):
+            model = trained(train, classes, se, seed, setting.epochs, bar)
+            models[se].append(model)
+            scores[se].append(precision(held, model.predict(held.images, verbose=0)))
+    table = Table(title=f"On the {len(held.images):,} held-out images, {demo.seeds(setting.seeds)}")
+    table.box = SIMPLE_HEAD
+    for header in ("network", "parameters", "AP50", "AP", "AP50 of each seed"):
+        table.add_column(header, justify="left" if header == "network" else "right")
+    for se, name in ((False, "without SE"), (True, "with SE")):
+        at_half, mean = zip(*scores[se], strict=True)
+        each = ", ".join(f"{score:.2%}" for score in at_half)
+        table.add_row(name, f"{models[se][0].count_params():,}", demo.spread(at_half), demo.spread(mean), each)
+    plain, excited = ([at_half for at_half, _ in scores[se]] for se in (False, True))
+    return models[True][0], table, demo.verdict(plain, excited, "AP50")
+
+
+def precision(held: Boxed, found: dict[str, np.ndarray]) -> tuple[float, float]:
+    return average_precision(held.boxes, held.labels, found)
+
+
+def measured(held: Boxed, artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
+    """A row for each file: the precision of what it returns for the held-out images, in its own runtime."""
+    calls = [partial(artifact.predict, held.images[:1]) for artifact in artifacts]
+    times = demo.latencies(calls, demo.ROUNDS)
+    return [
+        {
+            "file": artifact.path.name,
+            "runtime": FORMATS[artifact.format].runtime,
+            "mode": artifact.quantize or "float32",
+            "size": artifact.size,
+            "precision": precision(held, artifact.predict(held.images)),
+            "latency": latency.median * 1e3,
+        }
+        for artifact, latency in zip(artifacts, times, strict=True)
+    ]
+
+
+def file_table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
+    table = Table(title=f"Each file on the {held_out:,} held-out images, in its own runtime")
+    for header in ("file", "runtime", "size", "AP50", "AP", "ms / image"):
+        left = header in ("file", "runtime")
+        table.add_column(header, justify="left" if left else "right", no_wrap=left)
+    for row in rows:
+        precisions = (f"{score:.2%}" for score in row["precision"])
+        table.add_row(row["file"], row["runtime"], decimal(row["size"]), *precisions, f"{row['latency']:.2f}")
+    return table
+
+
+def shortfalls(rows: Sequence[dict[str, Any]], keras_precision: float, least: float) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    scored = [{**row, "score": row["precision"][0]} for row in rows]
+    return demo.shortfalls(keras_precision, scored, least, LARGEST_LOSS, "AP50")
+
+
+def plot(held: Boxed, classes: Sequence[str], artifacts: dict[str, Artifact]) -> Any:
+    """Some held-out images with what is in them, and with what files find."""
+    images, count = held.images[:SHOWN], min(SHOWN, len(held.images))
+    colours = plt.get_cmap("tab10").colors
+    truth = [
+        [(box, label, classes[label]) for box, label in zip(*objects, strict=True)]
+        for objects in zip(held.boxes[:count], held.labels[:count], strict=True)
+    ]
+    columns = {"truth": truth} | {
+        name: _shown(artifact.predict(images), classes) for name, artifact in artifacts.items()
+    }
+    figure, axes = plt.subplots(
+        *(len(columns), count), figsize=(2.3 * count, 2.4 * len(columns)), layout="constrained", squeeze=False
+    )
+    for row, (name, found) in zip(axes, columns.items(), strict=True):
+        for panel, image, objects in zip(row, images, found, strict=True):
+            panel.imshow(image, extent=(0, image.shape[1], image.shape[0], 0))
+            panel.set(xticks=[], yticks=[])
+            for (left, top, right, bottom), label, text in objects:
+                colour = colours[label % len(colours)]
+                panel.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=1.8))
+                panel.text(
+                    *(left, max(top, 5), text),
+                    fontsize=7,
+                    color="white",
+                    va="bottom",
+                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
+                )
+        row[0].set_ylabel(name, fontsize=11)
+    return figure
+
+
+def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tuple[np.ndarray, int, str]]]:
+    """Of each image the boxes whose scores are high enough, with what is written beside them."""
+    return [
+        [
+            (box, int(label), f"{classes[int(label)]} {score:.2f}")
+            for box, label, score in zip(boxes, labels, scores, strict=True)
+            if score >= LEAST_SHOWN
+        ]
+        for boxes, labels, scores in zip(found["boxes"], found["classes"], found["scores"], strict=True)
+    ]
+
+
+@click.command()
+@click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
+@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Annotations, as COCO's.")
+@click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder they are of.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("detection_output"), show_default=True)
+def main(setting: str, data: Path | None, images: Path | None, output: Path) -> None:
+    """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
+    console, chosen = demo.console(), SETTINGS[setting]
+    try:
+        if (data is None) != (images is None):
+            raise ValueError("--data and --images must be given together. Received: one of them")
+        train, held, classes = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
+    except (ValueError, OSError) as error:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    output.mkdir(parents=True, exist_ok=True)
+    console.print(f"{len(train.images):,} images of {len(classes)} classes to train on, {len(held.images):,} held out.")
+    with demo.progress(console) as bar:
+        model, table, verdict = compared(train, held, len(classes), chosen, bar)
+        model.save(output / "detection.keras")
+        artifacts = demo.exported(
+            *(model, output, train.images[:CALIBRATION], held.images, bar),
+            formats=("tflite", "onnx"),
+            modes=(None, "int8"),
+        )
+    console.print(table)
+    console.print(verdict)
+    in_keras, _ = precision(held, model.predict(held.images, verbose=0))
+    console.print(f"The network with SE that is exported: {in_keras:.2%} AP50 in Keras.")
+    rows = measured(held, artifacts)
+    console.print(file_table(rows, len(held.images)))
+    files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
+    demo.picture(plot(held, classes, files), output / "detection.png")
+    console.print(f"Picture: {output / 'detection.png'} (held-out images, and what the files find in them).")
+    for sentence in (found := shortfalls(rows, in_keras, 0.0 if data else chosen.least)):
+        console.print(f"[red]{sentence}")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
