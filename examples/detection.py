@@ -62,7 +62,7 @@ class Setting:
     least: float
 
 
-SETTINGS = {"small": Setting(8000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
+SETTINGS = {"small": Setting(6000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
 
 
 def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str]]:
@@ -203,7 +203,9 @@ def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tu
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Annotations, as COCO's.")
 @click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder they are of.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("detection_output"), show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("detection_output"), show_default=True
+)
 def main(setting: str, data: Path | None, images: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
     console, chosen = demo.console(), SETTINGS[setting]

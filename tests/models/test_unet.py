@@ -69,7 +69,7 @@ def test_unet_can_end_at_a_coarser_map(stride: int, steps: int, size: tuple[int,
     assert model.get_layer(f"decoder{steps}_conv2").filters == 16 * stride
     randomise(model)
     x = images(*size)
-    expected = NumpyUNet(model).unet(maps_of(backbone, (2, 4, 8, 16), x), size, True, stride)
+    expected = NumpyUNet(model)(maps_of(backbone, (2, 4, 8, 16), x), size, True, stride)
     assert error(array(model(x)), expected) < 1e-5
 
 
