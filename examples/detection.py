@@ -23,6 +23,7 @@ import numpy as np
 from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
 from coco_scores import average_precision  # examples/coco_scores.py
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.table import Table
@@ -62,7 +63,7 @@ class Setting:
     least: float
 
 
-SETTINGS = {"small": Setting(6000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
+SETTINGS = {"small": Setting(4000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
 
 
 def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str]]:
@@ -82,7 +83,7 @@ def build(classes: int, se: bool) -> keras.Model:
         input_shape=(SIZE, SIZE, 3),
         include_top=False,
     )
-    return SEFCOS(backbone, classes, filters=32, strides=STRIDES, depth=1, r=r, name="detection")
+    return SEFCOS(backbone, classes, filters=32, strides=STRIDES, depth=1, r=r)
 
 
 def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
@@ -91,7 +92,7 @@ def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: d
     targets = detection_targets(train.boxes, train.labels, model, reach=REACH)
     what = f"seed {seed}, {'with' if se else 'without'} SE"
     demo.train(model, train.images, targets, epochs, bar, what=what, loss=FCOSLoss(), rate=RATE, batch=BATCH)
-    return with_detections(model, DETECTIONS)
+    return with_detections(model, DETECTIONS, name="detection")
 
 
 def compared(
@@ -175,10 +176,12 @@ def plot(held: Boxed, classes: Sequence[str], artifacts: dict[str, Artifact]) ->
             panel.set(xticks=[], yticks=[])
             for (left, top, right, bottom), label, text in objects:
                 colour = colours[label % len(colours)]
-                panel.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=1.8))
+                frame = Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=1.8)
+                frame.set_path_effects([withStroke(linewidth=3.4, foreground="white")])  # objects may have its colour
+                panel.add_patch(frame)
                 panel.text(
                     *(left, max(top, 5), text),
-                    fontsize=7,
+                    fontsize=8,
                     color="white",
                     va="bottom",
                     bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
