@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import keras
 import matplotlib
 import numpy as np
 from PIL import Image
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -85,6 +86,37 @@ def train(
         model.fit(varied(x), y, initial_epoch=epoch, epochs=epoch + 1, **options)
 
 
+def compared(
+    trained: Callable[[bool, int], keras.Model],
+    scored: Callable[[keras.Model], dict[str, float]],
+    count: int,
+    held_out: int,
+) -> tuple[keras.Model, Table, str]:
+    """The network with SE of the first seed; the scores of all; and what SE changed in the first score.
+
+    Args:
+        trained: From whether there is SE, and a seed, to a model.
+        scored: From a model to its scores on the held-out images, by name, from 0 to 1.
+        count: How many seeds there are.
+        held_out: How many images.
+    """
+    models: dict[bool, list[keras.Model]] = {False: [], True: []}
+    for seed in range(count):
+        for se, found in models.items():
+            found.append(trained(se, seed))
+    scores = {se: [scored(model) for model in found] for se, found in models.items()}
+    first, *others = scores[True][0]
+    table = Table(title=f"On the {held_out:,} held-out images, {seeds(count)}", box=SIMPLE_HEAD)
+    for header in ("network", "parameters", first, *others, f"{first} of each seed"):
+        table.add_column(header, justify="left" if header == "network" else "right")
+    for se, name in ((False, "without SE"), (True, "with SE")):
+        cells = (spread([score[what] for score in scores[se]]) for what in (first, *others))
+        each = ", ".join(f"{score[first]:.2%}" for score in scores[se])
+        table.add_row(name, f"{models[se][0].count_params():,}", *cells, each)
+    plain, excited = ([score[first] for score in scores[se]] for se in (False, True))
+    return models[True][0], table, verdict(plain, excited, first)
+
+
 def exported(
     model: keras.Model,
     output: Path,
@@ -133,13 +165,20 @@ def measure(
 ) -> dict[str, Any]:
     outputs = artifact.predict(x)
     return {
+        **about(artifact),
+        "score": score(outputs, y),
+        "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
+        "difference": float(np.abs(outputs - reference).max()),
+    }
+
+
+def about(artifact: Artifact) -> dict[str, Any]:
+    """What a row tells of a file, whatever it computes."""
+    return {
         "file": artifact.path.name,
         "runtime": FORMATS[artifact.format].runtime,
         "mode": artifact.quantize or "float32",
         "size": artifact.size,
-        "score": score(outputs, y),
-        "agreement": float(np.mean(outputs.argmax(-1) == reference.argmax(-1))),
-        "difference": float(np.abs(outputs - reference).max()),
     }
 
 
@@ -152,21 +191,25 @@ def picture(figure: Any, path: Path) -> None:
 
 
 def table(rows: Sequence[dict[str, Any]], held_out: int, score: str = "accuracy") -> Table:
-    result = Table(title=f"Each file on the {held_out:,} held-out images, in its own runtime")
-    result.add_column("file", no_wrap=True)
-    result.add_column("runtime", no_wrap=True)
-    for header in ("size", score, "agrees with Keras", "largest difference", "ms / image"):
+    columns = {
+        score: ("score", ".2%"),
+        "agrees with Keras": ("agreement", ".2%"),
+        "largest difference": ("difference", ".1e"),
+        "ms / image": ("latency", ".2f"),
+    }
+    return file_table(f"Each file on the {held_out:,} held-out images, in its own runtime", rows, columns)
+
+
+def file_table(title: str, rows: Sequence[dict[str, Any]], columns: Mapping[str, tuple[str, str]]) -> Table:
+    """Each row's file, runtime and size, and then `columns`: by header, what of the row, and in which format."""
+    result = Table(title=title)
+    for header in ("file", "runtime"):
+        result.add_column(header, no_wrap=True)
+    for header in ("size", *columns):
         result.add_column(header, justify="right")
     for row in rows:
-        result.add_row(
-            row["file"],
-            row["runtime"],
-            decimal(row["size"]),
-            f"{row['score']:.2%}",
-            f"{row['agreement']:.2%}",
-            f"{row['difference']:.1e}",
-            f"{row['latency']:.2f}",
-        )
+        cells = (f"{row[key]:{spec}}" for key, spec in columns.values())
+        result.add_row(row["file"], row["runtime"], decimal(row["size"]), *cells)
     return result
 
 

@@ -9,7 +9,7 @@ better; the files are of the first seed. Average precision is COCO's, of what th
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,10 @@ from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
 from coco_scores import average_precision  # examples/coco_scores.py
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from rich.box import SIMPLE_HEAD
-from rich.filesize import decimal
 from rich.table import Table
 from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
 
-from keras_se.export import FORMATS, Artifact
+from keras_se.export import Artifact
 from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
 
 STRIDES = (4, 8, 16)
@@ -40,6 +38,8 @@ DETECTIONS = 20
 BATCH = 16
 RATE = 2e-3
 CALIBRATION = 200
+# The first is what a file may lose little of, and what a network must reach.
+SCORES = ("AP50", "AP")
 # Of AP50: a wrong file loses more.
 LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
 SHOWN = 5  # images in the picture
@@ -86,7 +86,7 @@ def build(classes: int, se: bool) -> keras.Model:
     return SEFCOS(backbone, classes, filters=32, strides=STRIDES, depth=1, r=r)
 
 
-def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
+def trained(se: bool, seed: int, train: Boxed, classes: int, epochs: int, bar: demo.Progress) -> keras.Model:
     keras.utils.set_random_seed(seed)  # the same images in the same order, whatever the network
     model = build(classes, se)
     targets = detection_targets(train.boxes, train.labels, model, reach=REACH)
@@ -95,65 +95,23 @@ def trained(train: Boxed, classes: int, se: bool, seed: int, epochs: int, bar: d
     return with_detections(model, DETECTIONS, name="detection")
 
 
-def compared(
-    train: Boxed, held: Boxed, classes: int, setting: Setting, bar: demo.Progress
-) -> tuple[keras.Model, Table, str]:
-    """The detector with SE of the first seed; the precision of each network, and what SE changed."""
-    models: dict[bool, list[keras.Model]] = {False: [], True: []}
-    scores: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
-    for seed in range(setting.seeds):
-        for se in (False, True):
-            model = trained(train, classes, se, seed, setting.epochs, bar)
-            models[se].append(model)
-            scores[se].append(precision(held, model.predict(held.images, verbose=0)))
-    table = Table(title=f"On the {len(held.images):,} held-out images, {demo.seeds(setting.seeds)}")
-    table.box = SIMPLE_HEAD
-    for header in ("network", "parameters", "AP50", "AP", "AP50 of each seed"):
-        table.add_column(header, justify="left" if header == "network" else "right")
-    for se, name in ((False, "without SE"), (True, "with SE")):
-        at_half, mean = zip(*scores[se], strict=True)
-        each = ", ".join(f"{score:.2%}" for score in at_half)
-        table.add_row(name, f"{models[se][0].count_params():,}", demo.spread(at_half), demo.spread(mean), each)
-    plain, excited = ([at_half for at_half, _ in scores[se]] for se in (False, True))
-    return models[True][0], table, demo.verdict(plain, excited, "AP50")
-
-
-def precision(held: Boxed, found: dict[str, np.ndarray]) -> tuple[float, float]:
-    return average_precision(held.boxes, held.labels, found)
+def scored(held: Boxed, found: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return dict(zip(SCORES, average_precision(held.boxes, held.labels, found), strict=True))
 
 
 def measured(held: Boxed, artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
     """A row for each file: the precision of what it returns for the held-out images, in its own runtime."""
     calls = [partial(artifact.predict, held.images[:1]) for artifact in artifacts]
-    times = demo.latencies(calls, demo.ROUNDS)
-    return [
-        {
-            "file": artifact.path.name,
-            "runtime": FORMATS[artifact.format].runtime,
-            "mode": artifact.quantize or "float32",
-            "size": artifact.size,
-            "precision": precision(held, artifact.predict(held.images)),
-            "latency": latency.median * 1e3,
-        }
-        for artifact, latency in zip(artifacts, times, strict=True)
-    ]
+    rows = []
+    for artifact, latency in zip(artifacts, demo.latencies(calls, demo.ROUNDS), strict=True):
+        scores = scored(held, artifact.predict(held.images))
+        rows.append({**demo.about(artifact), **scores, "score": scores[SCORES[0]], "latency": latency.median * 1e3})
+    return rows
 
 
-def file_table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
-    table = Table(title=f"Each file on the {held_out:,} held-out images, in its own runtime")
-    for header in ("file", "runtime", "size", "AP50", "AP", "ms / image"):
-        left = header in ("file", "runtime")
-        table.add_column(header, justify="left" if left else "right", no_wrap=left)
-    for row in rows:
-        precisions = (f"{score:.2%}" for score in row["precision"])
-        table.add_row(row["file"], row["runtime"], decimal(row["size"]), *precisions, f"{row['latency']:.2f}")
-    return table
-
-
-def shortfalls(rows: Sequence[dict[str, Any]], keras_precision: float, least: float) -> list[str]:
-    """What is not as it should be, a sentence each."""
-    scored = [{**row, "score": row["precision"][0]} for row in rows]
-    return demo.shortfalls(keras_precision, scored, least, LARGEST_LOSS, "AP50")
+def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
+    columns = {**{score: (score, ".2%") for score in SCORES}, "ms / image": ("latency", ".2f")}
+    return demo.file_table(f"Each file on the {held_out:,} held-out images, in its own runtime", rows, columns)
 
 
 def plot(held: Boxed, classes: Sequence[str], artifacts: dict[str, Artifact]) -> Any:
@@ -222,23 +180,28 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"{len(train.images):,} images of {len(classes)} classes to train on, {len(held.images):,} held out.")
     with demo.progress(console) as bar:
-        model, table, verdict = compared(train, held, len(classes), chosen, bar)
+        model, comparison, verdict = demo.compared(
+            partial(trained, train=train, classes=len(classes), epochs=chosen.epochs, bar=bar),
+            lambda model: scored(held, model.predict(held.images, verbose=0)),
+            *(chosen.seeds, len(held.images)),
+        )
         model.save(output / "detection.keras")
         artifacts = demo.exported(
             *(model, output, train.images[:CALIBRATION], held.images, bar),
             formats=("tflite", "onnx"),
             modes=(None, "int8"),
         )
-    console.print(table)
+    console.print(comparison)
     console.print(verdict)
-    in_keras, _ = precision(held, model.predict(held.images, verbose=0))
-    console.print(f"The network with SE that is exported: {in_keras:.2%} AP50 in Keras.")
+    in_keras = scored(held, model.predict(held.images, verbose=0))[SCORES[0]]
+    console.print(f"The network with SE that is exported: {in_keras:.2%} {SCORES[0]} in Keras.")
     rows = measured(held, artifacts)
-    console.print(file_table(rows, len(held.images)))
+    console.print(table(rows, len(held.images)))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
     demo.picture(plot(held, classes, files), output / "detection.png")
     console.print(f"Picture: {output / 'detection.png'} (held-out images, and what the files find in them).")
-    for sentence in (found := shortfalls(rows, in_keras, 0.0 if data else chosen.least)):
+    least = 0.0 if data else chosen.least
+    for sentence in (found := demo.shortfalls(in_keras, rows, least, LARGEST_LOSS, SCORES[0])):
         console.print(f"[red]{sentence}")
     sys.exit(1 if found else 0)
 

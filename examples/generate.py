@@ -27,11 +27,10 @@ from image_folder import image_folder  # examples/image_folder.py
 from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import Progress
 from rich.table import Table
 
-from keras_se.export import FORMATS, Artifact
+from keras_se.export import Artifact
 from keras_se.export.latency import latencies
 from keras_se.models.generative import (
     NoisyImages,
@@ -155,10 +154,7 @@ def measured(artifacts: list[Artifact], judge: Judge, reference: np.ndarray, bar
         images = judge.images(step_of(artifact))
         rows.append(
             {
-                "file": artifact.path.name,
-                "runtime": FORMATS[artifact.format].runtime,
-                "mode": artifact.quantize or "float32",
-                "size": artifact.size,
+                **demo.about(artifact),
                 "score": judge.score(images),
                 "difference": float(np.abs(images - reference).mean()),
                 "images": images,
@@ -181,15 +177,13 @@ def call_of(artifact: Artifact, judge: Judge) -> Callable[[], Any]:
 
 
 def table(rows: list[dict[str, Any]], samples: int) -> Table:
-    result = Table(title=f"{samples:,} images made with each file, in its own runtime, from the same noise")
-    for header in ("file", "runtime"):
-        result.add_column(header, no_wrap=True)
-    for header in ("size", "judged as asked", "mean difference to Keras", "ms / call"):
-        result.add_column(header, justify="right")
-    for row in rows:
-        cells = (f"{row['score']:.2%}", f"{row['difference']:.1e}", f"{row['latency']:.2f}")
-        result.add_row(row["file"], row["runtime"], decimal(row["size"]), *cells)
-    return result
+    title = f"{samples:,} images made with each file, in its own runtime, from the same noise"
+    columns = {
+        "judged as asked": ("score", ".2%"),
+        "mean difference to Keras": ("difference", ".1e"),
+        "ms / call": ("latency", ".2f"),
+    }
+    return demo.file_table(title, rows, columns)
 
 
 def plot(rows: Mapping[str, np.ndarray], titles: list[str], path: Path) -> None:

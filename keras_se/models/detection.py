@@ -170,8 +170,7 @@ def parts(model: keras.Model) -> Parts:
     except (KeyError, TypeError, ValueError) as error:
         received = repr(getattr(model, "name", model))
         raise ValueError(f"model must be one that SEFCOS returned. Received: {received}") from error
-    axis = 1
-    sizes = [tuple(x.shape[axis : axis + 2]) for x in found]
+    sizes = [tuple(x.shape[1:3]) for x in found]  # with channels last, whatever the image has
     first = 2 if channel_axis() == 1 else 1
     size = tuple(image.shape[first : first + 2])
     if None in size:

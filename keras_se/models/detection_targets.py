@@ -59,14 +59,20 @@ def detection_targets(
 
 
 def _checked(boxes: Any, labels: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    boxes, labels = np.asarray(boxes, "float64").reshape(-1, 4), np.asarray(labels).reshape(-1)
-    if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
-        raise ValueError(f"Boxes must be left, top, right and bottom, of some area. Received: {boxes.tolist()}")
-    if len(labels) != len(boxes) or any(label not in range(classes) for label in labels.tolist()):
+    """What is in one image, as (objects, 4) and (objects,)."""
+    try:
+        edges = np.asarray(boxes, "float64") if len(boxes) else np.zeros((0, 4))
+    except (TypeError, ValueError):  # no numbers, or not as many for each box
+        edges = np.zeros(0)
+    if edges.shape[1:] != (4,) or not np.isfinite(edges).all() or (edges[:, 2:] <= edges[:, :2]).any():
+        received = boxes.tolist() if isinstance(boxes, np.ndarray) else boxes
+        raise ValueError(f"Boxes must be left, top, right and bottom, of some area. Received: {received}")
+    labels = np.asarray(labels).reshape(-1)
+    if len(labels) != len(edges) or any(label not in range(classes) for label in labels.tolist()):
         raise ValueError(
-            f"Each box must have a class from 0 to {classes - 1}. Received: {labels.tolist()} for {len(boxes)} boxes"
+            f"Each box must have a class from 0 to {classes - 1}. Received: {labels.tolist()} for {len(edges)} boxes"
         )
-    return boxes, labels
+    return edges, labels
 
 
 def _assign(

@@ -104,10 +104,24 @@ def test_maps_that_do_not_halve() -> None:
     assert (found[:, 0] >= 0).any()
 
 
-@pytest.mark.parametrize("box", [(8, 8, 8, 24), (24, 8, 8, 24), (0, 0, np.nan, 4), (0, 0, np.inf, 4)])
-def test_refuses_boxes(model: keras.Model, box: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match=r"^Boxes must be left, top, right and bottom, of some area\. Received: \[\["):
-        detection_targets([[box]], [[0]], model)
+NO_BOXES = [
+    *([[8, 8, 8, 24]], [[24, 8, 8, 24]], [[0, 0, np.nan, 4]], [[0, 0, np.inf, 4]]),  # of no area, or none that is known
+    *([[0, 0, 8]], [0, 0, 8, 8], [[[0, 0, 8, 8]]], [[0, 0, 8, 8], [0, 0, 8]], [["left", 0, 8, 8]]),
+]
+
+
+@pytest.mark.parametrize("boxes", [*NO_BOXES, np.zeros((1, 4))], ids=str)
+def test_refuses_boxes(model: keras.Model, boxes: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Boxes must be left, top, right and bottom, of some area\.") as caught:
+        detection_targets([boxes], [[0]], model)
+    assert str(caught.value).endswith(f" Received: {[[0.0] * 4] if isinstance(boxes, np.ndarray) else boxes}")
+
+
+def test_images_without_objects(model: keras.Model) -> None:
+    for nothing in ([], np.zeros((0, 4)), np.zeros(0)):
+        found = detection_targets([nothing], [[]], model)
+        assert (found[..., 0] == -1).all()
+        assert not found[..., 1:].any()
 
 
 @pytest.mark.parametrize("label", [[3], [-1], [0.5], [0, 1], []])
