@@ -6,6 +6,8 @@ import numpy as np
 from keras_se.catalog import NETWORKS
 
 BUILDERS = [network.builder for network in NETWORKS]
+# Of batch norms: what values are around, and how far from it.
+STATISTICS = {"gamma": (1, 0.2), "beta": (0, 0.1), "moving_mean": (0, 0.1), "moving_variance": (1, 0.2)}
 
 
 def with_statistics(model: keras.Model, seed: int = 0) -> keras.Model:
@@ -13,6 +15,8 @@ def with_statistics(model: keras.Model, seed: int = 0) -> keras.Model:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            for variable, around, spread in zip(layer.variables, (1, 0, 0, 1), (0.2, 0.1, 0.1, 0.2), strict=True):
-                variable.assign(around + spread * rng.uniform(-1, 1, variable.shape))
+            for name, (around, spread) in STATISTICS.items():
+                variable = getattr(layer, name)
+                if variable is not None:  # there are norms without scales
+                    variable.assign(around + spread * rng.uniform(-1, 1, variable.shape))
     return model

@@ -1,7 +1,6 @@
 """Images of your own with boxes around objects, in COCO's format: annotations.json, and a folder of images."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     "annotations": {"image_id": int, "category_id": int, "bbox": list},
     "categories": {"id": int, "name": str},
 }
+
+# Of a number in a bbox: more is no place in an image, and NaN is not less.
+MOST = 1e9
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxe
     )
     order = np.random.default_rng(0).permutation(len(pictures))
     held, train = np.split(order, [int(HELD_OUT * len(pictures))])
+    if not all(any(len(found.labels[i]) for i in part) for part in (train, held)):
+        raise ValueError(
+            f"There must be more boxes, so that some are in images to train on and some are held out. "
+            f"Received: {sum(map(len, labels))} in {annotations}"
+        )
     return found.part(train), found.part(held), [entry["name"] for entry in content["categories"]]
 
 
@@ -118,7 +125,7 @@ def _picture(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
 def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[float, ...]:
     """Left, top, width and height in the image's pixels → left, top, right and bottom in the square's."""
     bbox = entry["bbox"]
-    if len(bbox) != 4 or not all(type(value) in (int, float) and math.isfinite(value) for value in bbox):
+    if len(bbox) != 4 or not all(type(value) in (int, float) and abs(value) < MOST for value in bbox):
         raise ValueError(f"A bbox must be four numbers: left, top, width and height. Received: {_cut(entry)}")
     left, top, width, height = bbox
     edges = [

@@ -57,7 +57,7 @@ def _rows(found: Mapping[str, np.ndarray]) -> np.ndarray:
     """A row for each detection: image, left, top, width, height, score, class."""
     images, count = found["scores"].shape
     boxes = found["boxes"].reshape(-1, 4)
-    return np.column_stack(
+    rows = np.column_stack(
         [
             np.repeat(np.arange(images), count),
             boxes[:, :2],
@@ -66,6 +66,9 @@ def _rows(found: Mapping[str, np.ndarray]) -> np.ndarray:
             found["classes"].ravel(),
         ]
     ).astype("float64")
+    # Nothing compares with what is no number: pycocotools would count such a box as found. These are at no place.
+    rows[~np.isfinite(rows).all(axis=1), 1:6] = 0
+    return rows
 
 
 def _sized(box: np.ndarray) -> list[float]:

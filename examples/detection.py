@@ -31,7 +31,7 @@ from keras_se.export import Artifact
 from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
 
 STRIDES = (4, 8, 16)
-# In locations of a map, how far the sides of its objects are: of most, the finest map's.
+# In locations of a map, how far the sides of its objects are: most are of the middle one.
 REACH = 4.0
 DETECTIONS = 20
 # Small: what counts is the number of steps.

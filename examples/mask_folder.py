@@ -4,6 +4,8 @@ folder/images/cat.jpg    any image
 folder/masks/cat.png     of the same size; the value of a pixel is the number of its class
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +60,23 @@ def _inside(folder: Path, name: str) -> list[Path]:
     return list((folder / name).iterdir())
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            yield image
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"Images and masks must be files that Pillow can read. Received: {path} ({error})") from error
+
+
 def _pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    with _opened(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def _classes(path: Path) -> np.ndarray:
-    with Image.open(path) as mask:
+    with _opened(path) as mask:
         if mask.mode not in MODES:
             raise ValueError(
                 f"Masks must have one channel, of the numbers of classes (0 to 255). Received: {path.name} with the "

@@ -208,10 +208,10 @@ def _runs(mask: np.ndarray) -> list[int]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--size", type=click.IntRange(16), default=SIZE, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def main(folder: Path, count: int, size: int, seed: int) -> None:
     """Draw pictures into a folder."""
     click.echo(write_coco(scenes(count, seed, size), folder))

@@ -22,8 +22,6 @@ import numpy as np
 from mask_folder import mask_folder  # examples/mask_folder.py
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from scenes import CLASSES, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
@@ -122,33 +120,14 @@ def loss(masks: Any, found: Any) -> Any:
     return keras.losses.categorical_crossentropy(wanted, found) + keras.ops.mean(overlap)
 
 
-def trained(data: Data, se: bool, seed: int, epochs: int, bar: demo.Progress) -> keras.Model:
+def trained(se: bool, seed: int, data: Data, epochs: int, bar: demo.Progress) -> keras.Model:
     keras.utils.set_random_seed(seed)  # the same images in the same order, whatever the network
     model = build(data, se)
     varied = partial(in_other_colours, rng=np.random.default_rng(seed))
     what = f"seed {seed}, {'with' if se else 'without'} SE"
     options = {"what": what, "loss": loss, "rate": RATE, "batch": BATCH}
     demo.train(model, data.x, data.y, epochs, bar, varied=varied, **options)
-    return model
-
-
-def compared(data: Data, setting: Setting, bar: demo.Progress) -> tuple[keras.Model, Table, str]:
-    """The network with SE of the first seed; the mean IoU of each network, and what SE changed."""
-    models: dict[bool, list[keras.Model]] = {False: [], True: []}
-    scores: dict[bool, list[float]] = {False: [], True: []}
-    for seed in range(setting.seeds):
-        for se in (False, True):
-            model = trained(data, se, seed, setting.epochs, bar)
-            models[se].append(model)
-            scores[se].append(data.mean_iou(model.predict(data.held_x, verbose=0), data.held_y))
-    table = Table(title=f"Mean IoU on the {len(data.held_x):,} held-out images, {demo.seeds(setting.seeds)}")
-    table.box = SIMPLE_HEAD
-    for header in ("network", "parameters", SCORE, "each seed"):
-        table.add_column(header, justify="left" if header == "network" else "right")
-    for se, name in ((False, "without SE"), (True, "with SE")):
-        each = ", ".join(f"{score:.2%}" for score in scores[se])
-        table.add_row(name, f"{models[se][0].count_params():,}", demo.spread(scores[se]), each)
-    return models[True][0], table, demo.verdict(scores[False], scores[True], SCORE)
+    return keras.Model(model.input, model.output, name=model.name)  # without the loss, of which its file need not know
 
 
 def plot(data: Data, artifacts: dict[str, Artifact]) -> Any:
@@ -193,7 +172,11 @@ def main(setting: str, folder: Path | None, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"{len(data.x):,} images of {len(data.classes)} classes to train on, {len(data.held_x):,} held out.")
     with demo.progress(console) as bar:
-        model, table, verdict = compared(data, chosen, bar)
+        model, table, verdict = demo.compared(
+            partial(trained, data=data, epochs=chosen.epochs, bar=bar),
+            lambda model: {SCORE: data.mean_iou(model.predict(data.held_x, verbose=0), data.held_y)},
+            *(chosen.seeds, len(data.held_x)),
+        )
         model.save(output / "segmentation.keras")
         artifacts = demo.exported(
             *(model, output, data.x[:CALIBRATION], data.held_x[:CALIBRATION], bar),

@@ -11,6 +11,8 @@ from keras_se.layers import Detections
 Outputs = Mapping[str, np.ndarray]
 # In the order in which Keras has the outputs of the layer.
 KEYS = ("boxes", "classes", "scores")
+# What is left of a detection of another class: of two that are nearly as likely, rounding decides.
+WRONG_CLASS = 0.5
 FAR = 1e9  # nothing is, but what is no number
 
 
@@ -19,7 +21,8 @@ def comparable(model: InferenceModel, reference: Outputs, *others: Outputs) -> S
 
     Each image's detections are put into the order of those of the reference that they are most alike, in class, score
     and box, the best first. Boxes and classes are then weighted by the reference's scores, relative to the highest:
-    which box has a place where no object is says nothing. Scores are there twice, as they are, and in the reference's
+    which box has a place where no object is says nothing. Of classes it is compared whether they are the reference's:
+    how far apart their numbers are says nothing either. Scores are there twice, as they are, and in the reference's
     order.
 
     Args:
@@ -54,10 +57,11 @@ def _in_order(names: Mapping[str, str], reference: Outputs, outputs: Outputs) ->
     weights = ours["scores"] / max(ours["scores"].max(), np.finfo("float32").tiny)
     boxes = np.take_along_axis(theirs["boxes"], order[..., None], axis=1)
     classes, scores = (np.take_along_axis(theirs[key], order, axis=1) for key in ("classes", "scores"))
+    right = np.round(classes) == np.round(ours["classes"])
     return {
         **outputs,
         names["boxes"]: boxes * weights[..., None],
-        names["classes"]: classes * weights,
+        names["classes"]: np.where(right, 1, WRONG_CLASS) * weights,
         names["scores"]: np.concatenate([theirs["scores"], scores], axis=1),
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_se.export.errors import ExportError, require
 from keras_se.export.scopes import clean_scopes
-from keras_se.rewrite import copied, copy_weights, layers_of
+from keras_se.rewrite import cloned, copied, copy_weights, layers_of
 
 CONVERTED = ("float16", "bfloat16", "float64")
 # Random samples have this size where the model's is unknown.
@@ -251,7 +251,7 @@ def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
     def clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         return rebuilt(layer, clone, **options) if isinstance(layer, keras.Model) else clone(layer)
 
-    return keras.models.clone_model(model, clone_function=clone_layer, **options)
+    return cloned(model, clone_function=clone_layer, **options)
 
 
 def _check(model: Any) -> None:

@@ -83,11 +83,23 @@ def substituted(
         if isinstance(model, keras.Sequential)
         else model
     )
-    result = keras.models.clone_model(functional, clone_function=clone, call_function=call)
+    result = cloned(functional, clone_function=clone, call_function=call)
     for layer, copy in copies:
         if layer.name not in dropped:
             copy_weights(layer, copy)
     return result
+
+
+def cloned(model: keras.Model, **options: Any) -> keras.Model:
+    """`keras.models.clone_model`, but the copy is not compiled.
+
+    Keras compiles the copy of a compiled model, too, which fails for a loss or metric that is not registered.
+    """
+    compiled, model.compiled = model.compiled, False
+    try:
+        return keras.models.clone_model(model, **options)
+    finally:
+        model.compiled = compiled
 
 
 def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> Any:
@@ -101,7 +113,7 @@ def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> 
         CannotCopyError: if its configuration does not make a layer again.
     """
     if has_graph(layer):
-        return keras.models.clone_model(layer, clone_function=lambda inner: copied(inner, change))
+        return cloned(layer, clone_function=lambda inner: copied(inner, change))
     try:
         config = change(layer.get_config())
         if type(layer) is not keras.layers.Lambda:

@@ -150,6 +150,11 @@ def test_a_better_score_for_what_is_nothing() -> None:
     assert average_precision(*truth, found([nothing, BOX], [0.9, 0.8], [0, 0])) == pytest.approx((0.5, 0.5))
 
 
+def test_boxes_that_are_no_numbers_are_not_found() -> None:
+    truth = ([np.array([BOX])], [np.array([0])])
+    assert average_precision(*truth, found([[np.nan] * 4], [0.9], [0])) == (0, 0)
+
+
 def test_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     average_precision([np.array([BOX])], [np.array([0])], found([BOX], [0.9], [0]))
     assert capsys.readouterr().out == ""
@@ -166,8 +171,9 @@ def test_both_networks() -> None:
     assert not [layer.name for layer in plain.layers if layer.name.endswith("_se")]
     drawn = scenes.scenes(20, seed=0)
     targets = detection_targets(drawn.boxes, drawn.labels, excited, reach=detection.REACH)
-    fine, coarse = (targets[:, :256, 0] >= 0).sum(), (targets[:, 256:, 0] >= 0).sum()
-    assert min(fine, coarse) > 20
+    counts = [int((part[..., 0] >= 0).sum()) for part in np.split(targets, [256, 256 + 64], axis=1)]
+    assert counts[1] > counts[0] > 20
+    assert counts[2] > 0
     assert with_detections(excited, detection.DETECTIONS).output["boxes"].shape == (None, detection.DETECTIONS, 4)
 
 

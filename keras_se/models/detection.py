@@ -167,7 +167,7 @@ def parts(model: keras.Model) -> Parts:
         rows = [known[name] for name in known if name.startswith("level") and name.endswith("_classes")]
         found = [layer.input for layer in rows]
         image = model.inputs[0]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:  # not three tensors, too
         received = repr(getattr(model, "name", model))
         raise ValueError(f"model must be one that SEFCOS returned. Received: {received}") from error
     sizes = [tuple(x.shape[1:3]) for x in found]  # with channels last, whatever the image has

@@ -68,10 +68,10 @@ class FCOSLoss(keras.losses.Loss):
         return (focal + placed) / found + boxes / weight
 
     def _focal(self, wanted: Any, logits: Any) -> Any:
-        score = ops.sigmoid(logits)
-        missed = wanted * (1 - score) + (1 - wanted) * score
         weight = wanted * self.alpha + (1 - wanted) * (1 - self.alpha)
-        return weight * ops.power(missed, self.gamma) * cross_entropy(wanted, logits)
+        # What is missed, to the power of gamma, by its logarithm: the gradient is a number for any gamma and logits.
+        missed = ops.exp(-self.gamma * cross_entropy(1 - wanted, logits))
+        return weight * missed * cross_entropy(wanted, logits)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}

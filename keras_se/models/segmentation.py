@@ -73,8 +73,9 @@ def SEUNet(
     steps = strides[1:]
     if strides[-1] > 1:  # up to the image, of which nothing but the size is taken
         steps, skips = [*steps, 1], [*skips, image]
-    if stride not in (known := {1, *steps}):
-        raise ValueError(f"stride must be one of {', '.join(map(str, sorted(known)))}. Received: stride={stride!r}")
+    known = sorted({1, *steps})
+    if type(stride) is not int or stride not in known:
+        raise ValueError(f"stride must be one of {', '.join(map(str, known))}. Received: stride={stride!r}")
     steps = [step for step in steps if step >= stride]
     widths = _widths(filters, steps, strides[0])
     at = excite(None, _excitation(se), "standard", ("standard",))

@@ -162,6 +162,17 @@ def test_what_is_wrong_is_seen(untrained: InferenceModel, damage: Callable[[dict
     assert parity_error(untrained, outputs(), damage(outputs())) > 0.2
 
 
+def test_classes_are_no_quantities(untrained: InferenceModel) -> None:
+    """Of 80: neither are neighbours alike, nor is one other class in many, far off by number, all there is."""
+    reference = outputs()
+    reference["classes"] = np.random.default_rng(0).integers(0, 80, reference["classes"].shape)
+    assert parity_error(untrained, reference, reference | {"classes": reference["classes"] ^ 1}) > 0.2
+    found = {name: value.copy() for name, value in reference.items()}
+    least = np.unravel_index(reference["scores"].argmin(), reference["scores"].shape)
+    found["classes"][least] = (found["classes"][least] + 40) % 80
+    assert parity_error(untrained, reference, found) < 0.1
+
+
 def test_the_rounding_of_scores_is_not_all_that_is_judged(untrained: InferenceModel) -> None:
     """A detector that is not sure of anything: scores of a hundredth tell as much."""
     reference = outputs()

@@ -209,5 +209,7 @@ def test_refuses_detections(detections: Any) -> None:
 def test_refuses_other_models() -> None:
     with pytest.raises(ValueError, match=r"^model must be one that SEFCOS returned\. Received: "):
         with_detections(backbone())
+    with pytest.raises(ValueError, match=r"^model must be one that SEFCOS returned\. Received: "):
+        with_detections(SEResNet((1,), block="basic", filters=(4,), input_shape=(32, 32, 3), classes=3))
     with pytest.raises(ValueError, match=r"^model must be one that SEFCOS returned\. Received: 'model'$"):
         with_detections("model")

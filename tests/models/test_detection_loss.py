@@ -104,11 +104,12 @@ def test_images_without_objects_are_part_of_their_batch() -> None:
 # What Keras expects
 
 
-def test_every_gradient_is_a_number() -> None:
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
+def test_every_gradient_is_a_number(gamma: float) -> None:
     """Also where a distance is 0, nothing is an object's, or a logit is large."""
     x = keras.Input((2, 7))
     model = keras.Model(x, keras.layers.Dense(7, kernel_initializer="identity")(x))
-    model.compile(keras.optimizers.SGD(0.1), FCOSLoss(), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), FCOSLoss(gamma=gamma), run_eagerly=True)
     rows = np.array([[[60, -60, 0, 0, 0, 0, 60], [-60, 60, 0, 0, 0, 0, -60]]], "float32")
     for truth in ([[0, 1, 1, 1, 1], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0]] * 2):
         model.train_on_batch(rows, np.array([truth], "float32"))

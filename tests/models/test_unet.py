@@ -155,7 +155,7 @@ def test_refuses_another_number_of_filters(filters: tuple) -> None:
     assert str(caught.value).endswith(f"filters={filters}")
 
 
-@pytest.mark.parametrize("stride", [0, 3, 16, 32, None, "2"])
+@pytest.mark.parametrize("stride", [0, 3, 16, 32, None, "2", [2], True, 2.0])
 def test_unet_refuses_strides_it_has_no_map_for(stride: Any) -> None:
     with pytest.raises(ValueError, match=r"^stride must be one of 1, 2, 4, 8\. Received: stride=") as caught:
         SEUNet(resnet(), CLASSES, stride=stride)
