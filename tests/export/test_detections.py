@@ -28,7 +28,7 @@ def trained() -> keras.Model:
     images, boxes, labels = squares(256, seed=0)
     model = detector(filters=16)
     model.compile(keras.optimizers.Adam(5e-3), FCOSLoss())
-    model.fit(images, detection_targets(boxes, labels, model, reach=2), batch_size=16, epochs=8, verbose=0)
+    model.fit(images, detection_targets(boxes, labels, model, reach=2), batch_size=16, epochs=12, verbose=0)
     return with_detections(model, COUNT)
 
 
