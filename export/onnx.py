@@ -11,6 +11,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
+from keras_se.export.in_floats import nodes_in_floats
 from keras_se.export.inference import InferenceModel, Tensor, trace
 from keras_se.export.kernels import spell_out_hard_swish
 from keras_se.export.labels import labels_of
@@ -127,7 +128,7 @@ def to_onnx(
             graph = to_float16(graph)
         elif calibration is not None:
             turned = {name: _turned(column, layout == "nchw", TO_NCHW) for name, column in calibration.items()}
-            graph = to_int8(graph, turned, batch_size)
+            graph = to_int8(graph, turned, batch_size, nodes_in_floats(graph, source))
         _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: quantize or "none"})
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, staged)

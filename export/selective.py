@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
+from keras_se.export.in_floats import operations_in_floats
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import CONVERSIONS, LayerNames, within
 from keras_se.export.tensor_values import ranges
@@ -115,7 +116,7 @@ def quantized_but(
     """A float file in 8 bits, weights per channel and activations per tensor, but for chosen layers; and notes.
 
     An operation that was fused of several layers is kept if one of them was chosen. With float outputs, a softmax
-    that makes one stays in floats, too: LiteRT's delegate has none in 8 bits.
+    that makes one stays in floats, too: LiteRT's delegate has none in 8 bits. So do `keras_se.export.in_floats`.
 
     Args:
         content: The float file.
@@ -142,11 +143,13 @@ def quantized_but(
     lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
     if not kept:
         raise ExportError(f"None of the layers to keep is an operation in the file: {_several(lost)}.")
-    ends = [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
+    floats = operations_in_floats(read_graph(content), model)
+    if io_dtype == "float32":
+        floats += [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
     recipe = _recipe(
-        [_scope(graph, operation) for operation in kept],
+        [_scope(graph, operation) for operation in kept if operation not in floats],
         choice.kept_as,
-        [_scope(graph, operation) for operation in ends if io_dtype == "float32" and operation not in kept],
+        [_scope(graph, operation) for operation in floats],
         io_dtype,
     )
     with warnings.catch_warnings():
@@ -158,7 +161,7 @@ def quantized_but(
     wrong = [_scope(graph, one) for one in kept if types.get(_scope(graph, one)) not in _allowed(choice.kept_as)]
     if wrong:
         raise ExportError(f"LiteRT's quantizer did not keep in {choice.kept_as}: {_several(wrong)}.")
-    return result, _notes(graph, types, kept, ends if io_dtype == "float32" else [], choice, lost)
+    return result, _notes(graph, types, kept, floats, choice, lost)
 
 
 def _scope(graph: FileGraph, operation: FileOperation) -> str:
@@ -246,7 +249,7 @@ def _notes(
     graph: FileGraph,
     types: Mapping[str, str],
     kept: list[FileOperation],
-    ends: list[FileOperation],
+    floats: list[FileOperation],
     choice: Choice,
     lost: list[str],
 ) -> list[str]:
@@ -259,7 +262,7 @@ def _notes(
     in_floats = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32"]
     if choice.kept_as != "float32" and (own := [one for one in kept if one in in_floats]):
         notes.append(f"In floats, since LiteRT's quantizer has no 16-bit form of them: {_kinds(own)}.")
-    if others := [one for one in in_floats if one not in kept and one not in ends]:
+    if others := [one for one in in_floats if one not in kept and one not in floats]:
         notes.append(f"In floats, since LiteRT's quantizer has no 8-bit form of them: {_kinds(others)}.")
     return notes
 

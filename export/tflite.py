@@ -16,6 +16,7 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import batches, calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
+from keras_se.export.in_floats import without_ranges
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
@@ -211,13 +212,15 @@ def _converted(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: batches(calibration, batch_size)
             if quantize == "int8":
-                return _int8(converter, calibration, batch_size, getattr(tf, io_dtype))
+                return _int8(converter, model, calibration, batch_size, getattr(tf, io_dtype))
             converter.inference_input_type = converter.inference_output_type = getattr(tf, io_dtype)
         content = converter.convert()
         return _dynamic(content) if quantize == "dynamic" else content
 
 
-def _int8(converter: Any, calibration: Mapping[str, np.ndarray], batch_size: int, io_dtype: Any) -> bytes:
+def _int8(
+    converter: Any, model: InferenceModel, calibration: Mapping[str, np.ndarray], batch_size: int, io_dtype: Any
+) -> bytes:
     """In 8 bits by TensorFlow's quantizer, with ranges that are measured here.
 
     Where an operation writes over one of its inputs to save memory, an addition or a product, TensorFlow's calibrator
@@ -233,7 +236,8 @@ def _int8(converter: Any, calibration: Mapping[str, np.ndarray], batch_size: int
         known = graph.Tensors(index).Quantization()
         if known is not None and known.MinLength() == known.MaxLength() == 1:
             known.MinAsNumpy()[0], known.MaxAsNumpy()[0] = low, high
-    return bytes(quantizer.mlir_quantize(bytes(content), input_data_type=io_dtype, output_data_type=io_dtype))
+    measured = without_ranges(bytes(content), model)
+    return bytes(quantizer.mlir_quantize(measured, input_data_type=io_dtype, output_data_type=io_dtype))
 
 
 def _selective(

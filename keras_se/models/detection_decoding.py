@@ -13,8 +13,8 @@ def with_detections(model: keras.Model, detections: int = 100, name: str | None 
     """The same detector, its weights shared, that returns boxes: the model to export.
 
     Everything is in the graph, and of a fixed size: the files have built-in operations only and need no code around
-    them. Boxes are shares of the image until the end, so that 8 bits place them to 1/255 of it, and int8 files lose
-    little; `quantize="selective", keep="boxes|detections"` leaves what is added here in floats.
+    them. In files of 8 bits what is added here stays in floats, but for operations that lose nothing by it: of small
+    boxes 8 bits would make nothing.
 
     Example:
 
