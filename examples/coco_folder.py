@@ -34,13 +34,14 @@ class Boxed:
         return Boxed(self.images[chosen], [self.boxes[i] for i in chosen], [self.labels[i] for i in chosen])
 
 
-def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxed, list[str]]:
-    """Images to train on and images that are held out, a fifth of all; and the classes' names.
+def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxed, list[str], int]:
+    """Images to train on and images that are held out, a fifth of all; the classes' names; how many boxes are left out.
 
-    Images become squares of `size` pixels, and boxes with them. Boxes around crowds are left out.
+    Images become squares of `size` pixels, and boxes with them. Boxes around crowds are left out, and those that have
+    no area within their image, of which COCO itself has a few.
 
     Raises:
-        ValueError: for a file that is not of COCO's format, images that are missing, and boxes that cannot be.
+        ValueError: for a file that is not of COCO's format, images that are missing, and boxes that are no numbers.
     """
     content = _content(annotations)
     paths = {entry["id"]: _inside(folder, entry["file_name"]) for entry in content["images"]}
@@ -58,15 +59,15 @@ def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxe
     boxes: list[list[tuple[float, ...]]] = [[] for _ in paths]
     labels: list[list[int]] = [[] for _ in paths]
     for entry in content["annotations"]:
-        if entry.get("iscrowd"):
-            continue
         if entry["image_id"] not in places or entry["category_id"] not in numbers:
             raise ValueError(
                 f"An annotation must be of an image and a category that are listed. Received: {_cut(entry)}"
             )
         place = places[entry["image_id"]]
-        boxes[place].append(_box(entry, shapes[place], size))
-        labels[place].append(numbers[entry["category_id"]])
+        box = _box(entry, shapes[place], size)
+        if box and not entry.get("iscrowd"):
+            boxes[place].append(box)
+            labels[place].append(numbers[entry["category_id"]])
     found = Boxed(
         np.stack(pictures).astype("float32") / 255,
         [np.array(one, "float32").reshape(-1, 4) for one in boxes],
@@ -79,7 +80,8 @@ def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxe
             f"There must be more boxes, so that some are in images to train on and some are held out. "
             f"Received: {sum(map(len, labels))} in {annotations}"
         )
-    return found.part(train), found.part(held), [entry["name"] for entry in content["categories"]]
+    left_out = len(content["annotations"]) - sum(map(len, labels))
+    return found.part(train), found.part(held), [entry["name"] for entry in content["categories"]], left_out
 
 
 def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -123,7 +125,7 @@ def _picture(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[float, ...]:
-    """Left, top, width and height in the image's pixels → left, top, right and bottom in the square's."""
+    """Left, top, width and height in the image's pixels → left, top, right and bottom in the square's, if any is."""
     bbox = entry["bbox"]
     if len(bbox) != 4 or not all(type(value) in (int, float) and abs(value) < MOST for value in bbox):
         raise ValueError(f"A bbox must be four numbers: left, top, width and height. Received: {_cut(entry)}")
@@ -132,9 +134,7 @@ def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[floa
         min(max(edge, 0), most) * size / most
         for edge, most in zip((left, top, left + width, top + height), shape * 2, strict=True)
     ]
-    if width <= 0 or height <= 0 or edges[0] >= edges[2] or edges[1] >= edges[3]:
-        raise ValueError(f"A bbox must have an area within its image. Received: {_cut(entry)}")
-    return tuple(edges)
+    return tuple(edges) if edges[0] < edges[2] and edges[1] < edges[3] else ()
 
 
 def _cut(entry: Any, most: int = 120) -> str:

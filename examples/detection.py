@@ -66,10 +66,10 @@ class Setting:
 SETTINGS = {"small": Setting(4000, 500, 4, 3, 0.75), "tests": Setting(256, 48, 2, 1, 0.0)}
 
 
-def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str]]:
+def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str], int]:
     parts = (scenes(setting.images, seed=0), scenes(setting.held_out, seed=1))
     train, held = (Boxed(part.images, part.boxes, part.labels) for part in parts)
-    return train, held, list(CLASSES)
+    return train, held, list(CLASSES), 0
 
 
 def build(classes: int, se: bool) -> keras.Model:
@@ -173,12 +173,14 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     try:
         if (data is None) != (images is None):
             raise ValueError("--data and --images must be given together. Received: one of them")
-        train, held, classes = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
+        train, held, classes, left_out = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
     except (ValueError, OSError) as error:
         console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"{len(train.images):,} images of {len(classes)} classes to train on, {len(held.images):,} held out.")
+    if left_out:
+        console.print(f"{left_out:,} boxes are left out: around crowds, or without an area within their image.")
     with demo.progress(console) as bar:
         model, comparison, verdict = demo.compared(
             partial(trained, train=train, classes=len(classes), epochs=chosen.epochs, bar=bar),

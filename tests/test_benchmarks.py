@@ -163,6 +163,15 @@ def test_batch_norms_get_statistics() -> None:
             np.testing.assert_array_equal(new, same)
 
 
+def test_batch_norms_without_scales_stay_so() -> None:
+    """Inception's have none."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(scale=False)])
+    beta, mean, variance = script("measured_networks").with_statistics(model).layers[0].get_weights()
+    assert 0 not in beta
+    assert 0 not in mean
+    assert 1 not in variance
+
+
 def _norms(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 

@@ -33,20 +33,11 @@ def locations(model: keras.Model) -> list[int]:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families(name: str) -> None:
-    """The maps are the pyramid's, also where sizes do not halve; and a step of training changes every weight."""
+    """The maps are the pyramid's, also where sizes do not halve. (`test_heads.py` has them learn, and exports them.)"""
     row, strides = NARROW[name], FAMILIES[name]
     network = row.build(include_top=False)
     model = SEFCOS(network, CLASSES, 8, strides=strides, depth=1, r=2)
     assert model.output_shape == (None, sum(locations(feature_pyramid(network, strides))), CLASSES + 5)
-    rng = np.random.default_rng(0)
-    targets = rng.uniform(0.1, 2, (4, model.output_shape[1], 5))
-    targets[..., 0] = rng.integers(-1, CLASSES, targets.shape[:2])
-    before = {weight.path: array(weight) for weight in model.trainable_weights}
-    model.compile(keras.optimizers.SGD(1.0), FCOSLoss(), run_eagerly=True)
-    assert np.isfinite(model.train_on_batch(row.images(4), targets))
-    still = [weight.path for weight in model.trainable_weights if np.array_equal(array(weight), before[weight.path])]
-    # In a block whose SE has one or two hidden units, these may all be off: their weights have no gradient then.
-    assert not [path for path in still if "_se/" not in path]
 
 
 def test_parameters() -> None:
