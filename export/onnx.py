@@ -19,7 +19,7 @@ from keras_se.export.metadata import Facts
 from keras_se.export.onnx_activations import hard_activations
 from keras_se.export.onnx_names import rename
 from keras_se.export.onnx_quantize import to_float16, to_int8
-from keras_se.export.onnx_rewrites import means_to_poolings, paddings_to_convolutions, remove_identity_reshapes
+from keras_se.export.onnx_rewrites import means_to_poolings, paddings_to_windows, remove_identity_reshapes
 from keras_se.export.onnx_sizes import keep_sizes
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
@@ -178,7 +178,7 @@ def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int |
 def _optimize(graph: Any, in_8_bits: bool) -> None:
     means_to_poolings(graph)
     remove_identity_reshapes(graph)
-    paddings_to_convolutions(graph)
+    paddings_to_windows(graph)
     if not in_8_bits:
         hard_activations(graph)
 

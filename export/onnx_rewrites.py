@@ -71,13 +71,14 @@ def remove_identity_reshapes(model: Any) -> None:
     replace_nodes(graph, kept)
 
 
-def paddings_to_convolutions(model: Any) -> None:
-    """Gives convolutions the padding with zeros that is before them.
+def paddings_to_windows(model: Any) -> None:
+    """Gives convolutions, and largest values of what is nowhere negative, the padding with zeros that is before them.
 
-    tf2onnx does so only in some places, and between pairs of QuantizeLinear and DequantizeLinear no runtime does it.
+    tf2onnx does so only in some places, and ONNX Runtime leaves its blocked layout for a padding.
     """
     graph, lists = model.graph, _lists(model)
     zeros = {tensor.name for tensor in graph.initializer if _is_zero(tensor)}
+    rectified = {node.output[0] for node in graph.node if node.op_type == "Relu"}
     results = {value.name for value in graph.output}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
@@ -87,10 +88,13 @@ def paddings_to_convolutions(model: Any) -> None:
     for node in graph.node:
         pads = _of_space(node, lists, zeros) if node.op_type == "Pad" else []
         around = readers.get(node.output[0], []) if pads and node.output[0] not in results else []
-        if around and all(_takes_padding(conv, node.output[0]) for conv in around):
-            for conv in around:
-                _pad(conv, pads)
-                read_instead([conv], {node.output[0]: node.input[0]})
+        least_0 = bool(around) and node.input[0] in rectified
+        if around and all(
+            _takes_padding(one, node.output[0]) or (least_0 and _takes_largest(one, pads)) for one in around
+        ):
+            for one in around:
+                _pad(one, pads)
+                read_instead([one], {node.output[0]: node.input[0]})
         else:
             kept.append(node)
     replace_nodes(graph, kept)
@@ -113,12 +117,27 @@ def _takes_padding(conv: Any, name: str) -> bool:
     )
 
 
-def _pad(conv: Any, pads: list[int]) -> None:
-    attributes = _attributes(conv)
-    added = [own + more for own, more in zip(attributes.get("pads", [0] * 4), pads, strict=True)]
-    kept = [attribute for attribute in conv.attribute if attribute.name not in ("pads", "auto_pad")]
-    del conv.attribute[:]
-    conv.attribute.extend([*kept, require("onnx", "onnx").helper.make_attribute("pads", added)])
+def _takes_largest(pool: Any, pads: list[int]) -> bool:
+    """Whether a pooling can leave out the padding instead of reading zeros: it sees a value beside it each time."""
+    if pool.op_type != "MaxPool" or len(pool.output) > 1:
+        return False
+    attributes = _attributes(pool)
+    plain = attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and not attributes.get("ceil_mode", 0)
+    plain = plain and set(attributes.get("dilations", [1])) == {1}
+    return plain and all(
+        size < side for size, side in zip(_added(pool, pads), attributes["kernel_shape"] * 2, strict=True)
+    )
+
+
+def _pad(node: Any, pads: list[int]) -> None:
+    added = _added(node, pads)
+    kept = [attribute for attribute in node.attribute if attribute.name not in ("pads", "auto_pad")]
+    del node.attribute[:]
+    node.attribute.extend([*kept, require("onnx", "onnx").helper.make_attribute("pads", added)])
+
+
+def _added(node: Any, pads: list[int]) -> list[int]:
+    return [own + more for own, more in zip(_attributes(node).get("pads", [0] * 4), pads, strict=True)]
 
 
 def _is_zero(tensor: Any) -> bool:

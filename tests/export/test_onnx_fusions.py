@@ -1,4 +1,4 @@
-"""What is put together in ONNX graphs: hard activations, and paddings with convolutions."""
+"""What is put together in ONNX graphs: hard activations, and paddings with convolutions and poolings."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
 from keras_se.export.onnx_activations import hard_activations
-from keras_se.export.onnx_rewrites import paddings_to_convolutions
-from keras_se.models import SEMobileNet, SEMobileNetV3Small
+from keras_se.export.onnx_rewrites import paddings_to_windows
+from keras_se.models import SEMobileNet, SEMobileNetV3Small, SEResNet
 
 from .runtimes import run_onnx
 
@@ -212,7 +212,7 @@ def test_paddings_go_into_convolutions(
         pads=own,
         strides=[stride, stride],
     )
-    assert_same(model, paddings_to_convolutions)
+    assert_same(model, paddings_to_windows)
     assert operations(model) == {"Conv": readers}
 
 
@@ -228,8 +228,57 @@ def test_paddings_go_into_convolutions(
     ids=["ones", "reflected", "read besides", "cropped", "padded by itself"],
 )
 def test_other_paddings_stay(model: Any) -> None:
-    assert_same(model, paddings_to_convolutions)
+    assert_same(model, paddings_to_windows)
     assert operations(model)["Pad"] == 1
+
+
+def pooled(
+    around: Sequence[int] = (0, 0, 1, 1, 0, 0, 1, 1), *, before: str = "Relu", value: float = 0.0, **attributes: Any
+) -> Any:
+    """A padding of what some operation makes, and a pooling of it."""
+    window = {"kernel_shape": [3, 3], "strides": [2, 2], **attributes}
+    nodes = [
+        helper.make_node(before, ["x"], ["r"]),
+        helper.make_node("Pad", ["r", "pads", "value"], ["p"]),
+        helper.make_node("MaxPool", ["p"], ["y"], **window),
+    ]
+    return model_of(nodes, {"pads": np.array(around, "int64"), "value": np.array(value, "float32")})
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    space=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    stride=st.integers(1, 3),
+)
+def test_paddings_go_into_poolings(space: list[int], stride: int) -> None:
+    top, left, bottom, right = space
+    model = pooled((0, 0, top, left, 0, 0, bottom, right), strides=[stride, stride])
+    assert_same(model, paddings_to_windows)
+    assert operations(model) == {"Relu": 1, "MaxPool": 1}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pooled(before="Neg"),
+        pooled(value=1.0),
+        pooled((0, 0, 3, 0, 0, 0, 0, 0)),
+        pooled(pads=[2, 2, 0, 0]),
+        pooled(ceil_mode=1),
+        pooled(dilations=[2, 2]),
+        pooled(auto_pad="SAME_UPPER"),
+    ],
+    ids=["negative", "ones", "windows of zeros", "of zeros by both", "rounded up", "dilated", "padded by itself"],
+)
+def test_other_paddings_of_poolings_stay(model: Any) -> None:
+    assert_same(model, paddings_to_windows)
+    assert operations(model)["Pad"] == 1
+
+
+def test_the_stem_of_a_residual_network_has_no_padding(tmp_path: Any) -> None:
+    model = SEResNet((1,), block="basic", filters=(8,), r=2, input_shape=(32, 32, 3), classes=3)
+    path = to_onnx(model, tmp_path / "model.onnx").path
+    assert "Pad" not in operations(onnx.load(path))
 
 
 def test_in_8_bits_no_padding_is_in_floats(tmp_path: Any) -> None:
