@@ -2,7 +2,7 @@
 
     python benchmarks/exporters.py --size 224 --rounds 40
 
-Each pair of files runs in turn in one process, in the same runtime; the ratio is ours over Keras'.
+Each pair of files runs in turn, in the same runtime; the ratio is ours over Keras'.
 """
 
 import contextlib

@@ -3,8 +3,8 @@
     python benchmarks/rewrites.py
     python benchmarks/rewrites.py --network SEMobileNet --format tflite --mode int8
 
-Of each file there are two, of the same weights, as exported by default and with `optimize=False`; they take turns in
-one process. The difference is of logits, in parts of the largest, over images that neither file has seen.
+Of each file there are two, of the same weights, as exported by default and with `optimize=False`; they take
+turns. The difference is of logits, in parts of the largest, over images that neither file has seen.
 """
 
 import tempfile

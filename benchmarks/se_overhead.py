@@ -3,7 +3,7 @@
     python benchmarks/se_overhead.py
     python benchmarks/se_overhead.py --network SEMobileNet --format onnx --threads 1 --name se_mobilenet_onnx
 
-Batch 1, through each file's own runtime. The two files take turns in one process. A training step is of stochastic
+Batch 1, through each file's own runtime. The two files take turns. A training step is of stochastic
 gradient descent with batch 16, at 96x96.
 """
 

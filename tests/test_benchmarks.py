@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import results as results_module
+import timing
 from click.testing import CliRunner
 from results import Results
 from timing import Ratio
@@ -17,7 +18,7 @@ from timing import Ratio
 import keras_se.models
 from keras_se import SqueezeExcite
 from keras_se.catalog import NETWORKS
-from keras_se.export import to_onnx
+from keras_se.export import Benchmark, to_onnx
 from keras_se.models import SEResNet
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
@@ -220,6 +221,34 @@ def test_exporters_of_a_grouped_convolution(tmp_path: Path) -> None:
     row = module.row(model, "tflite", tmp_path, threads=1, rounds=2)
     assert row["ours"] == row["theirs"] == "1 partitions"
     assert row["ratio"] > 0
+
+
+def test_files_are_compared_in_both_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a process takes a second more for its call, and the second file ten times as long as the first."""
+    calls: list[tuple[list[str], int, bool]] = []
+
+    def measured(files: list[Path], *, threads: int, rounds: int, memory: bool, profile: bool) -> list[Benchmark]:
+        calls.append(([path.name for path in files], rounds, memory))
+        seconds = {"ours": 1.0, "theirs": 10.0}
+        return [
+            Benchmark(path, "onnx", 1, threads, {}, (seconds[path.name] + (place == 0),) * rounds)
+            for place, path in enumerate(files)
+        ]
+
+    monkeypatch.setattr(timing, "benchmark", measured)
+    ratio, first, second = timing.compared(Path("ours"), Path("theirs"), threads=1, rounds=10, memory=True)
+    assert calls == [
+        (["ours", "theirs"], 3, True),
+        (["theirs", "ours"], 3, False),
+        (["ours", "theirs"], 2, False),
+        (["theirs", "ours"], 2, False),
+    ]
+    assert sorted(first.seconds) == [1] * 5 + [2] * 5
+    assert sorted(second.seconds) == [10] * 5 + [11] * 5
+    assert ratio.value == 1.5 / 10.5
+    calls.clear()
+    timing.compared(Path("ours"), Path("theirs"), threads=1, rounds=1)
+    assert [rounds for _, rounds, _ in calls] == [1]
 
 
 # The comparing part of peers.py: their environments are not made in tests.
