@@ -10,9 +10,8 @@ import numpy as np
 
 from keras_se.export import Benchmark, benchmark
 
-
-# A file beside a copy of itself is up to 1.5 % slower or faster, by where they lie in a process's memory and which is the
-# first: both orders count alike.
+# A file beside a copy of itself is up to 1.5 % slower or faster, by where they lie in a process's memory and which is
+# the first: both orders count alike.
 PROCESSES = 4
 
 
