@@ -2,8 +2,8 @@
 
     python benchmarks/cold_start.py --rounds 7
 
-The two take turns, from the start of Python to its end; the ratio is of the medians. Ours verifies its file, Keras'
-does not. Then where our time goes, in processes of their own.
+The two take turns, from the start of Python to its end; the ratio is the median of the rounds'. Ours verifies its
+file, Keras' does not. Then where our time goes, in processes of their own.
 """
 
 import json

@@ -74,7 +74,7 @@ def row(model: keras.Model, format: str, folder: Path, threads: int, rounds: int
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--name", default="exporters", show_default=True, help="Of the files in benchmarks/results/.")
 def main(size: int, threads: int, rounds: int, name: str) -> None:
-    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Medians of the rounds' ratios, and between what their middle half lies."""
     title = f"keras_se beside keras.Model.export, {size}x{size}, batch 1, {threads} threads, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, threads=threads, rounds=rounds)
     shape = (size, size, 3)

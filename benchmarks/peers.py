@@ -147,7 +147,7 @@ def ways_of(network: str, chosen: Sequence[str]) -> Iterator[str]:
 def main(
     networks: tuple[str, ...], ways: tuple[str, ...], threads: tuple[int, ...], size: int, rounds: int, name: str
 ) -> None:
-    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Medians of the rounds' ratios, and between what their middle half lies."""
     title = f"keras_se beside others, {size}x{size}, batch 1, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, rounds=rounds, environments=PACKAGES)
     for network in networks:

@@ -87,7 +87,7 @@ def main(
     rounds: int,
     name: str,
 ) -> None:
-    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Medians of the rounds' ratios, and between what their middle half lies."""
     results = Results(name, f"Exports by default over optimize=False, {size}x{size}, batch 1", COLUMNS, threads=threads)
     for which in networks:
         model = network(which, size)

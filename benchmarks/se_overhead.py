@@ -128,7 +128,7 @@ def main(
     of_training: bool,
     name: str,
 ) -> None:
-    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Medians of the rounds' ratios, and between what their middle half lies."""
     title = f"With SE over without, {size}x{size}, batch 1, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, rounds=rounds)
     for network in networks:

@@ -1,4 +1,4 @@
-"""Fair timing on a shared machine: what is compared takes turns in one process, and ratios are of medians."""
+"""Fair timing on a shared machine: what is compared takes turns, and a ratio is the median of those of the rounds."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,15 @@ import numpy as np
 
 from keras_se.export import Benchmark, benchmark
 
-# A file beside a copy of itself is up to 1.5 % slower or faster, by where they lie in a process's memory and which is
-# the first: both orders count alike.
+# Where a file lies in a process's memory, and which is the first, makes it slower or faster: both orders count alike.
 PROCESSES = 4
 
 
 class Ratio(NamedTuple):
-    """Of two medians, and between what the middle half of the rounds lies, each round's ratio by itself."""
+    """The median of the rounds' own ratios, and between what the middle half of them lies.
+
+    Each is of two calls one after the other: what makes a process, or a time, slower than another has no part in it.
+    """
 
     value: float
     low: float
@@ -25,8 +27,7 @@ class Ratio(NamedTuple):
     @classmethod
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
         """Of the seconds of two that took turns."""
-        low, high = np.quantile(np.divide(ours, theirs), (0.25, 0.75))
-        return cls(float(np.median(ours) / np.median(theirs)), float(low), float(high))
+        return cls(*(float(x) for x in np.quantile(np.divide(ours, theirs), (0.5, 0.25, 0.75))))
 
     def fields(self) -> dict[str, float]:
         """As they stand in a row."""

@@ -56,7 +56,7 @@ PARTS: dict[str, Callable[..., Any] | None] = {
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--name", default="training_parts", show_default=True, help="Of the files in benchmarks/results/.")
 def main(network: str, xla: bool, size: int, rounds: int, name: str) -> None:
-    """Ratios of the medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Medians of the rounds' ratios, and between what their middle half lies."""
     title = f"A training step, {size}x{size}, batch {BATCH}, {cores()} threads, {'XLA' if xla else 'no XLA'}"
     results = Results(name, title, COLUMNS, rounds=rounds)
     steps = []

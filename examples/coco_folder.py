@@ -131,7 +131,7 @@ def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[floa
         raise ValueError(f"A bbox must be four numbers: left, top, width and height. Received: {_cut(entry)}")
     left, top, width, height = bbox
     edges = [
-        min(max(edge, 0), most) * size / most
+        float(np.float32(min(max(edge, 0), most) * size / most))  # as it is kept: no area may be left
         for edge, most in zip((left, top, left + width, top + height), shape * 2, strict=True)
     ]
     return tuple(edges) if edges[0] < edges[2] and edges[1] < edges[3] else ()

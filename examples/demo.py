@@ -3,7 +3,6 @@
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, export
+from keras_se.export import DEFAULT_FORMATS, FORMATS, Artifact, benchmark, export
 from keras_se.export.export import planned
-from keras_se.export.latency import latencies
 
 matplotlib.use("Agg")  # pictures are written, not shown
 
@@ -152,12 +150,21 @@ def measured(
 ) -> tuple[float, list[dict[str, Any]]]:
     """Keras' score on held-out images, and a row for each file of what it makes of them in its own runtime."""
     reference = model.predict(x, verbose=0)
-    calls = [partial(artifact.predict, x[:1]) for artifact in artifacts]
     rows = [
-        {**measure(artifact, x, y, reference, score), "format": artifact.format, "latency": latency.median * 1e3}
-        for artifact, latency in zip(artifacts, latencies(calls, ROUNDS), strict=True)
+        {
+            **measure(artifact, x, y, reference, score),
+            "format": artifact.format,
+            "latency": milliseconds(artifact),
+        }
+        for artifact in artifacts
     ]
     return score(reference, y), rows
+
+
+def milliseconds(artifact: Artifact) -> float:
+    """Of a call for one image, in a process of its own: runtimes that take turns in one slow each other down."""
+    (found,) = benchmark(artifact.path, rounds=ROUNDS, memory=False, profile=False)
+    return found.latency.median * 1e3
 
 
 def measure(

@@ -31,7 +31,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from keras_se.export import Artifact
-from keras_se.export.latency import latencies
 from keras_se.models.generative import (
     NoisyImages,
     SEDiffusionUNet,
@@ -158,22 +157,11 @@ def measured(artifacts: list[Artifact], judge: Judge, reference: np.ndarray, bar
                 "score": judge.score(images),
                 "difference": float(np.abs(images - reference).mean()),
                 "images": images,
+                "latency": demo.milliseconds(artifact),
             }
         )
         bar.update(task, advance=1, description=f"made images with {artifact.path.name}")
-    for row, latency in zip(
-        rows, latencies([call_of(artifact, judge) for artifact in artifacts], demo.ROUNDS), strict=True
-    ):
-        row["latency"] = latency.median * 1e3
     return rows
-
-
-def call_of(artifact: Artifact, judge: Judge) -> Callable[[], Any]:
-    """Runs a file once, for one image."""
-    noise, labels = noise_and_labels(judge.data, 1)
-    time = np.ones((1, 1), "float32")
-    inputs = {"image": noise, "time": time, "label": judge.data.one_hot(labels)}
-    return partial(artifact.predict, inputs | ({"next_time": 0 * time} if is_step(artifact) else {}))
 
 
 def table(rows: list[dict[str, Any]], samples: int) -> Table:

@@ -1,11 +1,14 @@
 """What computes in floats in 8-bit files, too: 8 bits would make nothing of its small numbers."""
 
+from collections.abc import Callable
+
 import keras
 
 from keras_se.export.errors import require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import LayerNames, within
+from keras_se.export.onnx_names import READS
 from keras_se.export.scopes import scope_name
 from keras_se.graph import layers_by_path
 from keras_se.layers import Detections, LocationBoxes
@@ -31,27 +34,34 @@ def operations_in_floats(graph: FileGraph, model: InferenceModel) -> list[FileOp
     ]
 
 
-def without_ranges(content: bytes, model: InferenceModel) -> bytes:
-    """A calibrated TFLite file without the ranges of what such layers compute: TensorFlow's quantizer leaves it then.
+def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[..., bytes]) -> bytes:
+    """A calibrated TFLite file in 8 bits by TensorFlow's quantizer, which leaves in floats what has no range.
 
-    A choice of the best, or a sigmoid of logits, which has the same steps whatever its range is, can be in 8 bits.
+    Args:
+        content: The file.
+        model: What it was converted from.
+        quantize: The quantizer: of a file, and of the names of `denylisted_nodes`. Sigmoids need these: their results
+            have the same steps whatever their range is.
     """
+    graph = read_graph(content, signature=False)
     operations = operations_in_floats(read_graph(content), model)
     if not operations:
-        return content
+        return quantize(content)
     import flatbuffers  # LiteRT's schema is made of it
 
     schema = require("ai_edge_litert.schema_py_generated", "tflite")
     file = schema.ModelT.InitFromPackedBuf(content, 0)
-    for index in (index for operation in operations for index in operation.outputs):
+    outputs = [index for operation in operations for index in operation.outputs]
+    for index in outputs:
         file.subgraphs[0].tensors[index].quantization = None
     builder = flatbuffers.Builder(len(content))
     builder.Finish(file.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return quantize(bytes(builder.Output()), denylisted_nodes={graph.tensors[index].name for index in outputs})
 
 
 def nodes_in_floats(graph: object, model: InferenceModel) -> list[str]:
     """The names of nodes of an ONNX file that belong to such layers; they are named after them already."""
     names = {scope_name(path.split("/")[-1]) for path in paths_in_floats(model.model)}
     nodes = graph.graph.node  # type: ignore[attr-defined]
-    return [node.name for node in nodes if node.name.split("/")[0] in names]
+    # In another model of the graph, a layer can have the same name. What has weights is none of these layers'.
+    return [node.name for node in nodes if node.name.split("/")[0] in names and node.op_type not in READS]

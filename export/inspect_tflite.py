@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_se.export.inspection import STANDARD, Inspection, Operation, TensorInfo, elements, gating_macs, with_inside
 from keras_se.export.isolated import RefusedError, probe
-from keras_se.export.metadata import KEY, parsed
+from keras_se.export.metadata import KEY, parsed, stated_mode
 from keras_se.export.selective import is_selective
 from keras_se.export.tflite_reader import DAMAGE, Reader, read_bytes, text
 
@@ -38,7 +38,7 @@ def inspect_tflite(path: Path) -> Inspection:
         path,
         "tflite",
         len(content),
-        _mode(found),
+        stated_mode(_mode(found), lambda: found.document),
         tuple(found.ends("Inputs")),
         tuple(found.ends("Outputs")),
         tuple(found.operations(loaded.get("inside"))),

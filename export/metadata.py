@@ -10,7 +10,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -164,6 +164,17 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
     """
     path = Path(path)
     return parsed(carrier(format_of(path)).embedded(path))
+
+
+def stated_mode(found: str | None, read: Callable[[], Mapping[str, Any] | None]) -> str | None:
+    """The mode of a TFLite file that computes in 8 bits and in floats: by what it says of itself, or else as `found`.
+
+    That is what a selective file does, and an int8 file of a detector, too.
+    """
+    if found not in ("int8", "selective"):
+        return found
+    stated = (read() or {}).get("quantize")
+    return stated if stated in ("int8", "selective") else found
 
 
 def carrier(row: Format) -> Any:

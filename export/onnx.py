@@ -70,8 +70,8 @@ def to_onnx(
         model: A functional or Sequential `keras.Model`.
         path: The file to write.
         quantize: `None`; `"float16"` (weights and arithmetic in 16-bit floats, half the size); `"int8"` (pairs of
-            QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor; a softmax stays in
-            floats). Inputs and outputs are floats in any case.
+            QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor; a softmax, and the boxes
+            of a detector, stay in floats). Inputs and outputs are floats in any case.
         calibration_data: What int8 learns ranges from, and is verified on: see `keras_se.export.calibration`.
         opset: The version of the operator set, from 13 to 18.
         layout: The layout of the file's image inputs and outputs (those of rank 4): `"nhwc"` as in Keras, or

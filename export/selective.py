@@ -150,7 +150,7 @@ def quantized_but(
         [_scope(graph, operation) for operation in kept if operation not in floats],
         choice.kept_as,
         [_scope(graph, operation) for operation in floats],
-        io_dtype,
+        {"inputs": io_dtype, "outputs": "float32" if _are_made_in_floats(graph, floats) else io_dtype},
     )
     with warnings.catch_warnings():
         # The quantizer itself looks into the file so.
@@ -172,7 +172,12 @@ def _makes_probabilities(graph: FileGraph, operation: FileOperation) -> bool:
     return operation.name == "SOFTMAX" and set(operation.outputs) <= set(graph.outputs)
 
 
-def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtype: str) -> Any:
+def _are_made_in_floats(graph: FileGraph, floats: list[FileOperation]) -> bool:
+    """Whether an output is: then all stay floats, as the quantizer treats them alike."""
+    return any(index in graph.outputs for operation in floats for index in operation.outputs)
+
+
+def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtypes: Mapping[str, str]) -> Any:
     """The quantizer's settings; of those that an operation matches, the last that it has a form for counts."""
     from ai_edge_quantizer import qtyping, recipe_manager
 
@@ -183,11 +188,11 @@ def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtype: str) -> 
     _leave_in_floats(manager, _any_of([*kept, *floats]))
     if kept_as == "int16":
         manager.add_static_config(_any_of(kept), names.ALL_SUPPORTED, activation_num_bits=16, weight_num_bits=8)
-    for end in (names.INPUT, names.OUTPUT):
-        if io_dtype == "float32":
+    for end, dtype in ((names.INPUT, io_dtypes["inputs"]), (names.OUTPUT, io_dtypes["outputs"])):
+        if dtype == "float32":
             manager.add_quantization_config(EVERY_END, end, algorithm_key="no_quantize")
         else:
-            manager.add_quantization_config(EVERY_END, end, _end_config(io_dtype))
+            manager.add_quantization_config(EVERY_END, end, _end_config(dtype))
     return manager.get_quantization_recipe()
 
 
@@ -260,7 +265,11 @@ def _notes(
             f"or compute nothing): {_several(lost)}."
         )
     in_floats = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32"]
-    if choice.kept_as != "float32" and (own := [one for one in kept if one in in_floats]):
+    if choice.kept_as != "float32" and (always := [one for one in kept if one in floats]):
+        notes.append(
+            f"In floats, not in {choice.kept_as}: {_kinds(always)}, whose numbers are small, or probabilities."
+        )
+    if choice.kept_as != "float32" and (own := [one for one in kept if one in in_floats and one not in floats]):
         notes.append(f"In floats, since LiteRT's quantizer has no 16-bit form of them: {_kinds(own)}.")
     if others := [one for one in in_floats if one not in kept and one not in floats]:
         notes.append(f"In floats, since LiteRT's quantizer has no 8-bit form of them: {_kinds(others)}.")

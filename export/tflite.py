@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from keras_se.export.artifact import Artifact
 from keras_se.export.calibration import batches, calibration_feeds, refuse_calibration
 from keras_se.export.errors import require
 from keras_se.export.formats import CALIBRATED, FORMATS
-from keras_se.export.in_floats import without_ranges
+from keras_se.export.in_floats import quantized_file
 from keras_se.export.inference import InferenceModel
 from keras_se.export.inference import Tensor as Input
 from keras_se.export.kernels import FOR_INT8, spell_out_hard_swish
 from keras_se.export.labels import labels_of
-from keras_se.export.metadata import Facts
+from keras_se.export.metadata import Facts, parsed, stated_mode
+from keras_se.export.metadata_tflite import embedded
 from keras_se.export.optimize import optimized
 from keras_se.export.other_backends import on_any_backend
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
@@ -84,7 +86,8 @@ def to_tflite(
         path: The file to write.
         quantize: `None`; `"float16"` (weights in half the size); `"dynamic"` (8-bit weights of dense layers and of
             convolutions but depthwise ones, activations quantized while running); `"int8"` (all in 8 bits, weights per
-            channel); `"int16x8"` (16-bit activations, 8-bit weights); `"selective"` (as int8, but for chosen layers).
+            channel, but for the boxes of a detector); `"int16x8"` (16-bit activations, 8-bit weights); `"selective"`
+            (as int8, but for chosen layers).
         calibration_data: What int8, int16x8 and selective learn ranges from, and are verified on: see
             `keras_se.export.calibration`. About 100 samples, prepared as for training.
         keep: For selective, the layers that are not in 8 bits: `"se"` (the default), every squeeze-and-excitation
@@ -94,7 +97,7 @@ def to_tflite(
         keep_as: For selective, what these layers are instead: `"float32"` (the default), or `"int16"` (16-bit
             activations, 8-bit weights), which LiteRT's delegate leaves to far slower kernels.
         io_dtype: The type of the file's inputs and outputs: `"float32"`; `"int8"` or `"uint8"` with int8 and selective,
-            `"int16"` with int16x8.
+            `"int16"` with int16x8. The outputs of a detector (`with_detections`) are floats in any case.
         batch_size: The file's fixed batch.
         input_shape: Shape without the batch (a mapping by name for several inputs), needed where the model's own
             has unknown sizes.
@@ -236,8 +239,8 @@ def _int8(
         known = graph.Tensors(index).Quantization()
         if known is not None and known.MinLength() == known.MaxLength() == 1:
             known.MinAsNumpy()[0], known.MaxAsNumpy()[0] = low, high
-    measured = without_ranges(bytes(content), model)
-    return bytes(quantizer.mlir_quantize(measured, input_data_type=io_dtype, output_data_type=io_dtype))
+    quantize = partial(quantizer.mlir_quantize, input_data_type=io_dtype, output_data_type=io_dtype)
+    return bytes(quantized_file(bytes(content), model, quantize))
 
 
 def _selective(
@@ -301,7 +304,7 @@ class Runner:
         # LiteRT has no public way to list a file's operations.
         self._tensors = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
         self._operations = self._interpreter._get_ops_details()
-        self.quantize = self._find_mode()
+        self.quantize = stated_mode(self._find_mode(), lambda: parsed(embedded(path)))
         self.steps = {name: step for name, detail in self._outputs.items() if (step := self._step(detail)) > 0}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

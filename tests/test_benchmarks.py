@@ -47,10 +47,12 @@ def rows(folder: Path, name: str) -> list[dict]:
     return document["rows"]
 
 
-def test_ratios_are_of_medians_and_spread_is_of_rounds() -> None:
-    ratio = Ratio.of([2, 4, 6, 8, 10], [1, 1, 2, 4, 5])
+def test_ratios_are_medians_over_rounds() -> None:
+    """Not of medians: of calls in another round, or in another process, one may be slower for all."""
+    ratio = Ratio.of([2, 4, 6, 8, 15], [1, 1, 2, 4, 5])
     assert ratio == (3, 2, 3)
     assert Ratio.shown(ratio.fields()) == "3.000 (2.000 to 3.000)"
+    assert Ratio.of([3, 3, 3.1, 6, 6], [1, 1, 2, 2, 2]) == (3, 3, 3)
 
 
 def test_a_run_that_is_stopped_leaves_its_rows(folder: Path) -> None:
@@ -86,7 +88,7 @@ def test_se_overhead(folder: Path) -> None:
     (row,) = rows(folder, "se_overhead")
     assert row["se_size"] > row["plain_size"]
     assert row["se_memory"] > 0
-    assert row["ratio"] == pytest.approx(row["se_ms"] / row["plain_ms"])
+    assert row["low"] <= row["ratio"] <= row["high"]
     assert "SEMobileNet" in printed
     assert (folder / "se_overhead.png").stat().st_size > 5_000
 
@@ -133,7 +135,7 @@ def test_training_parts(folder: Path) -> None:
     printed = run(script("training_parts"), "--network", "SEMobileNet", "--size", "32", "--rounds", "2")
     plain, *with_gates = rows(folder, "training_parts")
     assert plain["ratio"] == 1
-    assert [row["ratio"] for row in with_gates] == pytest.approx([row["ms"] / plain["ms"] for row in with_gates])
+    assert all(row["low"] <= row["ratio"] <= row["high"] for row in with_gates)
     assert "gates of no gradient" in printed
 
 
@@ -245,7 +247,7 @@ def test_files_are_compared_in_both_orders(monkeypatch: pytest.MonkeyPatch) -> N
     ]
     assert sorted(first.seconds) == [1] * 5 + [2] * 5
     assert sorted(second.seconds) == [10] * 5 + [11] * 5
-    assert ratio.value == 1.5 / 10.5
+    assert ratio == pytest.approx(((2 / 10 + 1 / 11) / 2, 1 / 11, 2 / 10))
     calls.clear()
     timing.compared(Path("ours"), Path("theirs"), threads=1, rounds=1)
     assert [rounds for _, rounds, _ in calls] == [1]

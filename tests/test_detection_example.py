@@ -78,8 +78,8 @@ def changed(name: str, index: int, **values: Any) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("bbox", [[1, 2, 3, 0], [1, 2, -3, 4], [40, 0, 9, 9], [0, -9, 9, 9]])
-def test_boxes_without_an_area_are_left_out(bbox: list[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("bbox", [[1, 2, 3, 0], [1, 2, -3, 4], [40, 0, 9, 9], [0, -9, 9, 9], [32, 2, 1e-7, 9]])
+def test_boxes_without_an_area_are_left_out(bbox: list[float], tmp_path: Path) -> None:
     """COCO has some; not everything is to be refused for them."""
     train, held, _, left_out = read(tmp_path, changed("annotations", 1, bbox=bbox))
     assert left_out == 2

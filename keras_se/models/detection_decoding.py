@@ -13,8 +13,8 @@ def with_detections(model: keras.Model, detections: int = 100, name: str | None 
     """The same detector, its weights shared, that returns boxes: the model to export.
 
     Everything is in the graph, and of a fixed size: the files have built-in operations only and need no code around
-    them. In files of 8 bits what is added here stays in floats, but for operations that lose nothing by it: of small
-    boxes 8 bits would make nothing.
+    them. In files of 8 bits the detector is in 8 bits, and what is added here in floats: 8 bits would make nothing of
+    small boxes.
 
     Example:
 

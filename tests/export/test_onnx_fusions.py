@@ -275,6 +275,16 @@ def test_other_paddings_of_poolings_stay(model: Any) -> None:
     assert operations(model)["Pad"] == 1
 
 
+def test_a_padding_goes_into_all_that_read_it() -> None:
+    model = pooled(pads=[1, 0, 0, 1])
+    kernel = np.random.default_rng(1).standard_normal((3, 2, 3, 3)).astype("float32")
+    model.graph.node.append(helper.make_node("Conv", ["p", "kernel"], ["z"]))
+    model.graph.initializer.append(numpy_helper.from_array(kernel, "kernel"))
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    assert_same(model, paddings_to_windows)
+    assert operations(model) == {"Relu": 1, "MaxPool": 1, "Conv": 1}
+
+
 def test_the_stem_of_a_residual_network_has_no_padding(tmp_path: Any) -> None:
     model = SEResNet((1,), block="basic", filters=(8,), r=2, input_shape=(32, 32, 3), classes=3)
     path = to_onnx(model, tmp_path / "model.onnx").path
