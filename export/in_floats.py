@@ -1,13 +1,14 @@
 """What computes in floats in 8-bit files, too: 8 bits would make nothing of its small numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_se.export.errors import require
-from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
+from keras_se.export.flatbuffer import read_graph
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import LayerNames, within
+from keras_se.export.layer_names import LayerNames, operations_of
 from keras_se.export.onnx_names import READS
 from keras_se.export.scopes import scope_name
 from keras_se.graph import layers_by_path
@@ -23,17 +24,6 @@ def paths_in_floats(model: keras.Model) -> frozenset[str]:
     return frozenset(path for path, layer in layers_by_path(model) if isinstance(layer, IN_FLOATS))
 
 
-def operations_in_floats(graph: FileGraph, model: InferenceModel) -> list[FileOperation]:
-    """The operations of a TFLite file that belong to such layers; the graph's ends are named after the signature."""
-    paths = paths_in_floats(model.model)
-    owners = LayerNames(model).of_operations(graph) if paths else []
-    return [
-        operation
-        for operation, found in zip(graph.operations, owners, strict=bool(paths))
-        if any(within(path, paths) for path in found)
-    ]
-
-
 def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[..., bytes]) -> bytes:
     """A calibrated TFLite file in 8 bits by TensorFlow's quantizer, which leaves in floats what has no range.
 
@@ -43,25 +33,24 @@ def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[...
         quantize: The quantizer: of a file, and of the names of `denylisted_nodes`. Sigmoids need these: their results
             have the same steps whatever their range is.
     """
-    graph = read_graph(content, signature=False)
-    operations = operations_in_floats(read_graph(content), model)
-    if not operations:
+    paths = paths_in_floats(model.model)
+    if not paths:
         return quantize(content)
-    import flatbuffers  # LiteRT's schema is made of it
-
-    schema = require("ai_edge_litert.schema_py_generated", "tflite")
+    flatbuffers: Any = require("flatbuffers", "tflite")
+    schema: Any = require("ai_edge_litert.schema_py_generated", "tflite")
+    graph = read_graph(content)
+    operations = operations_of(graph, LayerNames(model).of_operations(graph), paths)
     file = schema.ModelT.InitFromPackedBuf(content, 0)
-    outputs = [index for operation in operations for index in operation.outputs]
-    for index in outputs:
-        file.subgraphs[0].tensors[index].quantization = None
+    results = [file.subgraphs[0].tensors[index] for operation in operations for index in operation.outputs]
+    for tensor in results:
+        tensor.quantization = None
     builder = flatbuffers.Builder(len(content))
     builder.Finish(file.Pack(builder), b"TFL3")
-    return quantize(bytes(builder.Output()), denylisted_nodes={graph.tensors[index].name for index in outputs})
+    return quantize(bytes(builder.Output()), denylisted_nodes={tensor.name.decode() for tensor in results})
 
 
-def nodes_in_floats(graph: object, model: InferenceModel) -> list[str]:
+def nodes_in_floats(graph: Any, model: InferenceModel) -> list[str]:
     """The names of nodes of an ONNX file that belong to such layers; they are named after them already."""
     names = {scope_name(path.split("/")[-1]) for path in paths_in_floats(model.model)}
-    nodes = graph.graph.node  # type: ignore[attr-defined]
     # In another model of the graph, a layer can have the same name. What has weights is none of these layers'.
-    return [node.name for node in nodes if node.name.split("/")[0] in names and node.op_type not in READS]
+    return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]

@@ -1,7 +1,7 @@
 """Which Keras layers the tensors of a TFLite file belong to, by their names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -91,6 +91,15 @@ def _output_layers(model: keras.Model, above: str = "") -> list[str]:
         else:
             found.append(f"{above}{layer.name}" if isinstance(layer, keras.layers.Layer) else "")
     return found
+
+
+def operations_of(graph: FileGraph, owners: Sequence[tuple[str, ...]], chosen: frozenset[str]) -> list[FileOperation]:
+    """The operations that belong to a layer that is chosen, by what `LayerNames.of_operations` has found."""
+    return [
+        operation
+        for operation, paths in zip(graph.operations, owners, strict=True)
+        if any(within(path, chosen) for path in paths)
+    ]
 
 
 def within(path: str, chosen: Mapping[str, Any] | frozenset[str]) -> bool:

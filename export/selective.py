@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import FileGraph, FileOperation, read_graph
-from keras_se.export.in_floats import operations_in_floats
+from keras_se.export.in_floats import paths_in_floats
 from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import CONVERSIONS, LayerNames, within
+from keras_se.export.layer_names import CONVERSIONS, LayerNames, operations_of, within
 from keras_se.export.tensor_values import ranges
 from keras_se.graph import layers_by_path
 from keras_se.layers import EXCITATIONS
@@ -134,16 +134,12 @@ def quantized_but(
 
     # The quantizer knows operations by their tensors' own names; layers behind outputs are known by the signature's.
     graph, owners = read_graph(content, signature=False), LayerNames(model).of_operations(read_graph(content))
-    kept = [
-        operation
-        for operation, paths in zip(graph.operations, owners, strict=True)
-        if any(within(path, choice.paths) for path in paths)
-    ]
+    kept = operations_of(graph, owners, choice.paths)
     found = {path for paths in owners for path in paths}
     lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
     if not kept:
         raise ExportError(f"None of the layers to keep is an operation in the file: {_several(lost)}.")
-    floats = operations_in_floats(read_graph(content), model)
+    floats = operations_of(graph, owners, paths_in_floats(model.model))
     if io_dtype == "float32":
         floats += [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
     recipe = _recipe(

@@ -13,6 +13,7 @@ from helpers import randomise
 from keras_se.export import Artifact, to_onnx, to_saved_model, to_tflite, verify
 from keras_se.export.detections import comparable
 from keras_se.export.inference import InferenceModel
+from keras_se.export.inspect_tflite import inspect_tflite
 from keras_se.export.verify import compare
 from keras_se.models import FCOSLoss, detection_targets, with_detections
 from keras_se.weights import Preprocessing
@@ -60,6 +61,8 @@ def test_tflite_files_find_what_keras_finds(trained: keras.Model, mode: str | No
     artifact = to_tflite(trained, tmp_path / "model.tflite", quantize=mode, verification_data=images[:16], **options)
     assert artifact.parity.passed
     check_found(artifact, trained, 1e-3 if mode is None else None)
+    # Files of both 8-bit modes have operations in floats, too.
+    assert Artifact.open(artifact.path).quantize == inspect_tflite(artifact.path).quantize == mode
 
 
 def test_16_bits_are_refused(trained: keras.Model, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 from numpy_network import graphs_only
+from onnx import helper
 
 from keras_se.export import Artifact, to_onnx, to_tflite
 from keras_se.export.flatbuffer import read_graph
-from keras_se.export.in_floats import paths_in_floats
+from keras_se.export.in_floats import nodes_in_floats, paths_in_floats
+from keras_se.export.inference import InferenceModel
 from keras_se.layers import Detections, LocationBoxes
 
 pytestmark = graphs_only
@@ -73,6 +75,14 @@ def test_which_operations_are_in_floats(decoder: keras.Model, way: str, tmp_path
     assert ("LOGISTIC", "FLOAT32") in types
     assert {name for name, kind in types if kind == "INT8"} <= {"QUANTIZE", "TOPK_V2", "RESHAPE"}
     assert not [note for note in artifact.notes if "no 16-bit form" in note]
+
+
+def test_a_layer_of_the_same_name_is_in_8_bits(decoder: keras.Model) -> None:
+    """ONNX nodes have the name of a layer, not the path: one in another model of the graph can have it, too."""
+    kinds = ("Conv", "Mul", "MatMul", "Gemm", "Add")
+    nodes = [helper.make_node(kind, ["x"], [kind], f"{name}/{kind}") for name in ("boxes", "other") for kind in kinds]
+    model = helper.make_model(helper.make_graph(nodes, "g", [], []))
+    assert nodes_in_floats(model, InferenceModel(decoder)) == ["boxes/Mul", "boxes/Add"]
 
 
 def test_paths(decoder: keras.Model) -> None:
