@@ -84,11 +84,11 @@ def test_networks_that_there_are_not_are_refused(name: str) -> None:
 @pytest.mark.slow
 def test_se_overhead(folder: Path) -> None:
     arguments = ("--network", "SEMobileNet", "--format", "tflite", "--mode", "float32", "--threads", "1")
-    printed = run(script("se_overhead"), *arguments, "--size", "32", "--rounds", "2", "--no-training")
+    printed = run(script("se_overhead"), *arguments, "--size", "32", "--rounds", "1", "--no-training")
     (row,) = rows(folder, "se_overhead")
     assert row["se_size"] > row["plain_size"]
     assert row["se_memory"] > 0
-    assert row["low"] <= row["ratio"] <= row["high"]
+    assert row["ratio"] == pytest.approx(row["se_ms"] / row["plain_ms"])  # of a single round
     assert "SEMobileNet" in printed
     assert (folder / "se_overhead.png").stat().st_size > 5_000
 
@@ -132,10 +132,10 @@ def test_rewrites(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_training_parts(folder: Path) -> None:
-    printed = run(script("training_parts"), "--network", "SEMobileNet", "--size", "32", "--rounds", "2")
+    printed = run(script("training_parts"), "--network", "SEMobileNet", "--size", "32", "--rounds", "1")
     plain, *with_gates = rows(folder, "training_parts")
     assert plain["ratio"] == 1
-    assert all(row["low"] <= row["ratio"] <= row["high"] for row in with_gates)
+    assert [row["ratio"] for row in with_gates] == pytest.approx([row["ms"] / plain["ms"] for row in with_gates])
     assert "gates of no gradient" in printed
 
 
