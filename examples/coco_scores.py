@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+
+from keras_se.optional import require
+
+COCO = require("pycocotools.coco", "demo").COCO
+COCOeval = require("pycocotools.cocoeval", "demo").COCOeval
 
 
 def average_precision(

@@ -180,7 +180,7 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"{len(train.images):,} images of {len(classes)} classes to train on, {len(held.images):,} held out.")
     if left_out:
-        console.print(f"{left_out:,} boxes are left out: around crowds, or without an area within their image.")
+        console.print(f"Boxes left out, around crowds or without an area within their image: {left_out:,}.")
     with demo.progress(console) as bar:
         model, comparison, verdict = demo.compared(
             partial(trained, train=train, classes=len(classes), epochs=chosen.epochs, bar=bar),

@@ -4,7 +4,7 @@ folder/images/cat.jpg    any image
 folder/masks/cat.png     of the same size; the value of a pixel is the number of its class
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,8 +36,9 @@ def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
     masks = {path.stem: path for path in _inside(folder, "masks") if path.suffix.lower() == ".png"}
     missing = [path.stem for path in images if path.stem not in masks]
     if missing:
-        names = ", ".join(missing[:SHOWN]) + (", …" if len(missing) > SHOWN else "")
-        raise ValueError(f"masks/ must have a PNG for each image, of the same name. Received: none for {names}")
+        raise ValueError(
+            f"masks/ must have a PNG for each image, of the same name. Received: none for {_listed(missing)}"
+        )
     x = np.stack(_of_one_size([(path, _pixels(path)) for path in images])).astype("float32") / 255
     y = np.stack(_of_one_size([(path, _classes(path)) for path in (masks[image.stem] for image in images)]))
     if y.shape[1:] != x.shape[1:3]:
@@ -46,12 +47,16 @@ def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
     if len(counts) < 2 or not counts.all():
         absent = np.flatnonzero(counts == 0).tolist() if len(counts) > 1 else [1]
         raise ValueError(
-            f"Masks must have the numbers of two classes or more, each from 0 to the largest. Received: masks without "
-            f"{', '.join(map(str, absent[:SHOWN]))}{', …' if len(absent) > SHOWN else ''}"
+            "Masks must have the numbers of two classes or more, each from 0 to the largest. "
+            f"Received: numbers up to {len(counts) - 1}, but not {_listed(absent)}"
         )
     order = np.random.default_rng(0).permutation(len(x))
     held, train = np.split(order, [int(HELD_OUT * len(x))])
     return (x[train], y[train]), (x[held], y[held]), [f"class {number}" for number in range(len(counts))]
+
+
+def _listed(found: Sequence[object]) -> str:
+    return ", ".join(map(str, found[:SHOWN])) + (", …" if len(found) > SHOWN else "")
 
 
 def _inside(folder: Path, name: str) -> list[Path]:

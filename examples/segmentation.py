@@ -58,7 +58,7 @@ class Setting:
     least: float
 
 
-SETTINGS = {"small": Setting(4000, 500, 4, 3, 0.85), "tests": Setting(256, 64, 3, 2, 0.1)}
+SETTINGS = {"small": Setting(4000, 500, 4, 3, 0.85), "tests": Setting(256, 64, 3, 1, 0.1)}
 
 
 @dataclass(frozen=True)
