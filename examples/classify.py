@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from command_line import refusals  # examples/command_line.py
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
@@ -27,16 +28,13 @@ from keras_se import weights as published
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many classes.")
 def main(images: tuple[Path, ...], weights: str, top: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
-    try:
+    with refusals(console):
         # Images first: what is wrong with them is known before a network is downloaded.
         prepared = published.preprocessing(weights)
         pixels = np.stack([prepared.load_image(path) for path in images])
         model = published.load(weights)
         probabilities = model.predict(model.preprocessing.preprocess_input(pixels), batch_size=8, verbose=0)
         answers = model.preprocessing.decode_predictions(probabilities, top)
-    except (ValueError, OSError, ImportError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
     for path, answer in zip(images, answers, strict=True):
         console.print(bars(path.name, answer))
 

@@ -32,6 +32,8 @@ CLASSIFIED = "sparse_categorical_crossentropy"
 ROUNDS = 100
 # Of pictures.
 COLOURS = 256
+# Held-out images below which a single one moves a score by 2 points or more.
+FEW = 50
 
 
 def console() -> Console:
@@ -41,6 +43,11 @@ def console() -> Console:
 def progress(out: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=out)
+
+
+def introduction(images: int, classes: int, held_out: int) -> str:
+    sizes = f"{images:,} images of {classes} classes to train on, {held_out:,} held out."
+    return f"{sizes} Scores on so few say little." if held_out < FEW else sizes
 
 
 class ShowProgress(keras.callbacks.Callback):

@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
 from coco_scores import average_precision  # examples/coco_scores.py
+from command_line import output_option, refusals  # examples/command_line.py
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from rich.table import Table
@@ -164,21 +165,16 @@ def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tu
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
 @click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Annotations, as COCO's.")
 @click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder they are of.")
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("detection_output"), show_default=True
-)
+@output_option("detection_output")
 def main(setting: str, data: Path | None, images: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
-    try:
+    with refusals(console):
         if (data is None) != (images is None):
             raise ValueError("--data and --images must be given together. Received: one of them")
         train, held, classes, left_out = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
-    except (ValueError, OSError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
     output.mkdir(parents=True, exist_ok=True)
-    console.print(f"{len(train.images):,} images of {len(classes)} classes to train on, {len(held.images):,} held out.")
+    console.print(demo.introduction(len(train.images), len(classes), len(held.images)))
     if left_out:
         console.print(f"Boxes left out, around crowds or without an area within their image: {left_out:,}.")
     with demo.progress(console) as bar:

@@ -15,6 +15,7 @@ import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from command_line import output_option  # examples/command_line.py
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -83,9 +84,7 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> li
 
 
 @click.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("demo_output"), show_default=True
-)
+@output_option("demo_output")
 @click.option("--epochs", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--held-out", type=click.IntRange(50, 1700), default=HELD_OUT, show_default=True, help="To measure on.")
 @click.option("--seed", type=int, default=0, show_default=True)

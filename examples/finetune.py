@@ -9,7 +9,6 @@ Without options a plain ResNet is trained on drawn letters (`examples/drawn_lett
 same images in the same order. What comes out is reported, whichever is better; the files are of the last seed.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ import demo  # examples/demo.py
 import keras
 import numpy as np
 from click.core import ParameterSource
+from command_line import output_option, refusals  # examples/command_line.py
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from image_folder import image_folder  # examples/image_folder.py
 from letters import varied  # examples/letters.py
@@ -174,9 +174,7 @@ DATA_HELP = "Images, with a folder for each class. They are resized, and have va
 @click.command()
 @click.option("--model", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=MODEL_HELP)
 @click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help=DATA_HELP)
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("finetune_output"), show_default=True
-)
+@output_option("finetune_output")
 @click.option("--images", type=click.IntRange(1), default=5_200, show_default=True, help="Letters to train on.")
 @click.option("--held-out", type=click.IntRange(1), default=2_600, show_default=True, help="Letters to measure on.")
 @click.option("--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of the network without --model.")
@@ -196,19 +194,16 @@ def main(
 ) -> None:
     """Insert, train on, compare, and export. Exit status 2 for a model or a folder that does not fit."""
     console = demo.console()
-    try:
+    with refusals(console):
         given = loaded(path) if path else None
         size = given.input_shape[1:3] if given else (SIZE, SIZE)
         data = of_folder(folder, size) if folder else drawn(images, held_out)
         if given:
             check_fits(given, data)
         check_needed({"--data": folder, "--model": path})
-    except (ValueError, OSError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
     output.mkdir(parents=True, exist_ok=True)
     results = []
-    console.print(f"{len(data.x):,} images of {data.classes} classes to train on, {len(data.held_x):,} held out.")
+    console.print(demo.introduction(len(data.x), data.classes, len(data.held_x)))
     with demo.progress(console) as bar:
         for seed in range(seeds):
             start = given or fresh(data, epochs, seed, bar)

@@ -12,6 +12,7 @@ import click
 import demo  # examples/demo.py
 import keras
 import numpy as np
+from command_line import output_option  # examples/command_line.py
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from letters import varied  # examples/letters.py
 
@@ -36,9 +37,7 @@ def build() -> keras.Model:
 
 
 @click.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("gates_output"), show_default=True
-)
+@output_option("gates_output")
 @click.option("--images", type=click.IntRange(1), default=7_800, show_default=True, help="To train on.")
 @click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To look at.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)

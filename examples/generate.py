@@ -23,6 +23,7 @@ import digits  # examples/digits.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from command_line import output_option, refusals  # examples/command_line.py
 from image_folder import image_folder  # examples/image_folder.py
 from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
 from rich.box import SIMPLE_HEAD
@@ -222,9 +223,7 @@ def loaded(folder: Path | None, size: int | None) -> Data:
 
 
 @click.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("generate_output"), show_default=True
-)
+@output_option("generate_output")
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
 @click.option(
     "--data",
@@ -238,11 +237,8 @@ def loaded(folder: Path | None, size: int | None) -> Data:
 def main(output: Path, setting: str, folder: Path | None, size: int | None) -> None:
     """Train, export, and make images. Exit status 1 if they or a file fall short, 2 for data that do not fit."""
     console = demo.console()
-    try:
+    with refusals(console):
         data = loaded(folder, size)
-    except (ValueError, OSError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
     output.mkdir(parents=True, exist_ok=True)
     found = run(data, SETTINGS[setting], output, 0.0 if folder else LEAST, console)
     for sentence in found:
@@ -252,7 +248,7 @@ def main(output: Path, setting: str, folder: Path | None, size: int | None) -> N
 
 def run(data: Data, setting: Setting, output: Path, least: float, console: Console) -> list[str]:
     """The whole way; returns what fell short."""
-    console.print(f"{len(data.x):,} images of {len(data.names)} classes to train on, {len(data.held_x):,} held out.")
+    console.print(demo.introduction(len(data.x), len(data.names), len(data.held_x)))
     with demo.progress(console) as bar:
         judge = Judge(data, classifier(data, setting.judge_epochs, bar), setting.samples, setting.steps)
         plain, excited, model = compared(judge, setting, bar)

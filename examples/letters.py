@@ -13,6 +13,7 @@ import click
 import demo  # examples/demo.py
 import keras
 import numpy as np
+from command_line import output_option  # examples/command_line.py
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from PIL import Image
 
@@ -55,9 +56,7 @@ def plot_samples(images: np.ndarray, path: Path, rows: int = 2, columns: int = 1
 
 
 @click.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("letters_output"), show_default=True
-)
+@output_option("letters_output")
 @click.option("--images", type=click.IntRange(1), default=13_000, show_default=True, help="To train on.")
 @click.option("--held-out", type=click.IntRange(1), default=2_600, show_default=True, help="To measure on.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)

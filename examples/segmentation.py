@@ -19,6 +19,7 @@ import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from command_line import output_option, refusals  # examples/command_line.py
 from mask_folder import mask_folder  # examples/mask_folder.py
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
@@ -158,19 +159,14 @@ DATA_HELP = "images/ and masks/ with files of the same names; a mask is a PNG of
 @click.command()
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
 @click.option("--data", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help=DATA_HELP)
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("segmentation_output"), show_default=True
-)
+@output_option("segmentation_output")
 def main(setting: str, folder: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for a folder that does not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
-    try:
+    with refusals(console):
         data = of_folder(folder) if folder else drawn(chosen)
-    except (ValueError, OSError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
     output.mkdir(parents=True, exist_ok=True)
-    console.print(f"{len(data.x):,} images of {len(data.classes)} classes to train on, {len(data.held_x):,} held out.")
+    console.print(demo.introduction(len(data.x), len(data.classes), len(data.held_x)))
     with demo.progress(console) as bar:
         model, table, verdict = demo.compared(
             partial(trained, data=data, epochs=chosen.epochs, bar=bar),

@@ -8,21 +8,33 @@ import pytest
 from click.testing import CliRunner
 
 EXAMPLES = sorted(
-    path.stem for path in (Path(__file__).parent.parent / "examples").glob("*.py") if '"--output"' in path.read_text()
+    path.stem
+    for path in (Path(__file__).parent.parent / "examples").glob("*.py")
+    if "@output_option" in path.read_text()
 )
 
 
 def test_there_are_examples() -> None:
-    assert {"digits", "finetune", "gates", "generate", "letters"} <= set(EXAMPLES)
+    assert {"detection", "digits", "finetune", "gates", "generate", "letters", "segmentation"} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_output_must_be_a_folder(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "a", "a/b"])
+def test_the_output_must_be_a_folder(name: str, below: str, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("mine")
     main = import_module(name).main
     assert isinstance(main, click.Command)
-    done = CliRunner().invoke(main, ["--output", str(there)], catch_exceptions=False)
+    done = CliRunner().invoke(main, ["--output", str(there / below)], catch_exceptions=False)
+    what = f"'{there / below}' cannot be made: '{there}' is a file." if below else f"'{there}' is a file."
     assert done.exit_code == 2, done.output
-    assert done.output.endswith(f"Error: Invalid value for '--output': Directory '{there}' is a file.\n")
+    assert done.output.endswith(f"Error: Invalid value for '--output': Directory {what}\n")
     assert there.read_text() == "mine"
+
+
+def test_few_images_say_little() -> None:
+    demo = import_module("demo")
+    assert demo.introduction(4000, 7, 50) == "4,000 images of 7 classes to train on, 50 held out."
+    assert demo.introduction(80, 2, 20) == (
+        "80 images of 2 classes to train on, 20 held out. Scores on so few say little."
+    )

@@ -1,0 +1,38 @@
+"""What the examples' command lines share: the folder they write into, and how they refuse what does not fit."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+
+class NewFolder(click.Path):
+    """A folder that is there, or can be made: a file is neither it nor above it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        folder = Path(super().convert(value, parameter, context))
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir():
+            self.fail(f"Directory {str(folder)!r} cannot be made: {str(there)!r} is a file.", parameter, context)
+        return folder
+
+
+def output_option(default: str) -> Callable[..., Any]:
+    return click.option("--output", type=NewFolder(), default=default, show_default=True)
+
+
+@contextmanager
+def refusals(console: Console) -> Iterator[None]:
+    """What does not fit ends the process with a sentence and status 2."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
