@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from own_images import LEAST, opened, two_parts  # examples/own_images.py
 from PIL import Image
 
-HELD_OUT = 0.2
-LEAST = 5  # images: one is held out, then
 LISTS = ("images", "annotations", "categories")
 # What each entry must have, and of which type.
 FIELDS: dict[str, dict[str, Any]] = {
@@ -73,8 +72,7 @@ def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxe
         [np.array(one, "float32").reshape(-1, 4) for one in boxes],
         [np.array(one, int) for one in labels],
     )
-    order = np.random.default_rng(0).permutation(len(pictures))
-    held, train = np.split(order, [int(HELD_OUT * len(pictures))])
+    train, held = two_parts(len(pictures), np.random.default_rng(0))
     if not all(any(len(found.labels[i]) for i in part) for part in (train, held)):
         raise ValueError(
             f"There must be more boxes, so that some are in images to train on and some are held out. "
@@ -117,11 +115,8 @@ def _inside(folder: Path, name: str) -> Path:
 
 def _picture(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
     """An image's pixels as a square, and the width and height that it has."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)), image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"Images must be files that Pillow can read. Received: {path} ({error})") from error
+    image = opened(path)
+    return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)), image.size
 
 
 def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[float, ...]:

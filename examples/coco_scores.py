@@ -3,13 +3,16 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from typing import Any
 
 import numpy as np
 
 from keras_se.optional import require
 
-COCO = require("pycocotools.coco", "demo").COCO
-COCOeval = require("pycocotools.cocoeval", "demo").COCOeval
+
+def cocotools() -> tuple[Any, Any]:
+    """`COCO` and `COCOeval`, or an `ImportError` that names the extra that has them."""
+    return require("pycocotools.coco", "demo").COCO, require("pycocotools.cocoeval", "demo").COCOeval
 
 
 def average_precision(
@@ -21,22 +24,25 @@ def average_precision(
         boxes, labels: Of each image what is right: left, top, right and bottom, and the classes.
         found: What a detector returns of these images: `boxes`, `scores` and `classes`.
     """
+    coco, evaluation = cocotools()
     with redirect_stdout(io.StringIO()):  # it prints a lot
-        judge = COCOeval(truth := _truth(boxes, labels), truth.loadRes(_rows(found)), "bbox")
+        truth = coco()
+        truth.dataset = _dataset(boxes, labels)
+        truth.createIndex()
+        judge = evaluation(truth, truth.loadRes(_rows(found)), "bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
     return float(judge.stats[1]), float(judge.stats[0])
 
 
-def _truth(boxes: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> COCO:
+def _dataset(boxes: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> dict[str, Any]:
     objects = [
         (image, box, int(label))
         for image, found in enumerate(zip(boxes, labels, strict=True))
         for box, label in zip(*found, strict=True)
     ]
-    truth = COCO()
-    truth.dataset = {
+    return {
         "info": {},
         "images": [{"id": image} for image in range(len(boxes))],
         "categories": [{"id": label} for label in sorted({label for *_, label in objects})],
@@ -52,8 +58,6 @@ def _truth(boxes: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> COCO:
             for number, (image, box, label) in enumerate(objects, start=1)
         ],
     }
-    truth.createIndex()
-    return truth
 
 
 def _rows(found: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -11,16 +11,19 @@ from rich.console import Console
 
 
 class NewFolder(click.Path):
-    """A folder that is there, or can be made: a file is neither it nor above it."""
+    """A folder that is there, or can be made (later, when it is needed): a file is neither it nor above it."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         folder = Path(super().convert(value, parameter, context))
-        there = next(path for path in (folder, *folder.parents) if path.exists())
+        try:
+            there = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            self.fail(f"Directory {str(folder)!r} cannot be made: {error}.", parameter, context)
         if not there.is_dir():
-            self.fail(f"Directory {str(folder)!r} cannot be made: {str(there)!r} is a file.", parameter, context)
+            self.fail(f"Directory {str(folder)!r} cannot be made: {str(there)!r} is no folder.", parameter, context)
         return folder
 
 

@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -95,15 +96,19 @@ def compared(
     trained: Callable[[bool, int], keras.Model],
     scored: Callable[[keras.Model], dict[str, float]],
     count: int,
-    held_out: int,
+    title: str,
+    what: str | None = None,
+    forms: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[keras.Model, Table, str]:
     """The network with SE of the first seed; the scores of all; and what SE changed in the first score.
 
     Args:
         trained: From whether there is SE, and a seed, to a model.
-        scored: From a model to its scores on the held-out images, by name, from 0 to 1.
+        scored: From a model to its scores, by name; they are shares, from 0 to 1, unless `forms` says otherwise.
         count: How many seeds there are.
-        held_out: How many images.
+        title: What is measured, and on what.
+        what: The first score's name in the last sentence.
+        forms: Of other scores than shares, how their numbers are written.
     """
     models: dict[bool, list[keras.Model]] = {False: [], True: []}
     for seed in range(count):
@@ -111,15 +116,15 @@ def compared(
             found.append(trained(se, seed))
     scores = {se: [scored(model) for model in found] for se, found in models.items()}
     first, *others = scores[True][0]
-    table = Table(title=f"On the {held_out:,} held-out images, {seeds(count)}", box=SIMPLE_HEAD)
+    table = Table(title=f"{title}, {seeds(count)}", box=SIMPLE_HEAD)
     for header in ("network", "parameters", first, *others, f"{first} of each seed"):
         table.add_column(header, justify="left" if header == "network" else "right")
     for se, name in ((False, "without SE"), (True, "with SE")):
-        cells = (spread([score[what] for score in scores[se]]) for what in (first, *others))
+        cells = (spread([score[one] for score in scores[se]], forms.get(one)) for one in (first, *others))
         each = ", ".join(f"{score[first]:.2%}" for score in scores[se])
         table.add_row(name, f"{models[se][0].count_params():,}", *cells, each)
     plain, excited = ([score[first] for score in scores[se]] for se in (False, True))
-    return models[True][0], table, verdict(plain, excited, first)
+    return models[True][0], table, verdict(plain, excited, what or first)
 
 
 def exported(
@@ -243,10 +248,13 @@ def shortfalls(
     return found
 
 
-def spread(shares: Sequence[float]) -> str:
-    """Mean and standard deviation; of one, itself."""
-    mean = f"{np.mean(shares):.2%}"
-    return mean if len(shares) == 1 else f"{mean} ± {100 * np.std(shares, ddof=1):.2f}"
+def spread(values: Sequence[float], form: str | None = None) -> str:
+    """Mean and standard deviation, of shares in points; of one, itself."""
+    mean = format(np.mean(values), form or ".2%")
+    if len(values) == 1:
+        return mean
+    deviation = np.std(values, ddof=1)
+    return f"{mean} ± {format(deviation, form) if form else format(100 * deviation, '.2f')}"
 
 
 def verdict(plain: Sequence[float], se: Sequence[float], what: str = "accuracy") -> str:

@@ -21,7 +21,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
-from coco_scores import average_precision  # examples/coco_scores.py
+from coco_scores import average_precision, cocotools  # examples/coco_scores.py
 from command_line import output_option, refusals  # examples/command_line.py
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -170,10 +170,11 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
     with refusals(console):
+        cocotools()  # that they are there, before any training
         if (data is None) != (images is None):
             raise ValueError("--data and --images must be given together. Received: one of them")
         train, held, classes, left_out = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
-    output.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     console.print(demo.introduction(len(train.images), len(classes), len(held.images)))
     if left_out:
         console.print(f"Boxes left out, around crowds or without an area within their image: {left_out:,}.")
@@ -181,7 +182,7 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
         model, comparison, verdict = demo.compared(
             partial(trained, train=train, classes=len(classes), epochs=chosen.epochs, bar=bar),
             lambda model: scored(held, model.predict(held.images, verbose=0)),
-            *(chosen.seeds, len(held.images)),
+            *(chosen.seeds, f"On the {len(held.images):,} held-out images"),
         )
         model.save(output / "detection.keras")
         artifacts = demo.exported(

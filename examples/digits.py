@@ -15,7 +15,7 @@ import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option  # examples/command_line.py
+from command_line import output_option, refusals  # examples/command_line.py
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -91,8 +91,9 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> li
 @click.option("--report", is_flag=True, help="Write a page about the files, too.")
 def main(output: Path, epochs: int, held_out: int, seed: int, report: bool) -> None:
     """Train, export, and measure. Exit status 1 if the network or a file falls short."""
-    output.mkdir(parents=True, exist_ok=True)
     console = demo.console()
+    with refusals(console):
+        output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     x, y, held_x, held_y = data(seed, held_out)
     model = build()

@@ -201,7 +201,7 @@ def main(
         if given:
             check_fits(given, data)
         check_needed({"--data": folder, "--model": path})
-    output.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     results = []
     console.print(demo.introduction(len(data.x), data.classes, len(data.held_x)))
     with demo.progress(console) as bar:

@@ -12,7 +12,7 @@ import click
 import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option  # examples/command_line.py
+from command_line import output_option, refusals  # examples/command_line.py
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from letters import varied  # examples/letters.py
 
@@ -44,8 +44,9 @@ def build() -> keras.Model:
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:
     """Train, record, and draw."""
-    output.mkdir(parents=True, exist_ok=True)
     console = demo.console()
+    with refusals(console):
+        output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = build()

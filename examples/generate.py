@@ -26,7 +26,6 @@ import numpy as np
 from command_line import output_option, refusals  # examples/command_line.py
 from image_folder import image_folder  # examples/image_folder.py
 from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -48,6 +47,7 @@ CALIBRATION_IMAGES, CALIBRATION_SEED = 20, 1
 # Of the picture.
 COLUMNS = 20
 MODES = {"tflite": (None, "dynamic", "int8"), "onnx": (None, "int8")}
+SCORE, ERROR = "samples judged as asked", "error on held-out images"
 # Of samples that the classifier takes for what was asked, if they are digits; and how many a file may lose.
 LEAST = 0.8
 LARGEST_LOSS = {"float32": 0.005, "dynamic": 0.02, "int8": 0.02}
@@ -94,36 +94,16 @@ def trained(data: Data, setting: Setting, r: int | None, seed: int, bar: Progres
     return model
 
 
-@dataclass(frozen=True)
-class Result:
-    """A network of one seed: its parameters, its error on held-out images, and the score of its samples."""
+def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[keras.Model, Table, str]:
+    """The network with SE of the first seed; the scores of all; and what SE changed."""
 
-    parameters: int
-    error: float
-    score: float
+    def scores(model: keras.Model) -> dict[str, float]:
+        return {SCORE: judge.score(judge.images(ddim_step(model))), ERROR: judge.error(model)}
 
-
-def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[list[Result], list[Result], keras.Model]:
-    """Results without SE, and with it, and the last network with it."""
-    found: dict[int | None, list[Result]] = {None: [], 4: []}
-    for seed in range(setting.seeds):
-        for r, results in found.items():
-            model = trained(judge.data, setting, r, seed, bar)
-            score = judge.score(judge.images(ddim_step(model)))
-            results.append(Result(model.count_params(), judge.error(model), score))
-    return found[None], found[4], model
-
-
-def comparison(plain: list[Result], excited: list[Result]) -> Table:
-    table = Table(title=f"With and without SE, {demo.seeds(len(plain))}", box=SIMPLE_HEAD)
-    for header in ("network", "parameters", "error on held-out images", "samples judged as asked"):
-        table.add_column(header, justify="left" if header == "network" else "right")
-    for name, results in (("without SE", plain), ("with SE", excited)):
-        errors = [result.error for result in results]
-        deviation = f" ± {np.std(errors, ddof=1):.4f}" if len(errors) > 1 else ""
-        scores = demo.spread([result.score for result in results])
-        table.add_row(name, f"{results[0].parameters:,}", f"{np.mean(errors):.4f}{deviation}", scores)
-    return table
+    return demo.compared(
+        lambda se, seed: trained(judge.data, setting, 4 if se else None, seed, bar),
+        *(scores, setting.seeds, f"{judge.samples:,} samples of each network", f"share of {SCORE}", {ERROR: ".4f"}),
+    )
 
 
 def exported(model: keras.Model, judge: Judge, output: Path, bar: Progress) -> list[Artifact]:
@@ -208,7 +188,7 @@ def pictured(judge: Judge, reference: np.ndarray, rows: list[dict[str, Any]], la
 
 def shortfalls(score: float, rows: list[dict[str, Any]], least: float) -> list[str]:
     """What is not as it should be, a sentence each."""
-    return demo.shortfalls(score, rows, least, LARGEST_LOSS, "of samples judged as asked")
+    return demo.shortfalls(score, rows, least, LARGEST_LOSS, f"of {SCORE}")
 
 
 def loaded(folder: Path | None, size: int | None) -> Data:
@@ -239,7 +219,7 @@ def main(output: Path, setting: str, folder: Path | None, size: int | None) -> N
     console = demo.console()
     with refusals(console):
         data = loaded(folder, size)
-    output.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     found = run(data, SETTINGS[setting], output, 0.0 if folder else LEAST, console)
     for sentence in found:
         console.print(f"[red]{sentence}")
@@ -251,16 +231,16 @@ def run(data: Data, setting: Setting, output: Path, least: float, console: Conso
     console.print(demo.introduction(len(data.x), len(data.names), len(data.held_x)))
     with demo.progress(console) as bar:
         judge = Judge(data, classifier(data, setting.judge_epochs, bar), setting.samples, setting.steps)
-        plain, excited, model = compared(judge, setting, bar)
+        model, comparison, verdict = compared(judge, setting, bar)
         model.save(output / "generate.keras")
         artifacts = exported(model, judge, output, bar)
         reference = judge.images(ddim_step(model))
+        score = judge.score(reference)
         rows = measured(artifacts, judge, reference, bar)
     console.print(f"The judge, trained on the same real images, is right for {judge.right():.2%} of those held out.")
-    console.print(comparison(plain, excited))
-    scores = [[result.score for result in results] for results in (plain, excited)]
-    console.print(demo.verdict(*scores, "share of samples judged as asked"))
-    console.print(f"The network with SE of the last seed: {excited[-1].score:.2%} in Keras.")
+    console.print(comparison)
+    console.print(verdict)
+    console.print(f"The network with SE that is exported: {score:.2%} {SCORE} in Keras.")
     console.print(table(rows, setting.samples))
     console.print(copies(reference, data))
     guided = judge.score(judge.images(ddim_step(model, guidance=1.0)))
@@ -269,7 +249,7 @@ def run(data: Data, setting: Setting, output: Path, least: float, console: Conso
     titles = [data.names[label] for label in labels]
     plot(pictured(judge, reference, rows, labels), titles, output / "generation.png")
     console.print(f"Picture: {output / 'generation.png'} (real images and samples of the same classes).")
-    return shortfalls(excited[-1].score, rows, least)
+    return shortfalls(score, rows, least)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from own_images import LEAST, two_parts  # examples/own_images.py
 
 from keras_se.export.images import SUFFIXES
 from keras_se.weights import Preprocessing
-
-HELD_OUT = 0.2
-LEAST = 5  # images of a class: one is held out, then
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -32,10 +30,8 @@ def image_folder(folder: Path, size: tuple[int, int]) -> tuple[Part, Part, list[
     rng = np.random.default_rng(0)
     parts: tuple[list[tuple[Path, int]], list[tuple[Path, int]]] = ([], [])
     for label, found in enumerate(files.values()):
-        order = rng.permutation(len(found))
-        held_out = int(HELD_OUT * len(found))
-        parts[0].extend((found[i], label) for i in order[held_out:])
-        parts[1].extend((found[i], label) for i in order[:held_out])
+        for part, chosen in zip(parts, two_parts(len(found), rng), strict=True):
+            part.extend((found[i], label) for i in chosen)
     train, held = (_loaded(part, prepared) for part in parts)
     return train, held, [path.name for path in files]
 

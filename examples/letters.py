@@ -13,7 +13,7 @@ import click
 import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option  # examples/command_line.py
+from command_line import output_option, refusals  # examples/command_line.py
 from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
 from PIL import Image
 
@@ -63,8 +63,9 @@ def plot_samples(images: np.ndarray, path: Path, rows: int = 2, columns: int = 1
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:
     """Draw, train, export, and measure. Exit status 1 if the network or a file falls short."""
-    output.mkdir(parents=True, exist_ok=True)
     console = demo.console()
+    with refusals(console):
+        output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = build()

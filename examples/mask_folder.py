@@ -4,19 +4,18 @@ folder/images/cat.jpg    any image
 folder/masks/cat.png     of the same size; the value of a pixel is the number of its class
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from own_images import LEAST, opened, two_parts  # examples/own_images.py
 
 from keras_se.export.images import SUFFIXES
 
-HELD_OUT = 0.2
-LEAST = 5  # images: one is held out, then
-# Of one channel of whole numbers, with a palette or without.
-MODES = ("L", "P")
+# Of one channel of whole numbers: black and white, gray, with a palette.
+MODES = ("1", "L", "P")
+# How often images are divided anew, for each class to be in both parts.
+TRIES = 100
 SHOWN = 3  # names in a message
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -50,9 +49,21 @@ def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
             "Masks must have the numbers of two classes or more, each from 0 to the largest. "
             f"Received: numbers up to {len(counts) - 1}, but not {_listed(absent)}"
         )
-    order = np.random.default_rng(0).permutation(len(x))
-    held, train = np.split(order, [int(HELD_OUT * len(x))])
+    train, held = _divided(y)
     return (x[train], y[train]), (x[held], y[held]), [f"class {number}" for number in range(len(counts))]
+
+
+def _divided(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are to train on and which are held out; each class is in both."""
+    for seed in range(TRIES):
+        parts = two_parts(len(masks), np.random.default_rng(seed))
+        rare = sorted(set(np.unique(masks).tolist()) - set.intersection(*(set(np.unique(masks[i])) for i in parts)))
+        if not rare:
+            return parts
+    raise ValueError(
+        "Each class must be in so many masks that some are of images to train on and some are held out. "
+        f"Received: too few masks with {_listed(rare)}"
+    )
 
 
 def _listed(found: Sequence[object]) -> str:
@@ -65,29 +76,18 @@ def _inside(folder: Path, name: str) -> list[Path]:
     return list((folder / name).iterdir())
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            yield image
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"Images and masks must be files that Pillow can read. Received: {path} ({error})") from error
-
-
 def _pixels(path: Path) -> np.ndarray:
-    with _opened(path) as image:
-        return np.asarray(image.convert("RGB"))
+    return np.asarray(opened(path).convert("RGB"))
 
 
 def _classes(path: Path) -> np.ndarray:
-    with _opened(path) as mask:
-        if mask.mode not in MODES:
-            raise ValueError(
-                f"Masks must have one channel, of the numbers of classes (0 to 255). Received: {path.name} with the "
-                f"channels {mask.mode}"
-            )
-        return np.asarray(mask)
+    mask = opened(path)
+    if mask.mode not in MODES:
+        raise ValueError(
+            f"Masks must have one channel, of the numbers of classes (0 to 255). Received: {path.name} with the "
+            f"channels {mask.mode}"
+        )
+    return np.asarray(mask, "uint8")
 
 
 def _of_one_size(found: list[tuple[Path, np.ndarray]]) -> list[np.ndarray]:

@@ -165,13 +165,13 @@ def main(setting: str, folder: Path | None, output: Path) -> None:
     console, chosen = demo.console(), SETTINGS[setting]
     with refusals(console):
         data = of_folder(folder) if folder else drawn(chosen)
-    output.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     console.print(demo.introduction(len(data.x), len(data.classes), len(data.held_x)))
     with demo.progress(console) as bar:
         model, table, verdict = demo.compared(
             partial(trained, data=data, epochs=chosen.epochs, bar=bar),
             lambda model: {SCORE: data.mean_iou(model.predict(data.held_x, verbose=0), data.held_y)},
-            *(chosen.seeds, len(data.held_x)),
+            *(chosen.seeds, f"On the {len(data.held_x):,} held-out images"),
         )
         model.save(output / "segmentation.keras")
         artifacts = demo.exported(

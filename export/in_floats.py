@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_se.export.errors import require
+from keras_se.export.errors import ExportError, require
 from keras_se.export.flatbuffer import read_graph
 from keras_se.export.inference import InferenceModel
 from keras_se.export.layer_names import LayerNames, operations_of
@@ -32,6 +32,9 @@ def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[...
         model: What it was converted from.
         quantize: The quantizer: of a file, and of the names of `denylisted_nodes`. Sigmoids need these: their results
             have the same steps whatever their range is.
+
+    Raises:
+        ExportError: if no operation of such a layer can be found.
     """
     paths = paths_in_floats(model.model)
     if not paths:
@@ -40,6 +43,8 @@ def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[...
     schema: Any = require("ai_edge_litert.schema_py_generated", "tflite")
     graph = read_graph(content)
     operations = operations_of(graph, LayerNames(model).of_operations(graph), paths)
+    if not operations:
+        raise ExportError(f"None of the layers that compute in floats is in the file: {', '.join(sorted(paths))}.")
     file = schema.ModelT.InitFromPackedBuf(content, 0)
     results = [file.subgraphs[0].tensors[index] for operation in operations for index in operation.outputs]
     for tensor in results:
@@ -52,5 +57,6 @@ def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[...
 def nodes_in_floats(graph: Any, model: InferenceModel) -> list[str]:
     """The names of nodes of an ONNX file that belong to such layers; they are named after them already."""
     names = {scope_name(path.split("/")[-1]) for path in paths_in_floats(model.model)}
-    # In another model of the graph, a layer can have the same name. What has weights is none of these layers'.
+    # In another model of the graph, a layer can have the same name. What has weights is none of these layers'. The rest
+    # of it, an addition or a product, is in floats, too.
     return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]

@@ -194,18 +194,25 @@ def test_the_comparison_of_seeds() -> None:
         return keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)], name=f"seed{seed}_{units}")
 
     shares = {"seed0_1": 0.5, "seed0_2": 0.6, "seed1_1": 0.7, "seed1_2": 0.68}
-    model, table, verdict = demo.compared(trained, lambda one: {"AP50": shares[one.name], "AP": 0.25}, 2, 1000)
+
+    def scored(model: keras.Model) -> dict[str, float]:
+        return {"AP50": shares[model.name], "AP": 0.25, "error": shares[model.name] / 10}
+
+    model, table, verdict = demo.compared(trained, scored, 2, "On the images", forms={"error": ".4f"})
     assert order == [(False, 0), (True, 0), (False, 1), (True, 1)]
     assert model.name == "seed0_2"
-    assert table.title == "On the 1,000 held-out images, 2 seeds"
+    assert table.title == "On the images, 2 seeds"
     assert {str(column.header): list(column.cells) for column in table.columns} == {
         "network": ["without SE", "with SE"],
         "parameters": ["4", "8"],
         "AP50": ["60.00% ± 14.14", "64.00% ± 5.66"],
         "AP": ["25.00% ± 0.00", "25.00% ± 0.00"],
+        "error": ["0.0600 ± 0.0141", "0.0640 ± 0.0057"],
         "AP50 of each seed": ["50.00%, 70.00%", "60.00%, 68.00%"],
     }
     assert verdict == "SE changed the AP50 by +4.00 ± 8.49 points; it was higher with SE for 1 of 2 seeds."
+    *_, verdict = demo.compared(trained, scored, 1, "On the images", "share of hits")
+    assert verdict == "SE changed the share of hits by +10.00 points; it was higher with SE for 1 of 1 seed."
 
 
 # The whole
@@ -219,6 +226,7 @@ def run(*options: Any) -> subprocess.CompletedProcess[str]:
 def test_a_short_run_writes_everything(tmp_path: Path) -> None:
     done = run("--setting", "tests", "--output", tmp_path)
     assert done.returncode in (0, 1), done.stderr  # so little training tells nothing of files in 8 bits
+    assert "Traceback" not in done.stderr, done.stderr
     assert (done.returncode == 1) == ("less than" in done.stdout or "loses" in done.stdout), done.stdout
     for text in ("256 images of 6 classes", "SE changed the AP50 by", "AP50 in Keras", "detection_int8.tflite"):
         assert text in done.stdout
@@ -235,6 +243,7 @@ def test_a_short_run_on_annotations(tmp_path: Path) -> None:
         *("--setting", "tests", "--data", annotations, "--images", tmp_path / "images", "--output", tmp_path / "out")
     )
     assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     assert "64 images of 6 classes to train on, 16 held out" in done.stdout
     assert (tmp_path / "out" / "detection.png").exists()
 

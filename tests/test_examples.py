@@ -1,5 +1,6 @@
 """What all examples have: where they write to is a folder, and anything else is an error before any work is done."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -26,10 +27,32 @@ def test_the_output_must_be_a_folder(name: str, below: str, tmp_path: Path) -> N
     main = import_module(name).main
     assert isinstance(main, click.Command)
     done = CliRunner().invoke(main, ["--output", str(there / below)], catch_exceptions=False)
-    what = f"'{there / below}' cannot be made: '{there}' is a file." if below else f"'{there}' is a file."
+    what = f"'{there / below}' cannot be made: '{there}' is no folder." if below else f"'{there}' is a file."
     assert done.exit_code == 2, done.output
     assert done.output.endswith(f"Error: Invalid value for '--output': Directory {what}\n")
     assert there.read_text() == "mine"
+
+
+def dangling(folder: Path) -> Path:
+    (folder / "link").symlink_to(folder / "nowhere")
+    return folder / "link"
+
+
+@pytest.mark.parametrize("where", [dangling, lambda folder: folder / ("a" * 300)], ids=["link", "long name"])
+def test_folders_that_cannot_be_made(where: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = where(tmp_path)
+    done = CliRunner().invoke(import_module("gates").main, ["--output", str(path)], catch_exceptions=False)
+    assert done.exit_code == 2, done.output
+    assert f"Invalid value for '--output': Directory '{path}' cannot be made: " in done.output
+
+
+def test_refusals_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    command_line = import_module("command_line")
+    for error in (ValueError("what came"), FileNotFoundError("what is missing"), ImportError("what to install")):
+        with pytest.raises(SystemExit) as caught, command_line.refusals(import_module("demo").console()):
+            raise error
+        assert caught.value.code == 2
+        assert capsys.readouterr().out == f"Error: {error}\n"
 
 
 def test_few_images_say_little() -> None:

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from importlib import import_module
-from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from rich.console import Console
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "generate.py"
 
@@ -92,16 +90,6 @@ def test_shortfalls_are_found(generate: ModuleType) -> None:
     assert [sentence[0] for sentence in generate.shortfalls(0.93, rows, generate.LEAST)] == list("abc")
     low = generate.shortfalls(0.7, [], generate.LEAST)
     assert low == ["Keras has 70.00% of samples judged as asked, less than 80%."]
-
-
-def test_the_comparison_names_both(generate: ModuleType) -> None:
-    plain = [generate.Result(100, 0.25, 0.8), generate.Result(100, 0.27, 0.9)]
-    excited = [generate.Result(120, 0.24, 0.9), generate.Result(120, 0.24, 0.9)]
-    console = Console(width=120, record=True, file=StringIO())
-    console.print(generate.comparison(plain, excited))
-    lines = [line.split() for line in console.export_text().splitlines() if "SE " in line]
-    assert ["without", "SE", "100", "0.2600", "±", "0.0141", "85.00%", "±", "7.07"] in lines
-    assert ["with", "SE", "120", "0.2400", "±", "0.0000", "90.00%", "±", "0.00"] in lines
 
 
 def test_the_picture_has_a_row_for_each(generate: ModuleType, tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def every_mask(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], N
     return changed
 
 
+def a_class_of_one_mask(folder: Path) -> None:
+    every_mask(lambda mask: np.minimum(mask, 1))(folder)
+    with Image.open(folder / "masks" / "3.png") as mask:
+        pixels = np.array(mask)
+    pixels[:2] = 2
+    Image.fromarray(pixels).save(folder / "masks" / "3.png")
+
+
 REFUSED = {
     "no images": (
         lambda folder: (folder / "images").rename(folder / "pictures"),
@@ -143,6 +151,10 @@ REFUSED = {
         every_mask(lambda mask: (mask + 3 * (mask > 1)).astype("uint8")),
         r"^Masks must have .* two classes or more, each from 0 to .*\. Received: numbers up to 5, but not 2, 3, 4$",
     ),
+    "a class of one mask": (
+        a_class_of_one_mask,
+        r"^Each class must be in so many masks that .* some are held out\. Received: too few masks with 2$",
+    ),
     "a void": (
         every_mask(lambda mask: np.where(mask == 2, 255, mask).astype("uint8")),
         r"^Masks must have .*\. Received: numbers up to 255, but not 2, 3, 4, …$",
@@ -158,6 +170,27 @@ def test_folders_that_do_not_fit_are_refused(what: str, folder: Path) -> None:
         import_module("mask_folder").mask_folder(folder)
 
 
+def test_black_and_white_masks(folder: Path) -> None:
+    for path in (folder / "masks").iterdir():
+        with Image.open(path) as mask:
+            Image.fromarray(np.asarray(mask) > 0).save(path)
+            expected = np.asarray(mask) > 0
+        with Image.open(path) as mask:
+            assert (mask.mode, (np.asarray(mask) == expected).all()) == ("1", True)
+    (_, masks), _, classes = import_module("mask_folder").mask_folder(folder)
+    assert (masks.dtype, set(masks.ravel()), classes) == (np.uint8, {0, 1}, ["class 0", "class 1"])
+
+
+def test_each_class_is_in_both_parts(folder: Path) -> None:
+    """Of 10 images 2 are held out: one of the two with the rare class, and any other."""
+    rare = sorted((folder / "masks").iterdir())[:2]
+    for path in (folder / "masks").iterdir():
+        rows = np.arange(32)[:, None] * np.ones(48, int)
+        Image.fromarray(np.where(rows < 16, 0, np.where(rows > 24, 1 + (path in rare), 1)).astype("uint8")).save(path)
+    (_, masks), (_, held), _ = import_module("mask_folder").mask_folder(folder)
+    assert set(masks.ravel()) == set(held.ravel()) == {0, 1, 2}
+
+
 def test_a_wrong_folder_is_an_exit_status_of_2(segmentation: ModuleType, folder: Path) -> None:
     (folder / "masks" / "3.png").unlink()
     output = folder / "output"
@@ -167,7 +200,7 @@ def test_a_wrong_folder_is_an_exit_status_of_2(segmentation: ModuleType, folder:
     (folder / "masks" / "3.png").write_text("no image")
     done = CliRunner().invoke(segmentation.main, ["--data", str(folder), "--output", str(output)])
     assert done.exit_code == 2
-    assert "Images and masks must be files that Pillow can read. Received: " in done.output
+    assert "Images must be files that Pillow can read. Received: " in done.output
     assert not output.exists()
 
 
@@ -242,6 +275,7 @@ def test_the_loss_is_cross_entropy_and_dice(segmentation: ModuleType) -> None:
 def test_a_short_run_writes_everything(tmp_path: Path) -> None:
     done = run("--setting", "tests", "--output", tmp_path)
     assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     assert (done.returncode == 1) == ("less than" in done.stdout or "loses" in done.stdout), done.stdout
     for text in ("256 images of 7 classes to train on, 64 held out.", "1 seed", "SE changed the mean IoU by"):
         assert text in done.stdout
@@ -260,5 +294,6 @@ def test_a_short_run_writes_everything(tmp_path: Path) -> None:
 def test_a_folder_of_ones_own(folder: Path, tmp_path: Path) -> None:
     done = run("--setting", "tests", "--data", folder, "--output", tmp_path / "output")
     assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     assert "8 images of 3 classes to train on, 2 held out." in done.stdout
     assert (tmp_path / "output" / "segmentation_int8.tflite").exists()

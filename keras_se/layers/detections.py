@@ -52,7 +52,7 @@ class Detections(keras.layers.Layer):
         (batch, detections), from 0 to 1; `"classes"` (batch, detections), of int32.
 
     Raises:
-        ValueError: for an argument out of its range, or fewer locations than detections.
+        ValueError: for an argument out of its range, inputs of other shapes, or fewer locations than detections.
 
     Reference:
         [SOLOv2](https://arxiv.org/abs/2003.10152), Wang et al., section 3.3, with the Gaussian decay.
@@ -66,7 +66,15 @@ class Detections(keras.layers.Layer):
         self.size = positive_integer("the height", size[0]), positive_integer("the width", size[1])
 
     def build(self, input_shape: Any) -> None:
-        self._locations = input_shape[0][1]
+        shapes = list(input_shape)
+        if len(shapes) != 3 or any(not isinstance(shape, list | tuple) or len(shape) != 3 for shape in shapes):
+            raise ValueError(f"There must be boxes, logits and quality, each with locations. Received: {input_shape}")
+        self._locations = shapes[0][1]
+        if [shape[1] for shape in shapes] != [self._locations] * 3 or (shapes[0][2], shapes[2][2]) != (4, 1):
+            raise ValueError(
+                "Boxes must be (batch, locations, 4), logits (batch, locations, classes) and quality (batch, "
+                f"locations, 1). Received: input_shape={input_shape}"
+            )
         if not self._locations or self._locations < self.detections:
             raise ValueError(
                 "There must be as many locations as detections, or more. "

@@ -13,12 +13,20 @@ def is_number(value: Any) -> bool:
 
 def positive_integer(name: str, value: Any) -> int:
     """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
+    return _integer(name, value, 1, "a positive integer")
+
+
+def integer_from_zero(name: str, value: Any) -> int:
+    return _integer(name, value, 0, "an integer of 0 or more")
+
+
+def _integer(name: str, value: Any, least: int, what: str) -> int:
     try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name} must be a positive integer. Received: {name}={value!r}")
+        number = least - 1
+    if number < least:
+        raise ValueError(f"{name} must be {what}. Received: {name}={value!r}")
     return number
 
 

@@ -1,5 +1,6 @@
 """What each location of a detector should say: the assignment of FCOS."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from keras_se.layers.location_boxes import centres
 from keras_se.models.detection import parts
 
 BACKGROUND = -1
+# In locations, of FCOS: its images are large.
+REACH = 8.0
 
 
 def detection_targets(
-    boxes: Sequence[Any], labels: Sequence[Any], model: keras.Model, *, reach: float = 8.0, radius: float = 1.5
+    boxes: Sequence[Any], labels: Sequence[Any], model: keras.Model, *, reach: float | None = None, radius: float = 1.5
 ) -> np.ndarray:
     """What a model of `SEFCOS` should tell of images, for `fit` with `FCOSLoss`.
 
@@ -34,7 +37,8 @@ def detection_targets(
         boxes: For each image, its objects' left, top, right and bottom edges in pixels: (objects, 4).
         labels: For each image, its objects' classes, from 0 on: (objects,).
         model: The detector: it has the maps' sizes, and the image's.
-        reach: In locations of a map, how far sides can be in the objects that it has; 8 in FCOS.
+        reach: In locations of a map, how far sides can be in the objects that it has. `None` is 8, as in FCOS, or less
+            in small images: so much that the coarsest map has what is larger than half of the image.
         radius: In locations of a map, along each axis; 1.5 in FCOS.
 
     Returns:
@@ -44,18 +48,25 @@ def detection_targets(
     Raises:
         ValueError: for boxes or labels that cannot be, or a model that is no detector of images of a known size.
     """
-    if not is_number(reach) or not reach > 0:
-        raise ValueError(f"reach must be a positive number. Received: reach={reach!r}")
+    if reach is not None and (not is_number(reach) or not reach > 0):
+        raise ValueError(f"reach must be a positive number, or None. Received: reach={reach!r}")
     if not is_number(radius) or not radius > 0:
         raise ValueError(f"radius must be a positive number. Received: radius={radius!r}")
     found = parts(model)
     classes = found.classes.shape[-1]
     if len(boxes) != len(labels):
         raise ValueError(f"There must be labels for each image's boxes. Received: {len(labels)} for {len(boxes)}")
+    reach = default_reach(found.maps) if reach is None else reach
     result = np.zeros((len(boxes), sum(h * w for h, w in found.maps), 5), "float32")
     for row, one, label in zip(result, boxes, labels, strict=True):
         _assign(row, *_checked(one, label, classes), found.image, found.maps, reach, radius)
     return result
+
+
+def default_reach(maps: Sequence[tuple[int, int]]) -> float:
+    """Where a side can be further away than a quarter of the image, the location is the coarsest map's."""
+    finer = max(maps[-2]) if len(maps) > 1 else math.inf
+    return min(REACH, finer / 4)
 
 
 def _checked(boxes: Any, labels: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,7 @@ def test_which_operations_are_in_floats(decoder: keras.Model, way: str, tmp_path
     assert not [note for note in artifact.notes if "no 16-bit form" in note]
 
 
-def test_a_layer_of_the_same_name_is_in_8_bits(decoder: keras.Model) -> None:
+def test_weights_of_a_layer_of_the_same_name_are_in_8_bits(decoder: keras.Model) -> None:
     """ONNX nodes have the name of a layer, not the path: one in another model of the graph can have it, too."""
     kinds = ("Conv", "Mul", "MatMul", "Gemm", "Add")
     nodes = [helper.make_node(kind, ["x"], [kind], f"{name}/{kind}") for name in ("boxes", "other") for kind in kinds]

@@ -174,6 +174,24 @@ def test_refuses_sizes(size: Any) -> None:
         Detections(2, size)
 
 
+SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
+    "one tensor": ((1, 6, 4),),
+    "two tensors": ((1, 6, 4), (1, 6, 3)),
+    "no batch": ((6, 4), (6, 3), (6, 1)),
+    "logits first": ((1, 6, 3), (1, 6, 4), (1, 6, 1)),
+    "no quality": ((1, 6, 4), (1, 6, 3), (1, 6, 3)),
+    "other locations": ((1, 6, 4), (1, 5, 3), (1, 6, 1)),
+}
+
+
+@pytest.mark.parametrize("what", SHAPES)
+def test_refuses_other_shapes(what: str) -> None:
+    tensors = [np.zeros(shape, "float32") for shape in SHAPES[what]]
+    with pytest.raises(ValueError, match=r"^(There must be b|B)oxes.* logits.* quality.*\. Received: ") as caught:
+        Detections(2, SIZE)(tensors if len(tensors) > 1 else tensors[0])
+    assert str(SHAPES[what][0]) in str(caught.value)
+
+
 def test_refuses_fewer_locations_than_detections() -> None:
     with pytest.raises(ValueError, match=r"^There must be as many locations as detections, or more\. Received: "):
         Detections(3, SIZE)(inputs([((0.0, 0.0, 1.0, 1.0), 0.5, 0)]))

@@ -10,9 +10,10 @@ from keras_se.models import SEFCOS, SEResNet
 CLASSES = 3
 
 
-def backbone(size: int | None = 64, **options: Any) -> keras.Model:
+def backbone(size: int | tuple[int, ...] | None = 64, **options: Any) -> keras.Model:
     settings: dict[str, Any] = {"block": "basic", "filters": (4, 8, 8), "r": 2, "include_top": False}
-    return SEResNet((1, 1, 1), input_shape=(size, size, 3), **{**settings, **options})
+    shape = size if isinstance(size, tuple) else (size, size, 3)
+    return SEResNet((1, 1, 1), input_shape=shape, **{**settings, **options})
 
 
 def detector(size: int | None = 64, **options: Any) -> keras.Model:

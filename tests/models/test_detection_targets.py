@@ -9,7 +9,7 @@ from detectors import CLASSES, backbone, detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_se.models import detection_targets
+from keras_se.models import SEFCOS, detection_targets
 
 FINE = 64  # locations of the map of 8x8; those of 4x4 follow
 
@@ -104,6 +104,29 @@ def test_maps_that_do_not_halve() -> None:
     assert (found[:, 0] >= 0).any()
 
 
+def test_images_that_are_not_square() -> None:
+    size, maps = (40, 72), [(5, 9), (3, 5)]
+    model = SEFCOS(backbone((*size, 3)), CLASSES, 8, strides=(8, 16), depth=1)
+    boxes, labels = [(8, 3, 30, 20), (2, 10, 66, 38), (60, 4, 70, 36)], [0, 1, 2]
+    found = detection_targets([boxes], [labels], model, reach=2)[0]
+    np.testing.assert_allclose(found, targets_in_numpy(boxes, labels, maps, size, 2, 1.5), atol=1e-5)
+    assert {0, 2} <= set(found[:45, 0])
+    assert 1 in set(found[45:, 0])
+
+
+@pytest.mark.parametrize(("size", "expected"), [(64, 2.0), (96, 3.0), (512, 8.0)])
+def test_each_map_has_objects_by_default(size: int, expected: float) -> None:
+    """The coarsest has what is larger than half of the image, also where 8 locations are more than the image."""
+    model = detector(size)
+    boxes = [[(0, 0, size, size)], [(0, 0, size / 8, size / 8)]]
+    found = detection_targets(boxes, [[0], [1]], model)
+    np.testing.assert_array_equal(found, detection_targets(boxes, [[0], [1]], model, reach=expected))
+    finest = (size // 8) ** 2
+    assert not (found[0, :finest, 0] >= 0).any()
+    assert (found[0, finest:, 0] >= 0).any()
+    assert (found[1, :finest, 0] >= 0).any()
+
+
 NO_BOXES = [
     *([[8, 8, 8, 24]], [[24, 8, 8, 24]], [[0, 0, np.nan, 4]], [[0, 0, np.inf, 4]]),  # of no area, or none that is known
     *([[0, 0, 8]], [0, 0, 8, 8], [[[0, 0, 8, 8]]], [[0, 0, 8, 8], [0, 0, 8]], [["left", 0, 8, 8]]),
@@ -135,10 +158,12 @@ def test_refuses_other_numbers_of_images(model: keras.Model) -> None:
         detection_targets([[]], [[], []], model)
 
 
-@pytest.mark.parametrize("name", ["reach", "radius"])
-@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "2", None])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name in ("reach", "radius") for value in (0, -1.0, float("nan"), "2")] + [("radius", None)],
+)
 def test_refuses_numbers(model: keras.Model, name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^{name} must be a positive number\. Received: {name}="):
+    with pytest.raises(ValueError, match=rf"^{name} must be a positive number(, or None)?\. Received: {name}="):
         detection_targets([[]], [[]], model, **{name: value})
 
 

@@ -73,6 +73,8 @@ def SEDiffusionUNet(
         [Progressive Distillation](https://arxiv.org/abs/2202.00512), Salimans and Ho, appendix D.
     """
     table = stage_table(depths, filters)
+    if not isinstance(input_shape, list | tuple):
+        raise ValueError(f"input_shape must be a tuple. Received: input_shape={input_shape!r}")
     check_image_shape("input_shape", tuple(input_shape), 1)
     _check_halves(tuple(input_shape), len(table))
     block = partial(_block, se=excite(r, se, placement, PLACEMENTS), activation=activation)

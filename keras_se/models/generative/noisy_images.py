@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_se.layers import cosine_schedule
-from keras_se.layers.gated import positive_integer
+from keras_se.layers.gated import integer_from_zero, positive_integer
 from keras_se.models.network import rate
 
 
@@ -17,7 +17,8 @@ class NoisyImages(keras.utils.PyDataset):
         x_t = signal(t) · x + noise(t) · ε,     v = signal(t) · ε − noise(t) · x
 
     Times are spread evenly over each batch, behind a random start, so that losses of batches differ less; noise is
-    drawn anew for each epoch. The seed decides everything.
+    drawn anew for each epoch. The seed decides what is in each batch; the order of batches is `fit`'s, which shuffles
+    them by the seed of `keras.utils.set_random_seed`, or not at all with `shuffle=False`.
 
     Example:
 
@@ -30,16 +31,18 @@ class NoisyImages(keras.utils.PyDataset):
     >>> history = model.fit(batches, epochs=1, verbose=0)
 
     Args:
-        images: Array (samples, height, width, channels), from −1 to 1.
+        images: Array (samples, height, width, channels), of values from −1 to 1.
         labels: Array (samples, classes), one-hot, or `None` for a network without classes.
         batch_size: Positive integer. The last batch of an epoch has what is left.
         unlabelled: The share of labels, from 0 to below 1, that are zeros instead, for the network to know images of no
             class, too: guidance needs it.
-        seed: Of order, times and noise.
+        fixed: Whether all epochs are alike, for `validation_data`, whose losses are to be compared.
+        seed: Integer of 0 or more, for the division into batches, times and noise.
         **kwargs: What `keras.utils.PyDataset` takes.
 
     Raises:
-        ValueError: for an argument out of its range, or labels that are not one row for each image.
+        ValueError: for an argument out of its range, images of other values, or labels that are not one row for each
+            image.
 
     Reference:
         [Progressive Distillation](https://arxiv.org/abs/2202.00512), Salimans and Ho, for the velocity; [Variational
@@ -54,6 +57,7 @@ class NoisyImages(keras.utils.PyDataset):
         *,
         batch_size: int = 64,
         unlabelled: float = 0.1,
+        fixed: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -65,6 +69,11 @@ class NoisyImages(keras.utils.PyDataset):
                 "images must be an array (samples, height, width, channels) of one image or more. "
                 f"Received: shape {self.images.shape}"
             )
+        if not np.abs(self.images).max() <= 1:  # nor are there NaN
+            raise ValueError(
+                "images must have values from -1 to 1. "
+                f"Received: values from {self.images.min():g} to {self.images.max():g}"
+            )
         if self.labels is not None and (self.labels.ndim != 2 or len(self.labels) != len(self.images)):
             raise ValueError(
                 f"labels must be an array (samples, classes) for {len(self.images)} images, one-hot. "
@@ -72,15 +81,15 @@ class NoisyImages(keras.utils.PyDataset):
             )
         self.batch_size = positive_integer("batch_size", batch_size)
         self.unlabelled = rate("unlabelled", unlabelled)
-        self.seed, self.epoch = seed, 0
+        self.seed, self.fixed, self.epoch = integer_from_zero("seed", seed), fixed, 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.images))
+        order = np.random.default_rng((self.seed, self.epoch, 0)).permutation(len(self.images))
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng((self.seed, self.epoch, index))
+        rng = np.random.default_rng((self.seed, self.epoch, 1 + index))
         count, images = len(rows), self.images[rows]
         time = ((rng.uniform() + np.arange(count)) / count % 1).astype("float32")[:, None]
         noise = rng.standard_normal(images.shape, "float32")
@@ -91,4 +100,5 @@ class NoisyImages(keras.utils.PyDataset):
         return inputs, signal * noise - share * images
 
     def on_epoch_end(self) -> None:
-        self.epoch += 1
+        if not self.fixed:
+            self.epoch += 1

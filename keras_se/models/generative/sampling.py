@@ -1,5 +1,6 @@
 """The loop that makes images, over a Keras model or an exported file."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -8,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_se.layers import DDIMStep
-from keras_se.layers.gated import positive_integer
+from keras_se.layers.gated import is_number, positive_integer
 from keras_se.models.generative.inputs import (
     NETWORK,
     NEXT,
@@ -18,6 +19,7 @@ from keras_se.models.generative.inputs import (
     check_label,
     check_noise,
 )
+from keras_se.models.network import head_dtype
 
 # Arrays by input name → an array: a Keras model's `predict_on_batch`, an artifact's `predict`.
 Function = Callable[[Mapping[str, np.ndarray]], Any]
@@ -44,15 +46,18 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
         A function of arrays by name, the network's and `next_time`, → the image at that time.
 
     Raises:
-        ValueError: for a model of other inputs; and when the function is called for guidance without labels, or with
-            arrays that the model does not take.
+        ValueError: for a model of other inputs, what is no function, or guidance that is no number; and when the
+            function is called for guidance without labels, or with arrays that the model does not take.
 
     Reference:
         [Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598), Ho and Salimans, equation 6.
     """
     if isinstance(network, keras.Model):
         check_inputs("network", network, NETWORK)
-    predict, update = _function(network), DDIMStep(clip=clip)
+    if not (is_number(guidance) and math.isfinite(guidance)):
+        raise ValueError(f"guidance must be a number. Received: guidance={guidance!r}")
+    # Half precision has too few digits for a way of many steps.
+    predict, update = _function("network", network), DDIMStep(clip=clip, dtype=head_dtype())
 
     def step(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         asked = {name: value for name, value in inputs.items() if name != NEXT}
@@ -93,7 +98,8 @@ def sample(
         Array of the shape of `noise`, from −1 to 1 if steps are clipped.
 
     Raises:
-        ValueError: for an argument out of its range, and for noise or labels that a model does not take.
+        ValueError: for an argument out of its range, what is no function, and noise or labels that a model does not
+            take.
     """
     if isinstance(step, keras.Model):
         check_inputs("step", step, STEP)
@@ -137,7 +143,7 @@ def _trajectory(
     step: Function | keras.Model, noise: np.ndarray, label: np.ndarray | None, steps: int
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Of each step, what the step function is given and what it returns."""
-    function, images = _function(step), np.asarray(noise, "float32")
+    function, images = _function("step", step), np.asarray(noise, "float32")
     times = np.linspace(1, 0, positive_integer("steps", steps) + 1, dtype="float32")
     labels = {} if label is None else {"label": np.asarray(label, "float32")}
     check_noise(images)
@@ -150,7 +156,9 @@ def _trajectory(
         yield inputs, images
 
 
-def _function(model: Function | keras.Model) -> Function:
+def _function(argument: str, model: Function | keras.Model) -> Function:
+    if not callable(model):
+        raise ValueError(f"{argument} must be a model or a function of arrays by name. Received: {argument}={model!r}")
     if not isinstance(model, keras.Model):
         return model
 

@@ -19,11 +19,6 @@ EXPORTERS = {"tflite": to_tflite, "onnx": to_onnx}
 # How far images may be from those of Keras, which have values from -1 to 1.
 FLOATS, BITS = 1e-4, 0.15
 
-OPERATIONS = {
-    *("CONV_2D", "TRANSPOSE_CONV", "AVERAGE_POOL_2D", "PAD", "MEAN", "LOGISTIC", "MUL", "ADD", "SIN", "COS"),
-    *("CONCATENATION", "FULLY_CONNECTED", "RESHAPE"),
-}
-
 
 @pytest.fixture(scope="module")
 def network() -> keras.Model:

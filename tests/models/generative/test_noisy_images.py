@@ -62,6 +62,13 @@ def test_the_seed_decides_and_epochs_differ() -> None:
     assert not np.array_equal(first(3, 2), first(3, 3))
 
 
+def test_for_validation_all_epochs_are_alike() -> None:
+    batches = NoisyImages(images(), fixed=True)
+    before = batches[0][1]
+    batches.on_epoch_end()
+    np.testing.assert_array_equal(batches[0][1], before)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_the_share_without_a_label(share: float) -> None:
     labels = np.eye(10)[np.arange(2000) % 10]
@@ -78,6 +85,13 @@ def test_the_share_without_a_label(share: float) -> None:
         ({"images": np.zeros((0, 4, 4, 1))}, r"of one image or more\. Received: shape \(0, 4, 4, 1\)"),
         ({"labels": np.zeros(50)}, r"labels must be an array .* for 50 images, one-hot\. Received: shape \(50,\)"),
         ({"labels": np.zeros((49, 3))}, r"for 50 images, one-hot\. Received: shape \(49, 3\)"),
+        (
+            {"images": 255 * images()},
+            r"values from -1 to 1\. Received: values from -25\d\.\d+ to 25\d\.",
+        ),
+        ({"images": np.full((5, 4, 4, 1), np.nan)}, r"from -1 to 1\. Received: values from nan to nan"),
+        ({"seed": -1}, r"seed must be an integer of 0 or more\. Received: seed=-1"),
+        ({"seed": None}, r"seed must be an integer of 0 or more\. Received: seed=None"),
         ({"batch_size": 0}, r"batch_size must be a positive integer\. Received: batch_size=0"),
         ({"unlabelled": 1.0}, r"unlabelled must be a number from 0 to below 1\. Received: unlabelled=1.0"),
     ],

@@ -70,6 +70,24 @@ def test_a_network_is_no_step_and_a_step_no_network() -> None:
         refused(lambda make=make: make(step_model(network())), message)
 
 
+@pytest.mark.parametrize("what", ["unet", None, 3])
+def test_what_is_neither_a_model_nor_a_function(what: Any) -> None:
+    message = f"must be a model or a function of arrays by name. Received: {{}}={what!r}"
+    refused(lambda: ddim_step(what), f"network {message.format('network')}")
+    refused(lambda: sample(what, noise(2, 8, 8, 1), steps=1), f"step {message.format('step')}")
+
+
+@pytest.mark.parametrize("guidance", ["1", None, float("nan")])
+def test_guidance_is_a_number(guidance: Any) -> None:
+    message = f"guidance must be a number. Received: guidance={guidance!r}"
+    refused(lambda: ddim_step(network(), guidance=guidance), message)
+
+
+@pytest.mark.parametrize("shape", [8, None, "88"])
+def test_an_image_shape_is_a_tuple(shape: Any) -> None:
+    refused(lambda: SEDiffusionUNet(shape), f"input_shape must be a tuple. Received: input_shape={shape!r}")
+
+
 def test_a_networks_output_must_be_a_velocity() -> None:
     """DDIMStep's own sentence: there it is known what it gets."""
     inputs = {"image": keras.Input((8, 8, 1), name="image"), "time": keras.Input((1,), name="time")}

@@ -166,6 +166,19 @@ def test_a_step_model_computes_in_float32_whatever_its_network_does() -> None:
     assert step.get_layer("ddim").compute_dtype == "float32"
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_the_step_is_in_floats_whatever_the_network_is_in(policy: str) -> None:
+    """In half precision 25 roundings of the image would add up to hundredths."""
+    keras.config.set_dtype_policy(policy)
+    model = network()
+    found = sample(ddim_step(model), images(3), np.eye(3))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, sample(step_model(model), images(3), np.eye(3)), atol=1e-3)
+    zero = ddim_step(lambda inputs: np.zeros_like(inputs["image"]), clip=False)
+    step = zero({"image": images(3), "time": np.full((3, 1), 0.5), "next_time": np.full((3, 1), 0.4)})
+    np.testing.assert_allclose(step, diffusion_in_numpy.step(images(3), 0 * images(3), 0.5, 0.4, False), atol=1e-6)
+
+
 # What a file is calibrated with
 
 
