@@ -6,7 +6,7 @@
 The images are scikit-learn's, 8x8 pixels, or those of a folder with a folder for each class. A network is asked for a
 class and makes images of it from noise, in 25 steps of DDIM. How good they are is judged by a classifier that was
 trained on the same real images: the share that it takes for what was asked. Networks with and without SE are compared
-over several seeds; the files are of the last seed. Two kinds of files: of the network, beside which the arithmetic of a
+over several seeds; the files are of the first seed. Two kinds of files: of the network, beside which the arithmetic of a
 step is done in floats, and of a whole step, which a device calls in a loop.
 """
 
@@ -240,7 +240,7 @@ def run(data: Data, setting: Setting, output: Path, least: float, console: Conso
     console.print(f"The judge, trained on the same real images, is right for {judge.right():.2%} of those held out.")
     console.print(comparison)
     console.print(verdict)
-    console.print(f"The network with SE that is exported: {score:.2%} {SCORE} in Keras.")
+    console.print(f"The network with SE that is exported: {score:.2%} of {SCORE} in Keras.")
     console.print(table(rows, setting.samples))
     console.print(copies(reference, data))
     guided = judge.score(judge.images(ddim_step(model, guidance=1.0)))

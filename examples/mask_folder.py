@@ -55,11 +55,12 @@ def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
 
 def _divided(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which images are to train on and which are held out; each class is in both."""
+    classes = np.stack([np.bincount(mask.ravel(), minlength=masks.max() + 1) > 0 for mask in masks])
     for seed in range(TRIES):
-        parts = two_parts(len(masks), np.random.default_rng(seed))
-        rare = sorted(set(np.unique(masks).tolist()) - set.intersection(*(set(np.unique(masks[i])) for i in parts)))
+        train, held = two_parts(len(masks), np.random.default_rng(seed))
+        rare = np.flatnonzero(~(classes[train].any(axis=0) & classes[held].any(axis=0))).tolist()
         if not rare:
-            return parts
+            return train, held
     raise ValueError(
         "Each class must be in so many masks that some are of images to train on and some are held out. "
         f"Received: too few masks with {_listed(rare)}"
