@@ -6,8 +6,8 @@
 The images are scikit-learn's, 8x8 pixels, or those of a folder with a folder for each class. A network is asked for a
 class and makes images of it from noise, in 25 steps of DDIM. How good they are is judged by a classifier that was
 trained on the same real images: the share that it takes for what was asked. Networks with and without SE are compared
-over several seeds; the files are of the first seed. Two kinds of files: of the network, beside which the arithmetic of a
-step is done in floats, and of a whole step, which a device calls in a loop.
+over several seeds; the files are of the first one. Two kinds of files: of the network, beside which the arithmetic of
+a step is done in floats, and of a whole step, which a device calls in a loop.
 """
 
 import sys
