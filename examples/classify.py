@@ -28,7 +28,7 @@ from keras_se import weights as published
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many classes.")
 def main(images: tuple[Path, ...], weights: str, top: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
-    with refusals(console):
+    with refusals():
         # Images first: what is wrong with them is known before a network is downloaded.
         prepared = published.preprocessing(weights)
         pixels = np.stack([prepared.load_image(path) for path in images])

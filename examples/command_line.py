@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 
 class NewFolder(click.Path):
@@ -32,10 +31,10 @@ def output_option(default: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def refusals(console: Console) -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """What does not fit ends the process with a sentence and status 2."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        click.echo(f"Error: {error}", err=True)
         sys.exit(2)

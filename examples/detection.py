@@ -169,7 +169,7 @@ def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tu
 def main(setting: str, data: Path | None, images: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
-    with refusals(console):
+    with refusals():
         cocotools()  # that they are there, before any training
         if (data is None) != (images is None):
             raise ValueError("--data and --images must be given together. Received: one of them")
@@ -198,7 +198,8 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     console.print(table(rows, len(held.images)))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
     demo.picture(plot(held, classes, files), output / "detection.png")
-    console.print(f"Picture: {output / 'detection.png'} (held-out images, and what the files find in them).")
+    found = f"what the files find in them with scores of {LEAST_SHOWN} or more"
+    console.print(f"Picture: {output / 'detection.png'} (held-out images, and {found}).")
     least = 0.0 if data else chosen.least
     for sentence in (found := demo.shortfalls(in_keras, rows, least, LARGEST_LOSS, SCORES[0])):
         console.print(f"[red]{sentence}")

@@ -92,7 +92,7 @@ def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> li
 def main(output: Path, epochs: int, held_out: int, seed: int, report: bool) -> None:
     """Train, export, and measure. Exit status 1 if the network or a file falls short."""
     console = demo.console()
-    with refusals(console):
+    with refusals():
         output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     x, y, held_x, held_y = data(seed, held_out)

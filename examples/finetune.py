@@ -194,7 +194,7 @@ def main(
 ) -> None:
     """Insert, train on, compare, and export. Exit status 2 for a model or a folder that does not fit."""
     console = demo.console()
-    with refusals(console):
+    with refusals():
         given = loaded(path) if path else None
         size = given.input_shape[1:3] if given else (SIZE, SIZE)
         data = of_folder(folder, size) if folder else drawn(images, held_out)

@@ -45,7 +45,7 @@ def build() -> keras.Model:
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:
     """Train, record, and draw."""
     console = demo.console()
-    with refusals(console):
+    with refusals():
         output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)

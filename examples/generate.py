@@ -217,7 +217,7 @@ def loaded(folder: Path | None, size: int | None) -> Data:
 def main(output: Path, setting: str, folder: Path | None, size: int | None) -> None:
     """Train, export, and make images. Exit status 1 if they or a file fall short, 2 for data that do not fit."""
     console = demo.console()
-    with refusals(console):
+    with refusals():
         data = loaded(folder, size)
         output.mkdir(parents=True, exist_ok=True)
     found = run(data, SETTINGS[setting], output, 0.0 if folder else LEAST, console)

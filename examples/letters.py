@@ -64,7 +64,7 @@ def plot_samples(images: np.ndarray, path: Path, rows: int = 2, columns: int = 1
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:
     """Draw, train, export, and measure. Exit status 1 if the network or a file falls short."""
     console = demo.console()
-    with refusals(console):
+    with refusals():
         output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)

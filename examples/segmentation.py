@@ -163,7 +163,7 @@ DATA_HELP = "images/ and masks/ with files of the same names; a mask is a PNG of
 def main(setting: str, folder: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for a folder that does not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
-    with refusals(console):
+    with refusals():
         data = of_folder(folder) if folder else drawn(chosen)
         output.mkdir(parents=True, exist_ok=True)
     console.print(demo.introduction(len(data.x), len(data.classes), len(data.held_x)))

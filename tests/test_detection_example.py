@@ -253,5 +253,5 @@ def test_data_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text("[]")
     done = run("--data", tmp_path / "annotations.json", "--images", tmp_path)
     assert done.returncode == 2
-    assert done.stdout.startswith("Error: The annotations must have the lists")
+    assert "\nError: The annotations must have the lists" in f"\n{done.stderr}"
     assert run("--data", tmp_path / "annotations.json").returncode == 2

@@ -49,10 +49,10 @@ def test_folders_that_cannot_be_made(where: Callable[[Path], Path], tmp_path: Pa
 def test_refusals_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     command_line = import_module("command_line")
     for error in (ValueError("what came"), FileNotFoundError("what is missing"), ImportError("what to install")):
-        with pytest.raises(SystemExit) as caught, command_line.refusals(import_module("demo").console()):
+        with pytest.raises(SystemExit) as caught, command_line.refusals():
             raise error
         assert caught.value.code == 2
-        assert capsys.readouterr().out == f"Error: {error}\n"
+        assert capsys.readouterr().err == f"Error: {error}\n"
 
 
 def test_few_images_say_little() -> None:

@@ -131,7 +131,7 @@ def test_a_model_that_does_not_fit(
     options = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out")
     done = CliRunner().invoke(finetune.main, [str(option) for option in options])
     assert done.exit_code == 2, done.output
-    assert message in done.stdout
+    assert message in done.output
     assert not (tmp_path / "out").exists()
 
 
@@ -153,7 +153,7 @@ def test_what_has_no_use_is_refused(
     given = ("--model", tmp_path / "model.keras", "--data", folder, "--output", tmp_path / "out", *options)
     done = CliRunner().invoke(finetune.main, [str(option) for option in given])
     assert done.exit_code == 2, done.output
-    assert message in done.stdout
+    assert message in done.output
     assert not (tmp_path / "out").exists()
 
 

@@ -120,7 +120,7 @@ def test_a_folder_without_classes_ends_with_2(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert done.stdout.startswith("Error: The folder must have two folders or more")
+    assert "\nError: The folder must have two folders or more" in f"\n{done.stderr}"
     assert not (tmp_path / "out").exists()
 
 

@@ -57,11 +57,15 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# The sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
+# In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The sources
+# for microcontrollers of a network at its full width are hundreds of megabytes of text.
 FLOATS = [
-    pytest.param(name, row.name, marks=pytest.mark.slow if name in FULL or row.name == "microcontroller" else [])
+    pytest.param(name, row.name, marks=[] if often else pytest.mark.slow)
     for name in TABLE
     for row in FORMATS.values()
+    for often in [
+        name in NARROW and (row.name in ("tflite", "onnx") or (name, row.name) == ("densenet", "saved_model"))
+    ]
     if name in NARROW or row.name != "microcontroller"
 ]
 
