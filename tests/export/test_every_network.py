@@ -57,15 +57,13 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The sources
-# for microcontrollers of a network at its full width are hundreds of megabytes of text.
+# In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The
+# sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
+OFTEN = {(name, format) for name in NARROW for format in ("tflite", "onnx")} | {("densenet", "saved_model")}
 FLOATS = [
-    pytest.param(name, row.name, marks=[] if often else pytest.mark.slow)
+    pytest.param(name, row.name, marks=[] if (name, row.name) in OFTEN else pytest.mark.slow)
     for name in TABLE
     for row in FORMATS.values()
-    for often in [
-        name in NARROW and (row.name in ("tflite", "onnx") or (name, row.name) == ("densenet", "saved_model"))
-    ]
     if name in NARROW or row.name != "microcontroller"
 ]
 
