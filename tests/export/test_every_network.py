@@ -59,7 +59,7 @@ def network(name: str) -> Network:
 
 # In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The
 # sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
-OFTEN = {(name, format) for name in NARROW for format in ("tflite", "onnx")} | {("densenet", "saved_model")}
+OFTEN = {(name, kind) for name in NARROW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
 FLOATS = [
     pytest.param(name, row.name, marks=[] if (name, row.name) in OFTEN else pytest.mark.slow)
     for name in TABLE
