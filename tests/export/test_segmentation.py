@@ -61,9 +61,17 @@ def segmenter(name: str) -> Segmenter:
     return Segmenter(model, known, new, expected)
 
 
-@pytest.mark.parametrize("optimize", [True, False])
-@pytest.mark.parametrize("format", ["tflite", "onnx", "saved_model"])
-@pytest.mark.parametrize("name", CASES)
+# In each run TFLite and ONNX as they are by default, and of one model the rest, too.
+FLOATS = [
+    pytest.param(name, form, optimize, marks=[] if often else pytest.mark.slow)
+    for name in CASES
+    for form in ("tflite", "onnx", "saved_model")
+    for optimize in (True, False)
+    for often in [name == "unet_scse" or (optimize and form != "saved_model")]
+]
+
+
+@pytest.mark.parametrize(("name", "format", "optimize"), FLOATS)
 def test_float(name: str, format: str, optimize: bool, tmp_path: Path) -> None:
     model, _, new, expected = segmenter(name)
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}", optimize=optimize)

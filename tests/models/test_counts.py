@@ -125,7 +125,18 @@ def test_the_catalog_lists_every_builder() -> None:
     assert sorted(network.builder for network in NETWORKS) == sorted(named)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
+# Building these takes seconds; the tests above count most of them in each run.
+DEEP = (
+    *("SEResNet101", "SEResNet152", "SEResNeXt101", "SENet154", "SEInceptionResNetV2"),
+    *("SEDenseNet169", "SEDenseNet201", "SEDenseNet264"),
+)
+LISTED = [
+    pytest.param(network, id=network.builder, marks=pytest.mark.slow if network.builder in DEEP else [])
+    for network in NETWORKS
+]
+
+
+@pytest.mark.parametrize("network", LISTED)
 def test_the_catalog_says_what_is_built(network: Network) -> None:
     model = getattr(models, network.builder)()
     assert model.input_shape == (None, network.size, network.size, 3)
