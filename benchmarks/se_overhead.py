@@ -32,6 +32,9 @@ OMITTED = {("SEMobileNetV3Large", "onnx", "int8")}
 FILES = ("saved_model", "tflite", "onnx")
 FLOATS = "float32"
 BATCH, TRAINING_SIZE, CLASSES = 16, 96, 10
+# After which no new round of training begins, once there have been five. On processors, a step with grouped
+# convolutions takes 20 s.
+SECONDS = 120
 
 COLUMNS: dict[str, Callable[[Any], str]] = {
     "network": lambda row: row["network"],
@@ -100,7 +103,7 @@ def training_step(model: keras.Model, jit: bool) -> Callable[[], object]:
 
 def training(results: Results, network: str, jit: bool, rounds: int) -> None:
     models = pair(network, TRAINING_SIZE, classes=CLASSES)
-    found = turns([training_step(model, jit) for model in models], rounds)
+    found = turns([training_step(model, jit) for model in models], rounds, SECONDS)
     se, plain = np.median(found, axis=1)
     what = f"training step, {'XLA' if jit else 'no XLA'}"
     ratio = Ratio.of(*found)

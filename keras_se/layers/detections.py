@@ -66,15 +66,14 @@ class Detections(keras.layers.Layer):
         self.size = positive_integer("the height", size[0]), positive_integer("the width", size[1])
 
     def build(self, input_shape: Any) -> None:
-        shapes = list(input_shape)
-        if len(shapes) != 3 or any(not isinstance(shape, list | tuple) or len(shape) != 3 for shape in shapes):
-            raise ValueError(f"There must be boxes, logits and quality, each with locations. Received: {input_shape}")
-        self._locations = shapes[0][1]
-        if [shape[1] for shape in shapes] != [self._locations] * 3 or (shapes[0][2], shapes[2][2]) != (4, 1):
+        shapes = [tuple(shape) if isinstance(shape, list | tuple) else () for shape in input_shape]
+        fits = [len(shape) for shape in shapes] == [3, 3, 3] and len({shape[1] for shape in shapes}) == 1
+        if not fits or (shapes[0][2], shapes[2][2]) != (4, 1):
             raise ValueError(
                 "Boxes must be (batch, locations, 4), logits (batch, locations, classes) and quality (batch, "
                 f"locations, 1). Received: input_shape={input_shape}"
             )
+        self._locations = shapes[0][1]
         if not self._locations or self._locations < self.detections:
             raise ValueError(
                 "There must be as many locations as detections, or more. "

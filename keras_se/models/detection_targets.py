@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.layers.gated import is_number
 from keras_se.layers.location_boxes import centres
 from keras_se.models.detection import parts
+from keras_se.models.network import positive_number
 
 BACKGROUND = -1
 # In locations, of FCOS: its images are large.
@@ -48,15 +48,11 @@ def detection_targets(
     Raises:
         ValueError: for boxes or labels that cannot be, or a model that is no detector of images of a known size.
     """
-    if reach is not None and (not is_number(reach) or not reach > 0):
-        raise ValueError(f"reach must be a positive number, or None. Received: reach={reach!r}")
-    if not is_number(radius) or not radius > 0:
-        raise ValueError(f"radius must be a positive number. Received: radius={radius!r}")
-    found = parts(model)
+    radius, found = positive_number("radius", radius), parts(model)
+    reach = default_reach(found.maps) if reach is None else positive_number("reach", reach)
     classes = found.classes.shape[-1]
     if len(boxes) != len(labels):
         raise ValueError(f"There must be labels for each image's boxes. Received: {len(labels)} for {len(boxes)}")
-    reach = default_reach(found.maps) if reach is None else reach
     result = np.zeros((len(boxes), sum(h * w for h, w in found.maps), 5), "float32")
     for row, one, label in zip(result, boxes, labels, strict=True):
         _assign(row, *_checked(one, label, classes), found.image, found.maps, reach, radius)

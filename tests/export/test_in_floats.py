@@ -10,9 +10,9 @@ import pytest
 from numpy_network import graphs_only
 from onnx import helper
 
-from keras_se.export import Artifact, to_onnx, to_tflite
+from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
 from keras_se.export.flatbuffer import read_graph
-from keras_se.export.in_floats import nodes_in_floats, paths_in_floats
+from keras_se.export.in_floats import nodes_in_floats, paths_in_floats, quantized_file
 from keras_se.export.inference import InferenceModel
 from keras_se.layers import Detections, LocationBoxes
 
@@ -83,6 +83,14 @@ def test_weights_of_a_layer_of_the_same_name_are_in_8_bits(decoder: keras.Model)
     nodes = [helper.make_node(kind, ["x"], [kind], f"{name}/{kind}") for name in ("boxes", "other") for kind in kinds]
     model = helper.make_model(helper.make_graph(nodes, "g", [], []))
     assert nodes_in_floats(model, InferenceModel(decoder)) == ["boxes/Mul", "boxes/Add"]
+
+
+def test_a_file_without_these_layers_is_an_error(decoder: keras.Model, tmp_path: Path) -> None:
+    """Quantized without them, it would divide by areas of 0."""
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    content = to_tflite(other, tmp_path / "other.tflite").path.read_bytes()
+    with pytest.raises(ExportError, match=r"^None of the layers that compute in floats is in the file: .*/boxes, "):
+        quantized_file(content, InferenceModel(decoder), lambda *_, **__: pytest.fail("it was quantized"))
 
 
 def test_paths(decoder: keras.Model) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import keras
 import numpy as np
-from helpers import array
+from helpers import array, gates_in_numpy, scale_in_numpy, squeeze_in_numpy
 from numpy_network import conv, relu
 
 from keras_se.models import SEVGG, SEInceptionV3, SEResNet, feature_pyramid
@@ -51,3 +51,6 @@ class NumpyHead:
         norm = self.weights(f"{name}_bn")
         x = (self.conv(x, name) - norm["moving_mean"]) / np.sqrt(norm["moving_variance"] + EPSILON)
         return relu(x * norm["gamma"] + norm["beta"])
+
+    def excited(self, x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
+        return scale_in_numpy(x, gates_in_numpy(squeeze_in_numpy(x, "avg"), weights, "relu", "sigmoid"))

@@ -6,16 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import (
-    NONLINEARITIES,
-    array,
-    error,
-    gates_in_numpy,
-    randomise,
-    resized_in_numpy,
-    scale_in_numpy,
-    squeeze_in_numpy,
-)
+from helpers import NONLINEARITIES, array, error, randomise, resized_in_numpy
 from numpy_network import feeds, graphs_only
 from segmenters import CLASSES, NumpyHead, images, maps_of, own_layers, resnet, small, vgg
 
@@ -27,9 +18,8 @@ class NumpyUNet(NumpyHead):
     def scse(self, x: np.ndarray, name: str) -> np.ndarray:
         layer = self.model.get_layer(name)
         channel, spatial = ({w.name: array(w) for w in part.weights} for part in (layer.channel, layer.spatial))
-        by_channel = scale_in_numpy(x, gates_in_numpy(squeeze_in_numpy(x, "avg"), channel, "relu", "sigmoid"))
         gates = NONLINEARITIES["sigmoid"](x @ spatial["squeeze_kernel"] + spatial["squeeze_bias"])
-        return np.maximum(by_channel, gates * x)
+        return np.maximum(self.excited(x, channel), gates * x)
 
     def __call__(
         self, maps: dict[int, np.ndarray], size: tuple[int, int], excited: bool, stride: int = 1
