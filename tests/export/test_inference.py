@@ -220,7 +220,7 @@ def test_random_inputs_of_an_embedding_are_all_that_it_has(dtype, size, largest)
 @CONVERTERS
 def test_a_model_with_a_loss_of_ones_own(tmp_path, format):
     """The copies in which batch norms are gone need not know it."""
-    model = sample("se_resnet").model
+    model = keras.models.clone_model(sample("se_resnet").model)  # as others use the sample, too
     model.compile("sgd", lambda wanted, found: keras.ops.mean(keras.ops.abs(wanted - found), axis=-1))
     convert(format, model, tmp_path)
     assert model.compiled
