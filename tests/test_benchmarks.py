@@ -93,7 +93,7 @@ def test_se_overhead(folder: Path) -> None:
     assert (folder / "se_overhead.png").stat().st_size > 5_000
 
 
-@pytest.mark.parametrize("mode", ["float32", "int8"])
+@pytest.mark.parametrize("mode", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_files_of_modes_with_and_without_calibration(folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     module = script("se_overhead")
     small = {"block": "basic", "filters": (8,), "stem": "small", "input_shape": (8, 8, 3), "classes": 3}

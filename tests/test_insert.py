@@ -476,10 +476,13 @@ def test_the_plan_says_what_is_done() -> None:
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
-def test_on_the_other_backend() -> None:
-    """Some of the same tests on JAX, in a process of its own."""
+@pytest.mark.parametrize(
+    "chosen",
+    ["test_channels_first", pytest.param("changes_nothing and resnet", marks=pytest.mark.slow)],
+)
+def test_on_the_other_backend(chosen: str) -> None:
+    """Some of the same tests on JAX, in a process of its own. JAX compiles for long."""
     program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    chosen = "test_channels_first or (changes_nothing and resnet)"  # JAX compiles for long
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run([*program, "-k", chosen], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]

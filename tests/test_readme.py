@@ -39,13 +39,14 @@ def test_every_snippet_is_of_a_kind_that_is_tested(page: str) -> None:
     assert all(line.split()[0] in ("pip", "make", "keras-se") for line in commands(page))
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a machine without a network, where huggingface_hub's cache has the weights of the README.
 
     They are random: the trained ones are not in this repository.
     """
-    folder = tmp_path / "hub" / "models--timm--legacy_seresnet50.in1k"
+    home = tmp_path_factory.mktemp("home")
+    folder = home / "hub" / "models--timm--legacy_seresnet50.in1k"
     snapshot = folder / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(snapshot.name)
@@ -53,7 +54,7 @@ def hub(tmp_path: Path) -> dict[str, str]:
     rows = checkpoints.residual((3, 4, 6, 3), 3, checkpoints.LEGACY_STEM, projected=1, **checkpoints.LEGACY)
     tensors = {row.source: checkpoints.IN_PYTORCH[row.kind](variables[row.ours]) for row in rows}
     checkpoints.write_folder(snapshot, tensors, {"architecture": "legacy_seresnet50", "num_classes": 1000})
-    return {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    return {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page, "python")])

@@ -32,7 +32,7 @@ def run(program: str, folder: Path, backend: str = "jax") -> subprocess.Complete
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_every_format_by_the_same_call(tmp_path: Path, backend: str) -> None:
     done = run(
         """

@@ -87,8 +87,16 @@ def test_float(name: str, format: str, optimize: bool, tmp_path: Path) -> None:
         assert not optimize or "BatchNormalization" not in nodes
 
 
-@pytest.mark.parametrize(("format", "mode"), [("tflite", "int8"), ("onnx", "int8"), ("tflite", "dynamic")])
-@pytest.mark.parametrize("name", CASES)
+# In each run every mode of one of each head, and LiteRT's int8 of the mobile one.
+QUANTIZED = [
+    pytest.param(name, form, mode, marks=[] if often else pytest.mark.slow)
+    for name in CASES
+    for form, mode in (("tflite", "int8"), ("onnx", "int8"), ("tflite", "dynamic"))
+    for often in [name in ("unet_scse", "lraspp") or (name, form, mode) == ("unet", "tflite", "int8")]
+]
+
+
+@pytest.mark.parametrize(("name", "format", "mode"), QUANTIZED)
 def test_8_bits(name: str, format: str, mode: str, tmp_path: Path) -> None:
     model, known, new, expected = segmenter(name)
     data = {"calibration_data" if mode == "int8" else "verification_data": known}

@@ -9,6 +9,8 @@ import pytest
 from keras_se import SqueezeExcite, complexity, models
 from keras_se.catalog import NETWORKS, Network
 
+pytestmark = pytest.mark.usefixtures("no_initial_values")  # weights are counted, and not used
+
 
 def trainable(layers: list[keras.layers.Layer]) -> int:
     return sum(math.prod(weight.shape) for layer in layers for weight in layer.trainable_weights)

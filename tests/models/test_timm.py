@@ -36,6 +36,7 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "timm"
 # Of the largest magnitude. Rounding makes about 1e-6; another epsilon in the batch norms makes more than 1e-3.
 TOLERANCE = 1e-4
+pytestmark = pytest.mark.usefixtures("no_initial_values")  # every weight is assigned
 
 # Names: what timm's are called in ours, by rules that are applied one after the other
 
@@ -183,14 +184,6 @@ def outputs(model: keras.Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return array(features), array(logits)
 
 
-@pytest.fixture(autouse=True)
-def no_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every weight is assigned here: a hundred million random numbers would be drawn for nothing."""
-    monkeypatch.setattr(
-        keras.initializers.VarianceScaling, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
-    )
-
-
 def compare(timm: Callable[..., Any], name: str, size: tuple[int, int], folder: Path, published: bool = False) -> None:
     network, path = NETWORKS[name], folder / "reference.npz"
     options = {"input_shape": (*size, 3), "classifier_activation": None}
@@ -232,7 +225,13 @@ def check(model: keras.Model, x: np.ndarray, expected: np.ndarray, logits: np.nd
     assert max(errors) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# Of the deepest, which only have more of the same blocks, each run has one.
+DEEP = [name for name in NETWORKS if re.search("101|152|senet154", name) and name != "senet154"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEP else []) for name in NETWORKS]
+)
 def test_computes_what_timm_computes(name: str, timm: Callable[..., Any], tmp_path: Path) -> None:
     compare(timm, name, (64, 64), tmp_path, published=name in ARCHITECTURES)
 
