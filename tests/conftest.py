@@ -25,8 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     message = "__array__ implementation doesn't accept a copy keyword"
     module = r"keras\.src\.backend\."
     config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning:{module}")
-    # Of TensorFlow's and Keras' many small objects the collector finds few to free, and takes an eighth of the time.
-    gc.set_threshold(200_000, 20, 100)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: to look through it again and again for garbage takes an eighth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
