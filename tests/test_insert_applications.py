@@ -100,12 +100,11 @@ FORCED = Network(
      ("1a", "2a", "2b", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "5c", "6a", "6b", "6c", "6d", "7a")],
     force=True,
 )  # fmt: skip
-SMALL = {"MobileNet", "MobileNetV2"}
 EACH = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 EACH_WHOLE = pytest.mark.parametrize(
     "network",
     [
-        pytest.param(row, marks=[] if row.name in SMALL else pytest.mark.slow, id=row.name)
+        pytest.param(row, marks=[] if row.name == "MobileNetV2" else pytest.mark.slow, id=row.name)
         for row in (*NETWORKS, FORCED)
     ],
 )

@@ -39,7 +39,7 @@ def test_int8_with_int8_ends_fits_everywhere(exported, name):
     ],
 )
 def test_each_mode_fits_some(exported, mode, fits):
-    found = verdicts(inspect(exported("se_mobilenet", "tflite", mode).path))
+    found = verdicts(inspect(exported("se_resnet", "tflite", mode).path))
     assert [one.target for one in found if one.passed] == fits
     for one in found:
         assert all(reason.problem and reason.action and reason.source for reason in one.reasons)

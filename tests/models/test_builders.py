@@ -13,7 +13,8 @@ from keras_se import models
 
 BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
 # JAX compiles every operation once for each shape that it meets.
-SLOW = {*FULL, *(DEEP if keras.backend.backend() == "jax" else ())}
+ON_JAX = keras.backend.backend() == "jax"
+SLOW = {*FULL, *(DEEP if ON_JAX else ())}
 
 
 def slow_if(slow: bool, *values: str) -> Any:
@@ -68,7 +69,7 @@ def test_trains_saves_and_loads(name: str, tmp_path: Path) -> None:
     ("name", "policy"),
     [
         *(slow_if(name in SLOW, name, "mixed_float16") for name in TABLE),
-        *(slow_if(name in SLOW, name, "mixed_bfloat16") for name in TABLE),
+        *(slow_if(name in SLOW or ON_JAX, name, "mixed_bfloat16") for name in TABLE),
     ],
 )
 def test_runs_in_mixed_precision(name: str, policy: str) -> None:
