@@ -57,7 +57,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if snippets(page, "python")])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page == "weights.md" else [])  # it trains a whole SE-ResNet-50
+        for page in PAGES
+        if snippets(page, "python")
+    ],
+)
 def test_python_snippets_run(page: str, tmp_path: Path, hub: dict[str, str]) -> None:
     """One after the other in one process, as a reader who types them in would have it."""
     program = "\n".join(snippets(page, "python"))

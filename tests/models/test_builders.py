@@ -14,7 +14,7 @@ from keras_se import models
 BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
 # JAX compiles every operation once for each shape that it meets.
 ON_JAX = keras.backend.backend() == "jax"
-SLOW = {*FULL, *(DEEP if ON_JAX else ())}
+SLOW = {*FULL, *((*DEEP, "resnet_d") if ON_JAX else ())}
 
 
 def slow_if(slow: bool, *values: str) -> Any:
