@@ -13,7 +13,8 @@ demo: $(VENV)/demo.stamp
 
 # The layers and networks run on two backends; exports are TensorFlow's. What only counts weights and layers is the same
 # on both, and what compares the backends needs to run once. Each run has the layers, and builds, trains, saves and runs
-# a network of every family; with `test-all`, weights are read and put into networks on both, too.
+# the families that JAX compiles soon; with `test-all`, all of them, and weights are read and put into networks on both.
+# (tests/models/test_backends.py runs a network of every family on both in any run.)
 ON_JAX := tests/layers tests/models/test_builders.py
 ALL_ON_JAX := tests/test_excitation.py tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
 ALL_ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)

@@ -107,7 +107,8 @@ def training(results: Results, network: str, jit: bool, rounds: int) -> None:
     se, plain = np.median(found, axis=1)
     what = f"training step, {'XLA' if jit else 'no XLA'}"
     ratio = Ratio.of(*found)
-    results.add(network=network, what=what, threads=cores(), se_ms=1e3 * se, plain_ms=1e3 * plain, **ratio.fields())
+    measured = {"se_ms": 1e3 * se, "plain_ms": 1e3 * plain, "rounds": found.shape[1]}  # it may have ended in time
+    results.add(network=network, what=what, threads=cores(), **measured, **ratio.fields())
 
 
 @click.command()

@@ -198,8 +198,8 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     console.print(table(rows, len(held.images)))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
     demo.picture(plot(held, classes, files), output / "detection.png")
-    found = f"what the files find in them with scores of {LEAST_SHOWN} or more"
-    console.print(f"Picture: {output / 'detection.png'} (held-out images, and {found}).")
+    shown = f"what the files find in them with scores of {LEAST_SHOWN} or more"
+    console.print(f"Picture: {output / 'detection.png'} (held-out images, and {shown}).")
     least = 0.0 if data else chosen.least
     for sentence in (found := demo.shortfalls(in_keras, rows, least, LARGEST_LOSS, SCORES[0])):
         console.print(f"[red]{sentence}")

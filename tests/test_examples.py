@@ -52,7 +52,7 @@ def test_refusals_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught, command_line.refusals():
             raise error
         assert caught.value.code == 2
-        assert capsys.readouterr().err == f"Error: {error}\n"
+        assert capsys.readouterr() == ("", f"Error: {error}\n")
 
 
 def test_few_images_say_little() -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import checkpoints
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +46,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
     They are random: the trained ones are not in this repository.
     """
+    keras.utils.set_random_seed(0)
     home = tmp_path_factory.mktemp("home")
     folder = home / "hub" / "models--timm--legacy_seresnet50.in1k"
     snapshot = folder / "snapshots" / "0123456789abcdef0123456789abcdef01234567"

@@ -46,7 +46,8 @@ def detection_targets(
         right and bottom side in locations of the map, 0 for the background.
 
     Raises:
-        ValueError: for boxes or labels that cannot be, or a model that is no detector of images of a known size.
+        ValueError: for boxes or labels that cannot be, a `reach` or `radius` that is no finite number greater than 0,
+            or a model that is no detector of images of a known size.
     """
     radius, found = positive_number("radius", radius), parts(model)
     reach = default_reach(found.maps) if reach is None else positive_number("reach", reach)

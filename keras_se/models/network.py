@@ -131,7 +131,7 @@ def _is_size(value: Any, least: int) -> bool:
 def positive_number(name: str, value: Any) -> float:
     """Returns `value`, or raises a `ValueError` that names the argument."""
     if not (is_number(value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a number greater than 0. Received: {name}={value!r}")
+        raise ValueError(f"{name} must be a finite number greater than 0. Received: {name}={value!r}")
     return float(value)
 
 

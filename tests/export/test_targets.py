@@ -29,17 +29,17 @@ def test_int8_with_int8_ends_fits_everywhere(exported, name):
 
 
 @pytest.mark.parametrize(
-    ("mode", "fits"),
+    ("name", "mode", "fits"),
     [
-        (None, ["phone-cpu", "phone-gpu", "microcontroller"]),
-        ("float16", ["phone-cpu", "phone-gpu"]),
-        ("dynamic", ["phone-cpu", "phone-gpu"]),
-        ("int8", ["phone-cpu", "phone-gpu", "microcontroller"]),
-        ("int16x8", ["microcontroller"]),
+        ("se_resnet", None, ["phone-cpu", "phone-gpu", "microcontroller"]),
+        ("se_resnet", "float16", ["phone-cpu", "phone-gpu"]),
+        ("se_resnet", "dynamic", ["phone-cpu", "phone-gpu"]),
+        ("se_resnet", "int8", ["phone-cpu", "phone-gpu", "microcontroller"]),
+        ("se_mobilenet", "int16x8", ["microcontroller"]),
     ],
 )
-def test_each_mode_fits_some(exported, mode, fits):
-    found = verdicts(inspect(exported("se_resnet", "tflite", mode).path))
+def test_each_mode_fits_some(exported, name, mode, fits):
+    found = verdicts(inspect(exported(name, "tflite", mode).path))
     assert [one.target for one in found if one.passed] == fits
     for one in found:
         assert all(reason.problem and reason.action and reason.source for reason in one.reasons)

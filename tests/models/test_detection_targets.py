@@ -160,10 +160,11 @@ def test_refuses_other_numbers_of_images(model: keras.Model) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(name, value) for name in ("reach", "radius") for value in (0, -1.0, float("nan"), "2")] + [("radius", None)],
+    [(name, value) for name in ("reach", "radius") for value in (0, -1.0, float("nan"), float("inf"), "2")]
+    + [("radius", None)],
 )
 def test_refuses_numbers(model: keras.Model, name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^{name} must be a number greater than 0\. Received: {name}="):
+    with pytest.raises(ValueError, match=rf"^{name} must be a finite number greater than 0\. Received: {name}="):
         detection_targets([[]], [[]], model, **{name: value})
 
 

@@ -283,7 +283,7 @@ def test_the_residual_blocks() -> None:
     ("builder", "options", "message"),
     [
         *[
-            (builder, {"alpha": alpha}, rf"^alpha must be a number greater than 0\. Received: alpha={alpha}$")
+            (builder, {"alpha": alpha}, rf"^alpha must be a finite number greater than 0\. Received: alpha={alpha}$")
             for builder in (SEBNInception, SEInceptionV3, SEInceptionResNetV2)
             for alpha in (0, -1.0, float("inf"), True, None)
         ],

@@ -311,7 +311,7 @@ def test_channels_first() -> None:
     ("options", "message"),
     [
         ({"variant": "medium"}, r'^variant must be "small" or "large"\. Received: variant=\'medium\'$'),
-        ({"alpha": 0}, r"^alpha must be a number greater than 0\. Received: alpha=0$"),
+        ({"alpha": 0}, r"^alpha must be a finite number greater than 0\. Received: alpha=0$"),
         ({"dropout_rate": 1}, r"^dropout_rate must be a number from 0 to below 1\. Received: dropout_rate=1$"),
         ({"placement": "x"}, r"^placement must be one of .* Received: placement='x'$"),
         ({"r": 0}, r"^r must be a positive integer\. Received: r=0$"),
@@ -326,7 +326,7 @@ def test_mobilenet_v3_refuses_arguments_out_of_range(options: dict[str, Any], me
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": "1"}, r"^alpha must be a number greater than 0\. Received: alpha='1'$"),
+        ({"alpha": "1"}, r"^alpha must be a finite number greater than 0\. Received: alpha='1'$"),
         ({"placement": "x"}, r"^placement must be one of .* Received: placement='x'$"),
         ({"input_shape": (32, 31, 3)}, r"^input_shape must be .* 32x32 pixels .* shape \(32, 31, 3\)$"),
     ],

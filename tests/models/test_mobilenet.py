@@ -114,8 +114,8 @@ def test_sizes_of_the_feature_map(stem: str, size: int, pixels: int) -> None:
             ({"placement": p}, rf"^placement must be one of .* Received: placement='{p}'$")
             for p in ("identity", "post")
         ],
-        ({"alpha": 0}, r"^alpha must be a number greater than 0\. Received: alpha=0$"),
-        ({"alpha": -1.0}, r"^alpha must be a number greater than 0\. Received: alpha=-1.0$"),
+        ({"alpha": 0}, r"^alpha must be a finite number greater than 0\. Received: alpha=0$"),
+        ({"alpha": -1.0}, r"^alpha must be a finite number greater than 0\. Received: alpha=-1.0$"),
         ({"dropout": 1}, r"^dropout must be a number from 0 to below 1\. Received: dropout=1$"),
         ({"dropout": -0.1}, r"^dropout must be a number from 0 to below 1\. Received: dropout=-0.1$"),
         ({"depth_multiplier": 0}, r"^depth_multiplier must be a positive integer\. Received: depth_multiplier=0$"),
