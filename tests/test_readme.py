@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 README = PAGES["README.md"]
 LONGEST_LINE = 130  # but in tables
+TRAINING = ("weights.md", "segmentation.md", "detection.md", "generation.md")  # half a minute each
 EACH_PAGE = pytest.mark.parametrize("page", PAGES)
 
 
@@ -62,7 +63,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.slow if page == "weights.md" else [])  # it trains a whole SE-ResNet-50
+        pytest.param(page, marks=pytest.mark.slow if page in TRAINING else [])
         for page in PAGES
         if snippets(page, "python")
     ],
