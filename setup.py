@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "keras_se/version.py").read_text()).group(1)
@@ -43,21 +43,14 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=[
-        *(
-            "keras_se",
-            "keras_se.commands",
-            "keras_se.excitation",
-            "keras_se.layers",
-            "keras_se.models",
-            "keras_se.models.generative",
-            "keras_se.weights",
-        ),
-        "keras_se.export",
+        *find_packages(include=["keras_se*"], exclude=["keras_se.export*"]),
+        *("keras_se.export", *(f"keras_se.export.{name}" for name in find_packages("export"))),
     ],
+    # In a clone keras_se/export is a symbolic link to it; where there are none, the package is built all the same.
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={
         "keras_se": ["py.typed"],
-        "keras_se.export": ["report.html.j2"],
+        "keras_se.export.report": ["report.html.j2"],
         "keras_se.weights": ["imagenet_classes.txt"],
     },
     install_requires=["click>=8.1.8", "keras>=3.12", "numpy>=2.1", "packaging>=24.0", "rich>=14.0"],

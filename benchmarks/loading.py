@@ -81,7 +81,7 @@ def write(folder: Path, model: object) -> None:
     """A checkpoint of the network's own values, under the names of the source."""
     import safetensors.numpy
 
-    from keras_se.weights.names import AXES, PARTS, target
+    from keras_se.weights.mapping import AXES, PARTS, target
     from keras_se.weights.timm import FAMILIES
 
     layers = {layer.name: layer for layer in model.layers}

@@ -19,7 +19,7 @@ from rich.table import Table
 
 import keras_se.models
 from keras_se.export import FORMATS, Artifact, export
-from keras_se.export.tflite import Runner
+from keras_se.export.tflite.runner import Runner
 
 NETWORKS = ("SEResNet18", "SEResNet50", "SEMobileNet")
 CALIBRATION = 16

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from keras_se.export.machine import machine, versions
+from keras_se.export.benchmark.machine import machine, versions
 
 FOLDER = Path(__file__).parent / "results"
 # Of a plot, in inches: its width, a row's height, and what is above and below the rows.

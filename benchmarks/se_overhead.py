@@ -22,7 +22,7 @@ from timing import Ratio, compared, cores
 import keras_se.models
 from keras_se.export import FORMATS, export
 from keras_se.export.formats import CALIBRATED
-from keras_se.export.latency import turns
+from keras_se.export.probes.timing import turns
 
 NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
 # Of networks that take pixels otherwise: images here are noise around 0.

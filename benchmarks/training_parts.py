@@ -21,7 +21,7 @@ from timing import Ratio, cores
 
 import keras_se.models
 from keras_se import SqueezeExcite
-from keras_se.export.latency import turns
+from keras_se.export.probes.timing import turns
 
 # But those whose own SE is another one, which the parts here are none of.
 NETWORKS = [builder for builder in BUILDERS if not builder.startswith("SEMobileNetV3")]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.optional import require
+from keras_se._optional import require
 
 
 def cocotools() -> tuple[Any, Any]:

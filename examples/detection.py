@@ -29,7 +29,8 @@ from rich.table import Table
 from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
-from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
+from keras_se.models import SEFCOS, FCOSLoss, SEResNet, with_detections
+from keras_se.models.detection import targets as detection_targets
 
 STRIDES = (4, 8, 16)
 # In locations of a map, how far the sides of its objects are: most are of the middle one.

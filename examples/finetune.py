@@ -29,8 +29,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from keras_se import insert_se
+from keras_se.graph.rewrite import freeze_like, substituted, uncompiled
 from keras_se.models import SEResNet
-from keras_se.rewrite import freeze_like, substituted, uncompiled
 
 CALIBRATION = 200
 # Of Adam, at the beginning: lower than for a network that has learnt nothing yet.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from own_images import LEAST, two_parts  # examples/own_images.py
 
-from keras_se.export.images import SUFFIXES
+from keras_se.export.data.image_folder import SUFFIXES
 from keras_se.weights import Preprocessing
 
 Part = tuple[np.ndarray, np.ndarray]

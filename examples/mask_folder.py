@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from own_images import LEAST, opened, two_parts  # examples/own_images.py
 
-from keras_se.export.images import SUFFIXES
+from keras_se.export.data.image_folder import SUFFIXES
 
 # Of one channel of whole numbers: black and white, gray, with a palette.
 MODES = ("1", "L", "P")

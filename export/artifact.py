@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.export.detections import comparable
 from keras_se.export.formats import CALIBRATED, FORMATS, Runner, format_of
-from keras_se.export.inference import InferenceModel, feeds_of, random_feeds
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.tensor_spec import feeds_of, random_feeds
 from keras_se.export.metadata import read_metadata, stored_preprocessing
-from keras_se.export.verify import SAMPLES, Parity, compare, rounded_kernel
+from keras_se.export.verification.match_detections import comparable
+from keras_se.export.verification.parity import SAMPLES, Parity, compare, rounded_kernel
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def verify(
     Raises:
         ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
     """
-    from keras_se.export.calibration import calibration_feeds
+    from keras_se.export.data.calibration import calibration_feeds
 
     artifact = Artifact.open(path)
     inference = InferenceModel(exported_model(artifact, model, preprocessing))
@@ -199,7 +200,7 @@ def verify(
 
 def exported_model(artifact: Artifact, model: Any, preprocessing: Any) -> Any:
     """The model that a file was made of: the given one, or with its preprocessing before it, if that is in the file."""
-    from keras_se.export.preprocessing import preprocessing_of, with_preprocessing
+    from keras_se.export.data.preprocessing import preprocessing_of, with_preprocessing
 
     if preprocessing is None:
         preprocessing = stored_preprocessing(artifact.metadata) or False

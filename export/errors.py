@@ -1,6 +1,6 @@
 """What goes wrong in an export that is no mistake of the caller's."""
 
-from keras_se.optional import require
+from keras_se._optional import require
 
 __all__ = ["ExportError", "require"]
 

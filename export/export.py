@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_se._files import check_target
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds, refuse_calibration
-from keras_se.export.evaluation import evaluation_of
-from keras_se.export.files import check_target
+from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
+from keras_se.export.data.evaluation import evaluation_of
+from keras_se.export.data.labels import labels_of
+from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
-from keras_se.export.labels import labels_of
-from keras_se.export.onnx import DEFAULT_OPSET, LAYOUTS, OPSETS
-from keras_se.export.other_backends import on_any_backend
+from keras_se.export.frontend.backend_process import on_any_backend
+from keras_se.export.onnx.convert import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
-from keras_se.export.preprocessing import prepared_model, preprocessing_of
-from keras_se.export.refusals import refuse_mode
-from keras_se.export.report import check_report, write_report
-from keras_se.export.selective import MODE as SELECTIVE
-from keras_se.export.selective import chosen_layers, refuse_keep
-from keras_se.export.signatures import names_of, serving_of
-from keras_se.export.tflite import IO_DTYPES
-from keras_se.layers.gated import positive_integer
+from keras_se.export.report.write import check_report, write_report
+from keras_se.export.saved_model.signatures import names_of, serving_of
+from keras_se.export.tflite.convert import IO_DTYPES
+from keras_se.export.tflite.selective import MODE as SELECTIVE
+from keras_se.export.tflite.selective import chosen_layers, refuse_keep
+from keras_se.export.tflite.unsupported import refuse_mode
+from keras_se.layers.base import positive_integer
 
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
 # The formats whose files have no unknown sizes.

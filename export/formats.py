@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_se.export.inference import Tensor
-from keras_se.export.manifest import read_manifest
+from keras_se.export.frontend.tensor_spec import Tensor
+from keras_se.export.microcontroller.manifest import read_manifest
 
 
 class Runner(Protocol):
@@ -45,10 +45,10 @@ class Format:
 
     @property
     def convert(self) -> Callable[..., Any]:
-        return getattr(import_module(f"keras_se.export.{self.name}"), f"to_{self.name}")
+        return getattr(import_module(f"keras_se.export.{self.name}.convert"), f"to_{self.name}")
 
     def open(self, path: Path) -> Runner:
-        return import_module(f"keras_se.export.{self.name}").Runner(path)
+        return import_module(f"keras_se.export.{self.name}.runner").Runner(path)
 
     def recognises(self, path: Path) -> bool:
         if self.name == "saved_model":

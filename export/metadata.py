@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_se.export.data.image_folder import summary
 from keras_se.export.errors import ExportError
-from keras_se.export.fingerprint import source_sha256
 from keras_se.export.formats import Format, format_of
-from keras_se.export.images import summary
-from keras_se.export.inference import InferenceModel
-from keras_se.export.verify import Parity
+from keras_se.export.frontend.fingerprint import source_sha256
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.verification.parity import Parity
 from keras_se.version import __version__
 from keras_se.weights import Preprocessing
 
@@ -179,7 +179,7 @@ def stated_mode(found: str | None, read: Callable[[], Mapping[str, Any] | None])
 
 def carrier(row: Format) -> Any:
     """How a format carries a document: a module with `ends`, `embed` and `embedded`."""
-    return import_module(f"keras_se.export.metadata_{row.name}")
+    return import_module(f"keras_se.export.{row.name}.metadata")
 
 
 def stored_preprocessing(document: Mapping[str, Any] | None) -> Preprocessing | None:

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from keras_se._files import check_target, published
 from keras_se.export.artifact import Artifact
-from keras_se.export.calibration import calibration_feeds
+from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.image_folder import summary
 from keras_se.export.errors import ExportError
-from keras_se.export.files import check_target, published
 from keras_se.export.formats import FORMATS
-from keras_se.export.images import summary
-from keras_se.export.inference import InferenceModel, Tensor, random_feeds
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
-from keras_se.export.verify import SAMPLES, Parity
-from keras_se.layers.gated import positive_integer
+from keras_se.export.verification.parity import SAMPLES, Parity
+from keras_se.layers.base import positive_integer
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -2,24 +2,10 @@
 
 import importlib
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_se.version import __version__
-
-
-class _ExportBesideThePackage(MetaPathFinder):
-    """Finds `keras_se.export`, and nothing else, in the folder beside this one."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        folder = Path(__file__).parents[1] / "export"
-        if name != "keras_se.export":
-            return None
-        return spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
-
 
 if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-se-script"):
     # Not lazy: importing the layers registers them with Keras, so that `.keras` files that hold them load.
@@ -28,10 +14,6 @@ if TYPE_CHECKING or Path((sys.argv or [""])[0]).stem not in ("keras-se", "keras-
     from keras_se.insert import insert_se, insertion_plan
     from keras_se.layers import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
     from keras_se.prune import remove_se
-
-if not (Path(__file__).parent / "export").exists() and (Path(__file__).parents[1] / "export/artifact.py").is_file():
-    # In a clone, export/ lies beside this folder: so Python started there finds it, whatever is installed.
-    sys.meta_path.insert(0, _ExportBesideThePackage())
 
 __all__ = [
     "ConcurrentSqueezeExcite",

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from keras_se.graph import Call, Shape, calls
+from keras_se.graph.walk import Call, Shape, calls
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
 # What multiplies two results of the network, or one with a constant, and has no weights: layers, and operations of

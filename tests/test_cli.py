@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_se import catalog, cli, complexity
+from keras_se import cli, complexity
 from keras_se.export import read_metadata
-from keras_se.models import SEMobileNet, SEResNet
+from keras_se.models import SEMobileNet, SEResNet, catalog
 
 BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
 
@@ -274,7 +274,7 @@ def test_another_failure_is_not_taken_for_the_end_of_memory(monkeypatch: pytest.
     def fail(*arguments: object) -> None:
         raise RuntimeError("something else")
 
-    monkeypatch.setattr("keras_se.commands.complexity.load", fail)
+    monkeypatch.setattr("keras_se.cli.commands.complexity.load", fail)
     with pytest.raises(RuntimeError, match="something else"):
         cli.run(["complexity", "SEResNet20"])
 
@@ -288,7 +288,7 @@ def test_too_large_a_network_is_one_sentence_and_status_1(capfd: pytest.CaptureF
 
 
 def test_arrays_that_find_no_memory(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("keras_se.commands.complexity.load", lambda *arguments: np.empty(2**45))
+    monkeypatch.setattr("keras_se.cli.commands.complexity.load", lambda *arguments: np.empty(2**45))
     assert run_json(capfd, "complexity", "SEResNet20")[0] == 1
 
 

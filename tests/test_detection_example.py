@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_se.models import detection_targets, with_detections
+from keras_se.models import with_detections
+from keras_se.models.detection import targets as detection_targets
 
 coco_folder = import_module("coco_folder").coco_folder
 average_precision = import_module("coco_scores").average_precision

@@ -35,7 +35,7 @@ EXAMPLES = documented()
 
 
 def test_there_are_examples() -> None:
-    assert {"keras_se.layers.squeeze_excite.SqueezeExcite", "keras_se.models.resnet.SEResNet"} <= set(EXAMPLES)
+    assert {"keras_se.layers.squeeze_excite.SqueezeExcite", "keras_se.models.families.resnet.SEResNet"} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 
 from keras_se import cli
-from keras_se.commands import doctor as command
+from keras_se.cli.commands import doctor as command
 from keras_se.doctor import ENABLES, diagnose
 
 REQUIRES = [

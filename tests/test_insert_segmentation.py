@@ -9,8 +9,9 @@ import pytest
 from helpers import error, randomise
 from toys import TOLERANCE, inserted, outputs, places
 
-from keras_se import insert_se, kinds
-from keras_se.graph import calls
+from keras_se import insert_se
+from keras_se.graph import layer_predicates as kinds
+from keras_se.graph.walk import calls
 from keras_se.layers import ResizeLike
 from keras_se.models import SEVGG, SEResNet, SEUNet
 

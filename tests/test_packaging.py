@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = {f"keras_se/{path.relative_to(ROOT / 'keras_se')}" for path in (ROOT / "keras_se").rglob("*.py")} | {
-    f"keras_se/export/{path.name}" for path in (ROOT / "export").glob("*.py")
+    f"keras_se/export/{path.relative_to(ROOT / 'export')}" for path in (ROOT / "export").rglob("*.py")
 }
 
 
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    data = {"keras_se/py.typed", "keras_se/export/report.html.j2", "keras_se/weights/imagenet_classes.txt"}
+    data = {"keras_se/py.typed", "keras_se/export/report/report.html.j2", "keras_se/weights/imagenet_classes.txt"}
     assert names == MODULES | data
 
 
@@ -40,7 +40,7 @@ def test_the_sdist_builds_the_same_wheel(tmp_path: Path, wheel: zipfile.ZipFile)
     subprocess.run([sys.executable, "-c", build], cwd=ROOT, check=True, capture_output=True)
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert {f"export/{path.name}" for path in (ROOT / "export").glob("*.py")} <= names
+    assert {f"export/{path.relative_to(ROOT / 'export')}" for path in (ROOT / "export").rglob("*.py")} <= names
     assert "keras_se/layers/squeeze_excite.py" in names
 
 
@@ -50,4 +50,4 @@ def test_a_clone_runs_without_being_installed(tmp_path: Path) -> None:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     program = "import keras_se.export as e; print(e.__file__)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == str(tmp_path / "export/__init__.py")
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "keras_se/export/__init__.py")

@@ -12,7 +12,7 @@ from helpers import array, error, randomise
 from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite, insert_se, remove_se
-from keras_se.export.constant_gates import freeze_constant_gates
+from keras_se.export.passes.freeze_gates import freeze_constant_gates
 from keras_se.layers import ChannelScale
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_se.optional import require
+from keras_se._optional import require
 
 INK, MUTED, LINE = "#1f2933", "#52606d", "#cbd2d9"
 CLOSED, OPEN = "#5e4fa2", "#d9731a"

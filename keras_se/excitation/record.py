@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from keras_se.excitation.taps import Tap
-from keras_se.graph import has_graph, layers_by_path
-from keras_se.inner import PROBE_BATCH, columns_of
+from keras_se.graph.activations import PROBE_BATCH, columns_of
+from keras_se.graph.walk import has_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 
 # Between which values the gates are that an activation makes.

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.graph import has_graph
-from keras_se.inner import masks_of, probe
+from keras_se.graph.activations import masks_of, probe
+from keras_se.graph.rewrite import calls
+from keras_se.graph.walk import has_graph
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
-from keras_se.layers.gated import accumulation_dtype
-from keras_se.rewrite import calls
+from keras_se.layers.base import accumulation_dtype
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Squeeze-and-excitation layers for Keras 3, on any backend."""
 
+from keras_se.layers.activations import twice_sigmoid
 from keras_se.layers.channel_scale import ChannelScale
 from keras_se.layers.channel_shuffle import ChannelShuffle
 from keras_se.layers.concurrent_squeeze_excite import ConcurrentSqueezeExcite
 from keras_se.layers.cosine_schedule import cosine_schedule
 from keras_se.layers.ddim_step import DDIMStep
 from keras_se.layers.detections import Detections
-from keras_se.layers.gates import twice_sigmoid
 from keras_se.layers.location_boxes import LocationBoxes
 from keras_se.layers.resize_like import ResizeLike
 from keras_se.layers.sinusoidal_embedding import SinusoidalEmbedding

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.gated import data_format_of
+from keras_se.layers.base import data_format_of
 
 
 @keras.saving.register_keras_serializable(package="keras_se")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.gated import GatedLayer, accumulation_dtype, project
+from keras_se.layers.base import GatedLayer, accumulation_dtype, project
 
 
 @keras.saving.register_keras_serializable(package="keras_se")

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.gated import GatedLayer, accumulation_dtype, positive_integer, project
+from keras_se.layers.base import GatedLayer, accumulation_dtype, positive_integer, project
 
 LONGEST_SUM = 128 * 128
 

@@ -1,18 +1,17 @@
 """Networks with squeeze-and-excitation, as functional Keras models."""
 
-from keras_se.models.densenet import SEDenseNet, SEDenseNet121, SEDenseNet169, SEDenseNet201, SEDenseNet264
-from keras_se.models.detection import SEFCOS
-from keras_se.models.detection_decoding import with_detections
-from keras_se.models.detection_loss import FCOSLoss
-from keras_se.models.detection_targets import detection_targets
-from keras_se.models.inception import SEBNInception, SEInceptionV3
-from keras_se.models.inception_resnet import SEInceptionResNetV2
-from keras_se.models.mobilenet import SEMobileNet
-from keras_se.models.mobilenet_v2 import SEMobileNetV2
-from keras_se.models.mobilenet_v3 import SEMobileNetV3, SEMobileNetV3Large, SEMobileNetV3Small
-from keras_se.models.preact_resnet import SEWRN16_8, SEPreActResNet, SEResNet164
-from keras_se.models.pyramid import feature_pyramid
-from keras_se.models.resnet import (
+from keras_se.models.detection.decoding import with_detections
+from keras_se.models.detection.fcos import SEFCOS
+from keras_se.models.detection.loss import FCOSLoss
+from keras_se.models.detection.targets import detection_targets
+from keras_se.models.families.densenet import SEDenseNet, SEDenseNet121, SEDenseNet169, SEDenseNet201, SEDenseNet264
+from keras_se.models.families.inception import SEBNInception, SEInceptionV3
+from keras_se.models.families.inception_resnet import SEInceptionResNetV2
+from keras_se.models.families.mobilenet import SEMobileNet
+from keras_se.models.families.mobilenet_v2 import SEMobileNetV2
+from keras_se.models.families.mobilenet_v3 import SEMobileNetV3, SEMobileNetV3Large, SEMobileNetV3Small
+from keras_se.models.families.preact_resnet import SEWRN16_8, SEPreActResNet, SEResNet164
+from keras_se.models.families.resnet import (
     SEResNet,
     SEResNet18,
     SEResNet20,
@@ -27,10 +26,11 @@ from keras_se.models.resnet import (
     SEResNeXt50,
     SEResNeXt101,
 )
+from keras_se.models.families.senet import SENet, SENet154
+from keras_se.models.families.shufflenet import SEShuffleNet
+from keras_se.models.families.vgg import SEVGG, SEVGG16, SEVGG19
+from keras_se.models.pyramid import feature_pyramid
 from keras_se.models.segmentation import LRASPP, SEUNet
-from keras_se.models.senet import SENet, SENet154
-from keras_se.models.shufflenet import SEShuffleNet
-from keras_se.models.vgg import SEVGG, SEVGG16, SEVGG19
 
 # Builders of any depth or width; the others are the networks that papers name.
 FAMILIES = ("SEDenseNet", "SEMobileNetV3", "SENet", "SEPreActResNet", "SEResNet", "SEVGG")

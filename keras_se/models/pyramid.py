@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_se.graph import Shape, calls
-from keras_se.models.blocks import channel_axis
+from keras_se.graph.walk import Shape, calls
+from keras_se.models._shared.blocks import channel_axis
 
 # A block's layers begin with its name, and its last one is the map that it returns. In a stem every layer counts.
 BLOCK = re.compile(r"stem_\w+(?<!_pad)$|stage\d+(_block\d+)?(?=_)|final(?=_)")

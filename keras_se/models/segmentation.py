@@ -7,10 +7,10 @@ import keras
 from keras import layers
 
 from keras_se.layers import ConcurrentSqueezeExcite, ResizeLike
-from keras_se.layers.gated import positive_integer
-from keras_se.models.blocks import channel_axis, concat, conv_bn
-from keras_se.models.excite import excite
-from keras_se.models.network import head_dtype, of_stages
+from keras_se.layers.base import positive_integer
+from keras_se.models._shared.blocks import channel_axis, concat, conv_bn
+from keras_se.models._shared.excite import excite
+from keras_se.models._shared.network import head_dtype, of_stages
 from keras_se.models.pyramid import feature_pyramid, levels, prepared_like
 
 # Of the decoder, by name: scSE with the ratio of Roy et al.

@@ -1,8 +1,8 @@
 """Published weights, in networks of `keras_se.models`."""
 
-from keras_se.weights.fill import NewClassifierWarning
 from keras_se.weights.load import load, preprocessing
 from keras_se.weights.preprocessing import Preprocessing
+from keras_se.weights.resolve import NewClassifierWarning
 from keras_se.weights.timm import ARCHITECTURES
 
 __all__ = ["ARCHITECTURES", "NewClassifierWarning", "Preprocessing", "load", "preprocessing"]

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.weights.names import AXES, IGNORED, Family, Target, target
-from keras_se.weights.needs import own_layers
-from keras_se.weights.tensors import Tensors, check_finite
+from keras_se.weights.checkpoint import Tensors, check_finite
+from keras_se.weights.mapping import AXES, IGNORED, Family, Target, target
+from keras_se.weights.requirements import own_layers
 from keras_se.weights.timm import FAMILIES
 
 LISTED = 5

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from keras_se.layers import EXCITATIONS, SqueezeExcite
-from keras_se.weights.needs import layer_of, own_layers, se_needs
+from keras_se.weights.layer_diff import differences
 from keras_se.weights.preprocessing import Preprocessing
-from keras_se.weights.same import differences
+from keras_se.weights.requirements import layer_of, own_layers, se_needs
 
 # The builder here → the one there, and the options that both have.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {

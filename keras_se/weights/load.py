@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_se.weights.fill import fill
-from keras_se.weights.messages import shown
+from keras_se._text import shown
+from keras_se.weights.locate import CONFIG, Source, find
 from keras_se.weights.preprocessing import Preprocessing, from_config
-from keras_se.weights.source import CONFIG, Source, find
+from keras_se.weights.resolve import fill
 from keras_se.weights.timm import ARCHITECTURES
 
 

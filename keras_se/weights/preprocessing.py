@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.layers.gated import data_format_of, is_number, positive_integer
-from keras_se.weights.messages import reason, shown
+from keras_se._text import reason, shown
+from keras_se.layers.base import data_format_of, is_number, positive_integer
 
 CLASSES = 1000
 # Above and below are mistakes.

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 
 from keras_se.layers import SqueezeExcite
-from keras_se.weights.names import Family, Rule
-from keras_se.weights.needs import lacking, layer_of, se_needs
+from keras_se.weights.mapping import Family, Rule
+from keras_se.weights.requirements import lacking, layer_of, se_needs
 
 # Blocks of all ResNets.
 BLOCKS = (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keras_se.export import Artifact
-from keras_se.export.microcontroller import to_microcontroller
+from keras_se.export.microcontroller.convert import to_microcontroller
 
 from .networks import sample
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_se.export.arena import ALIGNMENT, Buffer, estimated_arena, lifetimes, peak, plan
-from keras_se.export.flatbuffer import FileGraph, FileOperation, FileTensor, read_graph
+from keras_se.export.microcontroller.arena import ALIGNMENT, Buffer, estimated_arena, lifetimes, peak, plan
+from keras_se.export.tflite.graph import FileGraph, FileOperation, FileTensor, read_graph
 
 from .microcontrollers import exporter, runtime
 

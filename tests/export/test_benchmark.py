@@ -10,10 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
-from keras_se.export import Artifact, benchmark, export, isolated
+from keras_se.export import Artifact, benchmark, export
 from keras_se.export.inspect import inspect
-from keras_se.export.isolated import RefusedError
-from keras_se.export.runtime_calls import values
+from keras_se.export.probes import sandbox as isolated
+from keras_se.export.probes.runtimes import values
+from keras_se.export.probes.sandbox import RefusedError
 
 FORMATS = ("tflite", "onnx", "saved_model")
 QUICK = {"threads": 1, "rounds": 4, "warm_up": 1}
@@ -138,11 +139,11 @@ def test_a_profiler_that_fails_is_a_note(exported: Callable[..., Artifact], monk
     real = isolated.probe
 
     def without_profiler(program, path, timeout):
-        if program == "probe_profile_tflite.py":
+        if program == "tflite_profiler.py":
             raise RefusedError("crashed (SIGSEGV)")
         return real(program, path, timeout)
 
-    monkeypatch.setattr(sys.modules["keras_se.export.benchmark"], "probe", without_profiler)
+    monkeypatch.setattr(sys.modules["keras_se.export.benchmark.benchmark"], "probe", without_profiler)
     (one,) = benchmark([exported("se_resnet", "tflite").path], memory=False, **QUICK)
     assert one.profile is None
     assert "profiler crashed (SIGSEGV)" in one.notes[0]

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from keras_se.export import to_tflite
-from keras_se.export.calibration import calibration_feeds
-from keras_se.export.inference import Tensor, feeds_of
+from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.frontend.tensor_spec import Tensor, feeds_of
 
 from .networks import sample
 

@@ -11,11 +11,12 @@ from detectors import CLASSES, detector, squares
 from helpers import randomise
 
 from keras_se.export import Artifact, to_onnx, to_saved_model, to_tflite, verify
-from keras_se.export.detections import comparable
-from keras_se.export.inference import InferenceModel
-from keras_se.export.inspect_tflite import inspect_tflite
-from keras_se.export.verify import compare
-from keras_se.models import FCOSLoss, detection_targets, with_detections
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.tflite.inspect import inspect_tflite
+from keras_se.export.verification.match_detections import comparable
+from keras_se.export.verification.parity import compare
+from keras_se.models import FCOSLoss, with_detections
+from keras_se.models.detection import targets as detection_targets
 from keras_se.weights import Preprocessing
 
 COUNT = 6

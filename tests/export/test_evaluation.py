@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_se.export.evaluation import evaluation_of
-from keras_se.export.inference import InferenceModel
+from keras_se.export.data.evaluation import evaluation_of
+from keras_se.export.frontend.inference_model import InferenceModel
 
 from .networks import sample
 

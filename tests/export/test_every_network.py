@@ -13,7 +13,7 @@ from builders import FULL, NARROW, TABLE, enliven
 from keras_se.export import FORMATS, Artifact
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
-from keras_se.export.targets import verdict
+from keras_se.export.targets.check import verdict
 
 from .networks import relative_error
 from .runtimes import interpreter, run_openvino

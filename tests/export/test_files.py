@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from keras_se import _files as files_module
+from keras_se._files import published
 from keras_se.export import export, to_saved_model, to_tflite
-from keras_se.export import files as files_module
-from keras_se.export.files import published
 
 from .networks import se_resnet
 

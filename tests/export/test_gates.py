@@ -10,8 +10,8 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import to_tflite
-from keras_se.export.gates import file_gates, keras_gates
-from keras_se.export.inference import InferenceModel
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.tflite.gates import file_gates, keras_gates
 
 from .networks import enliven, images, sample
 

@@ -19,8 +19,8 @@ import pytest
 
 from keras_se import cli
 from keras_se.export import Images, export
-from keras_se.export.calibration import calibration_feeds
-from keras_se.export.inference import Tensor
+from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.weights import Preprocessing
 
 from .hostile import (

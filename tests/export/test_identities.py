@@ -6,10 +6,10 @@ import pytest
 from keras import layers
 
 from keras_se import SqueezeExcite
-from keras_se.export.batch_norm import fold_batch_norm
-from keras_se.export.identities import drop_identities
-from keras_se.export.inference import InferenceModel
-from keras_se.export.optimize import optimized
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.passes.fold_batch_norm import fold_batch_norm
+from keras_se.export.passes.pass_pipeline import optimized
+from keras_se.export.passes.remove_identities import drop_identities
 
 from .networks import every_layer, in_float64
 

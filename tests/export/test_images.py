@@ -11,9 +11,9 @@ from PIL import Image
 
 from keras_se import cli
 from keras_se.export import Images, to_onnx, to_tflite
-from keras_se.export.calibration import calibration_feeds
-from keras_se.export.images import sentence
-from keras_se.export.inference import InferenceModel
+from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.image_folder import sentence
+from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.models import SEResNet
 from keras_se.weights import Preprocessing
 

@@ -11,9 +11,11 @@ from numpy_network import graphs_only
 from onnx import helper
 
 from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
-from keras_se.export.flatbuffer import read_graph
-from keras_se.export.in_floats import nodes_in_floats, paths_in_floats, quantized_file
-from keras_se.export.inference import InferenceModel
+from keras_se.export.frontend.float_layers import paths_in_floats
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.onnx.quantize import nodes_in_floats
+from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.quantize import quantized_file
 from keras_se.layers import Detections, LocationBoxes
 
 pytestmark = graphs_only

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_se.export import DEFAULT_FORMATS, FORMATS, ExportError, to_onnx, to_saved_model, to_tflite, verify
-from keras_se.export.inference import InferenceModel, _unique, random_feeds
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.io_names import _unique
+from keras_se.export.frontend.tensor_spec import random_feeds
 
 from .networks import NETWORKS, relative_error, sample, se_resnet, sequential
 

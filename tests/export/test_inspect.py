@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_se import complexity
 from keras_se.export import inspect as inspect_module  # the module, or the function where the package names it
-from keras_se.export.inspection import gating_macs
+from keras_se.export.inspect.macs import gating_macs
 
 from .networks import sample
 from .runtimes import interpreter
@@ -156,7 +156,7 @@ def test_an_operation_of_another_domain(tmp_path):
 
 
 def test_only_products_with_gates_are_counted():
-    from keras_se.export.inspection import TensorInfo
+    from keras_se.export.inspect.inspection import TensorInfo
 
     own, gates = TensorInfo("x", (1, 4, 4, 8), "float32"), TensorInfo("s", (1, 1, 1, 8), "float32")
     assert gating_macs([own, gates], own) == 128

@@ -6,15 +6,15 @@ import pytest
 from keras import layers
 
 from keras_se import SqueezeExcite
-from keras_se.export.inference import InferenceModel
-from keras_se.export.kernels import (
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.passes.lower_for_runtime import (
     FOR_INT8,
     average_by_convolution,
     relu_before_concatenation,
     spell_out_hard_swish,
     stride_by_convolution,
 )
-from keras_se.export.optimize import optimized
+from keras_se.export.passes.pass_pipeline import optimized
 
 from .networks import in_float64
 

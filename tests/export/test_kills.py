@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from keras_se import cli
-from keras_se.export.files import STAGING_PREFIX
+from keras_se._files import STAGING_PREFIX
 
 from .networks import se_resnet
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_se.export import latency
-from keras_se.export.latency import Latency, latencies, turns
+from keras_se.export.probes import timing as latency
+from keras_se.export.probes.timing import Latency, latencies, turns
 
 
 class Clock:

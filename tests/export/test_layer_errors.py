@@ -11,7 +11,7 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite
 from keras_se.export import layer_errors, to_tflite
-from keras_se.export.verify import SAMPLES
+from keras_se.export.verification.parity import SAMPLES
 
 from .networks import sample, se_mobilenet
 from .runtimes import interpreter, to_integers, to_real

@@ -7,10 +7,10 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import to_tflite
-from keras_se.export.flatbuffer import read_graph
-from keras_se.export.inference import InferenceModel
-from keras_se.export.layer_names import LayerNames
-from keras_se.graph import layers_by_path
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.layer_map import LayerNames
+from keras_se.graph.walk import layers_by_path
 
 from .runtimes import interpreter
 

@@ -31,8 +31,8 @@ from keras_se.export import (
 )
 from keras_se.export import artifact as artifact_module
 from keras_se.export import inspect as inspect_module
-from keras_se.export.fingerprint import source_sha256
-from keras_se.export.metadata_tflite import with_entry
+from keras_se.export.frontend.fingerprint import source_sha256
+from keras_se.export.tflite.metadata import with_entry
 from keras_se.weights import Preprocessing
 
 from .microcontrollers import runtime
@@ -265,8 +265,8 @@ def test_labels_from_a_list_and_from_a_file(format: str, tmp_path: Path) -> None
 
 
 def test_labels_of_imagenet() -> None:
-    from keras_se.export.inference import Tensor
-    from keras_se.export.labels import labels_of
+    from keras_se.export.data.labels import labels_of
+    from keras_se.export.frontend.tensor_spec import Tensor
 
     found = labels_of("imagenet", [Tensor("predictions", (1000,), "float32")])
     assert found is not None

@@ -13,9 +13,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
 from keras_se.export import Artifact, ExportError, microcontroller
-from keras_se.export.c_source import identifier, is_identifier
-from keras_se.export.micro_ops import METHODS
-from keras_se.export.microcontroller import to_microcontroller
+from keras_se.export.microcontroller.c_source import identifier, is_identifier
+from keras_se.export.microcontroller.convert import to_microcontroller
+from keras_se.export.targets.tflite_micro_ops import METHODS
 
 from .microcontrollers import STRICT, STUB, arm, exporter, run, runtime
 from .networks import relative_error, sample, se_resnet

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx import LAYOUTS, OPSETS
-from keras_se.export.onnx_names import rename
-from keras_se.export.onnx_rewrites import means_to_poolings, remove_identity_reshapes
+from keras_se.export.onnx.convert import LAYOUTS, OPSETS
+from keras_se.export.onnx.node_names import rename
+from keras_se.export.onnx.passes import means_to_poolings, remove_identity_reshapes
 
 from .networks import NETWORKS, relative_error, sample, se_resnet
 from .runtimes import run_onnx

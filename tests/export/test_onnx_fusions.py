@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx_activations import hard_activations
-from keras_se.export.onnx_rewrites import paddings_to_windows
+from keras_se.export.onnx.activations import hard_activations
+from keras_se.export.onnx.passes import paddings_to_windows
 from keras_se.models import SEMobileNet, SEMobileNetV3Small, SEResNet
 
 from .runtimes import run_onnx

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx_sizes import keep_sizes
+from keras_se.export.onnx.resize import keep_sizes
 
 NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}
 

@@ -11,8 +11,8 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
-from keras_se.export.batch_norm import fold_batch_norm
-from keras_se.export.constant_gates import freeze_constant_gates
+from keras_se.export.passes.fold_batch_norm import fold_batch_norm
+from keras_se.export.passes.freeze_gates import freeze_constant_gates
 
 from .networks import NETWORKS, enliven, every_layer, images, in_float64, sample, se_resnet
 

@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from keras_se.export import ExportError
-from keras_se.export.other_backends import _elsewhere
+from keras_se.export.frontend.backend_process import _elsewhere
 
 # What the programs have in common: a small trained network, and what the backend computes of its images.
 BEGINNING = """

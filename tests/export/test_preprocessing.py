@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_se.export import Artifact, export, to_microcontroller, to_onnx, to_saved_model, to_tflite
-from keras_se.export.preprocessing import with_preprocessing
+from keras_se.export.data.preprocessing import with_preprocessing
 from keras_se.models import SEResNet
 from keras_se.weights import Preprocessing
 

@@ -16,8 +16,8 @@ from keras_se import SqueezeExcite, cli, complexity
 from keras_se.excitation import Gates
 from keras_se.export import Artifact, export, write_report
 from keras_se.export.inspect import inspect
-from keras_se.export.report_plots import Point, histogram, scatter
-from keras_se.export.report_se import Block
+from keras_se.export.report.gates import Block
+from keras_se.export.report.plots import Point, histogram, scatter
 from keras_se.weights import Preprocessing
 
 from .networks import sample
@@ -164,7 +164,7 @@ def test_a_page_is_replaced_only_if_asked_and_never_half(reported, tmp_path: Pat
     with pytest.raises(FileExistsError, match=r"se_resnet_report\.html' exists already"):
         export(model, reported[0], "tflite", quantize="float16", report=True)
     assert not (reported[0] / "se_resnet_float16.tflite").exists()
-    monkeypatch.setattr("keras_se.export.report_page.page", lambda content: 1 / 0)
+    monkeypatch.setattr("keras_se.export.report.page.page", lambda content: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(model, path, artifacts[2:3], overwrite=True)
     assert (path.read_text(), [file.name for file in tmp_path.iterdir()]) == ("mine", ["page.html"])

@@ -2,7 +2,7 @@
 
 from tensorflow.core.protobuf import saved_object_graph_pb2
 
-from keras_se.export.saved_model_names import _rename
+from keras_se.export.saved_model.canonicalize import _rename
 
 
 def test_a_new_name_can_be_the_old_one_of_another():

@@ -11,9 +11,9 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import DEFAULT_FORMATS, FORMATS, layer_errors, to_onnx, to_tflite
-from keras_se.export.inference import InferenceModel
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.inspect import inspect
-from keras_se.export.scopes import scope_name
 
 DATA = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype("float32")
 

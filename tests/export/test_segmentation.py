@@ -12,8 +12,8 @@ import pytest
 from builders import CLASSES, NARROW, Row, enliven
 
 from keras_se.export import FORMATS
-from keras_se.export.inference import InferenceModel
-from keras_se.export.optimize import optimized
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.models import LRASPP, SEUNet
 
 from .networks import relative_error

@@ -7,9 +7,9 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite
 from keras_se.export import Artifact, ExportError, export, to_tflite
-from keras_se.export.flatbuffer import read_graph
-from keras_se.export.inference import InferenceModel
-from keras_se.export.selective import chosen_layers, quantized_but
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.selective import chosen_layers, quantized_but
 
 from .networks import relative_error, sample, se_resnet
 from .runtimes import constants, interpreter

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_se.export import Artifact, ExportError, export, signatures, to_saved_model
-from keras_se.export.encoded_images import load_image
+from keras_se.export import Artifact, ExportError, export, to_saved_model
+from keras_se.export.saved_model import signatures
+from keras_se.export.saved_model.image_ops import load_image
 from keras_se.weights import Preprocessing
 
 from .networks import enliven, se_resnet

@@ -9,12 +9,12 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import to_onnx
-from keras_se.export.batch_norm import fold_batch_norm
-from keras_se.export.inference import InferenceModel
-from keras_se.export.optimize import optimized
-from keras_se.export.squeeze import SqueezeExciteBefore, squeeze_before_convolution
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.passes.fold_batch_norm import fold_batch_norm
+from keras_se.export.passes.pass_pipeline import optimized
+from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, squeeze_before_convolution
+from keras_se.graph.rewrite import CannotCopyError
 from keras_se.models import SEMobileNetV2, SEPreActResNet, SEResNet
-from keras_se.rewrite import CannotCopyError
 
 from .networks import enliven, every_layer, in_float64, sample
 

@@ -3,10 +3,10 @@
 import pytest
 import tensorflow as tf
 
-from keras_se.export import ethos_u
 from keras_se.export import inspect as inspect_module
-from keras_se.export.target_rules import TARGETS, Operators
-from keras_se.export.targets import verdict, verdicts
+from keras_se.export.targets import vela as ethos_u
+from keras_se.export.targets.check import verdict, verdicts
+from keras_se.export.targets.rules import TARGETS, Operators
 
 from .test_inspect import converted
 

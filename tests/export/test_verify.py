@@ -24,8 +24,9 @@ from keras_se.export import onnx as onnx_format
 from keras_se.export import saved_model as saved_model_format
 from keras_se.export import tflite as tflite_format
 from keras_se.export.formats import CALIBRATED
-from keras_se.export.inference import InferenceModel, random_feeds
-from keras_se.export.verify import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.tensor_spec import random_feeds
+from keras_se.export.verification.parity import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
 
 from .networks import sample
 from .runtimes import constants

@@ -6,7 +6,7 @@ import pytest
 from helpers import array, error
 from numpy_network import conv, max_pool_ceil, max_pool_padded
 
-from keras_se.models import blocks
+from keras_se.models._shared import blocks
 
 
 @pytest.mark.parametrize(

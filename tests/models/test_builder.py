@@ -15,8 +15,8 @@ from keras import layers
 from numpy_network import graphs_only, se_layers
 
 from keras_se import SqueezeExcite, models
-from keras_se.models.builder import builder, variant
-from keras_se.models.network import dense_head
+from keras_se.models._shared.builder import builder, variant
+from keras_se.models._shared.network import dense_head
 
 pytestmark = graphs_only
 

@@ -91,7 +91,7 @@ def test_nothing_imports_what_stands_on_it(folder: str) -> None:
     )
     above += ("tensorflow", "jax", "torch")
     # A builder's `weights` are found by what knows of all networks: it is imported when they are asked for.
-    late = {("models", "builder"): ["keras_se.weights.fill.filler"]}
+    late = {("models", "builder"): ["keras_se.weights.resolve.filler"]}
     for name, path in files(folder).items():
         assert [module for module in imports(path) if within(module, above)] == late.get((folder, name), []), name
 
@@ -105,7 +105,7 @@ def test_no_file_is_long(folder: str) -> None:
 def test_the_imports_of_a_file_are_found(tmp_path: Path) -> None:
     path = tmp_path / "family.py"
     path.write_text(
-        "import keras\nimport keras_se.models.resnet\nfrom keras_se.models import vgg, SEResNet\n"
-        "def late():\n    from keras_se.models.senet import SENet\n    import keras_se.models_of_others\n"
+        "import keras\nimport keras_se.models.families.resnet\nfrom keras_se.models import vgg, SEResNet\n"
+        "def late():\n    from keras_se.models.families.senet import SENet\n    import keras_se.models_of_others\n"
     )
     assert models_imported(path) == {"resnet", "vgg", "senet", "__init__"}

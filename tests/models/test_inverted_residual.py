@@ -11,8 +11,8 @@ from numpy_network import check_placements, feeds, graphs_only, readers, se_laye
 
 from keras_se import SqueezeExcite
 from keras_se.models import SEMobileNetV2, SEMobileNetV3
-from keras_se.models.excite import excite
-from keras_se.models.inverted_residual import inverted_residual
+from keras_se.models._shared.excite import excite
+from keras_se.models._shared.inverted_residual import inverted_residual
 
 pytestmark = graphs_only
 

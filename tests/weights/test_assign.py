@@ -16,9 +16,9 @@ import keras_se.models
 from keras_se.layers import SqueezeExcite
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning, load
 from keras_se.weights.assign import assign
-from keras_se.weights.fill import fill
-from keras_se.weights.source import find
-from keras_se.weights.tensors import open_tensors
+from keras_se.weights.checkpoint import open_tensors
+from keras_se.weights.locate import find
+from keras_se.weights.resolve import fill
 
 from .checkpoints import (
     CLASSES,

@@ -8,8 +8,8 @@ import pytest
 
 from keras_se import cli
 from keras_se import models as builders
-from keras_se.commands import model
-from keras_se.console import Output
+from keras_se.cli.commands import model
+from keras_se.cli.console import Output
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning
 
 from .checkpoints import CONFIG, NETWORKS, checkpoint, write_folder

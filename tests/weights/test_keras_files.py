@@ -17,8 +17,8 @@ from helpers import array, randomise
 from keras_se.layers import ConcurrentSqueezeExcite
 from keras_se.models import SEResNet
 from keras_se.weights import NewClassifierWarning
-from keras_se.weights.fill import fill
-from keras_se.weights.source import find
+from keras_se.weights.locate import find
+from keras_se.weights.resolve import fill
 
 from .checkpoints import CLASSES, NETWORKS, SHAPE, Checkpoint, assert_values, refusal, unchanged, values, write
 

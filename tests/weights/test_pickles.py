@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from keras_se.weights.fill import fill
-from keras_se.weights.source import find
-from keras_se.weights.tensors import open_tensors
+from keras_se.weights.checkpoint import open_tensors
+from keras_se.weights.locate import find
+from keras_se.weights.resolve import fill
 
 from .checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
 

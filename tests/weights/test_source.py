@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_se.weights import ARCHITECTURES, load, preprocessing
-from keras_se.weights.source import find
+from keras_se.weights.locate import find
 
 from .checkpoints import CONFIG, NARROW, NETWORKS, SERESNET18, checkpoint, refusal, write, write_folder
 

@@ -8,11 +8,11 @@ import keras
 from keras import layers
 
 from keras_se.layers import SinusoidalEmbedding
-from keras_se.layers.gated import positive_integer
-from keras_se.models.blocks import batch_norm, channel_axis, channels, concat, conv, conv_bn
-from keras_se.models.excite import Excite, excite
-from keras_se.models.network import check_image_shape, head_dtype, stage_table
-from keras_se.models.residual import project_averaged
+from keras_se.layers.base import positive_integer
+from keras_se.models._shared.blocks import batch_norm, channel_axis, channels, concat, conv, conv_bn
+from keras_se.models._shared.excite import Excite, excite
+from keras_se.models._shared.network import check_image_shape, head_dtype, stage_table
+from keras_se.models._shared.residual import project_averaged
 
 PLACEMENTS = ("standard", "pre", "post", "identity")
 

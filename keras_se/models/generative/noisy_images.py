@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_se.layers import cosine_schedule
-from keras_se.layers.gated import integer_from_zero, positive_integer
-from keras_se.models.network import rate
+from keras_se.layers.base import integer_from_zero, positive_integer
+from keras_se.models._shared.network import rate
 
 
 class NoisyImages(keras.utils.PyDataset):

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from keras_se.layers import DDIMStep
-from keras_se.layers.gated import is_number, positive_integer
+from keras_se.layers.base import is_number, positive_integer
+from keras_se.models._shared.network import head_dtype
 from keras_se.models.generative.inputs import (
     NETWORK,
     NEXT,
@@ -19,7 +20,6 @@ from keras_se.models.generative.inputs import (
     check_label,
     check_noise,
 )
-from keras_se.models.network import head_dtype
 
 # Arrays by input name → an array: a Keras model's `predict_on_batch`, an artifact's `predict`.
 Function = Callable[[Mapping[str, np.ndarray]], Any]

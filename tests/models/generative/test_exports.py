@@ -9,7 +9,7 @@ import pytest
 from helpers import array, error, randomise
 
 from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
-from keras_se.export.verify import compare
+from keras_se.export.verification.parity import compare
 from keras_se.layers import DDIMStep
 from keras_se.models.generative import SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
 

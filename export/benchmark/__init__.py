@@ -1,0 +1,1 @@
+"""Measures what files cost where they run. May import formats and probes."""

@@ -1,0 +1,80 @@
+"""Labelled data, and how many samples of it a classifier gets right."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.data.calibration import calibration_feeds, read_arrays
+from keras_se.export.frontend.inference_model import InferenceModel
+
+ARGUMENT = "evaluation_data"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Inputs by name, samples first, and the number of the class of each sample."""
+
+    feeds: dict[str, np.ndarray]
+    classes: np.ndarray
+
+    @property
+    def pair(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """`(x, y)`, as it can be given again."""
+        return self.feeds, self.classes
+
+    def accuracy(self, outputs: np.ndarray) -> float:
+        """Top-1: the share of samples whose largest output is that of their class, from 0 to 1."""
+        return float(np.mean(np.asarray(outputs).argmax(-1) == self.classes))
+
+    def accuracy_of(self, model: InferenceModel) -> float:
+        """Top-1 of the Keras model itself."""
+        flat = keras.Model(model.model.inputs, model.model.outputs)
+        columns = [self.feeds[tensor.name] for tensor in model.inputs]
+        return self.accuracy(keras.tree.flatten(flat.predict(columns, verbose=0))[0])
+
+
+def evaluation_of(model: InferenceModel, data: Any, *, pixels: bool = False) -> Evaluation:
+    """Labelled data for a classifier.
+
+    Args:
+        model: The classifier: one output, (samples, classes).
+        data: `(x, y)`: inputs as calibration data has them, and the number of the class of each sample, shape
+            (samples,) or (samples, 1); or the path of an `.npz` file with arrays named `x` and `y`.
+        pixels: Whether inputs must be pixels from 0 to 255.
+
+    Raises:
+        ValueError: for another model, or data that does not fit it.
+    """
+    if isinstance(data, str | os.PathLike):
+        arrays = read_arrays(data, ARGUMENT)
+        if not isinstance(arrays, dict) or set(arrays) != {"x", "y"}:
+            found = sorted(arrays) if isinstance(arrays, dict) else "one array"
+            raise ValueError(f"{ARGUMENT} must be an .npz file with arrays x and y. Received: {str(data)!r} ({found})")
+        data = arrays["x"], arrays["y"]
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(f"{ARGUMENT} must be (x, y), or the path of an .npz file. Received: {type(data).__name__}")
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 1:
+        shapes = [tensor.shape for tensor in model.outputs]
+        raise ValueError(f"{ARGUMENT} goes with a classifier, one output (samples, classes). Received: {shapes}")
+    feeds = calibration_feeds(model.inputs, data[0], ARGUMENT, pixels=pixels)
+    samples = len(next(iter(feeds.values())))
+    return Evaluation(dict(feeds), _classes(data[1], samples, model.outputs[0].shape[0]))
+
+
+def _classes(y: Any, samples: int, count: int | None) -> np.ndarray:
+    labels = np.asarray(y)
+    if labels.shape == (samples, 1):
+        labels = labels[:, 0]
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"y of {ARGUMENT} must be the number of the class of each of the {samples} samples. "
+            f"Received: shape {labels.shape}, dtype {labels.dtype}"
+        )
+    if labels.min() < 0 or (count is not None and labels.max() >= count):
+        raise ValueError(
+            f"y of {ARGUMENT} must be from 0 to {(count or 0) - 1}. Received: {labels.min()} to {labels.max()}"
+        )
+    return labels

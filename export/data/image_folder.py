@@ -1,0 +1,125 @@
+"""Images in a folder, as calibration data."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_se._files import check_path
+from keras_se.export.frontend.tensor_spec import Tensor
+from keras_se.layers.base import positive_integer
+from keras_se.weights import Preprocessing
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+SAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of a folder, resized for the model and prepared as it wants them.
+
+    A folder of folders has a class in each; samples are then taken from all classes alike, as far as they go.
+
+    Example:
+
+    >>> from keras_se.export import Images
+    >>> data = Images("photos", samples=200, seed=1)
+
+    Attributes:
+        folder: Where they are: `.jpg`, `.png`, `.bmp` and `.webp` files.
+        preprocessing: How they are resized and prepared: a `keras_se.weights.Preprocessing`. By default that of the
+            model (`model.preprocessing`); one that scales its input itself gets pixels from 0 to 255.
+        samples: How many at most.
+        seed: Of the choice, if there are more.
+    """
+
+    folder: str | os.PathLike
+    preprocessing: Preprocessing | None = None
+    samples: int = SAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_path(self.folder, "folder")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number, 0 or more. Received: seed={self.seed!r}")
+
+    def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
+        """Samples for an input, and how many are of each class.
+
+        Raises:
+            ValueError: for a folder without images, a file that is none, or a model that does not tell how images are
+                prepared.
+        """
+        prepared = self._preprocessing(tensor, argument)
+        chosen = self._chosen(argument)
+        arrays = [self._image(path, tensor, prepared) for path, _ in chosen]
+        names = [name for _, name in chosen]
+        return np.stack(arrays), {name: names.count(name) for name in sorted(set(names)) if name}
+
+    def _preprocessing(self, tensor: Tensor, argument: str) -> Preprocessing:
+        given = self.preprocessing or tensor.preprocessing
+        if len(tensor.shape) != 3 or tensor.shape[-1] != 3 or None in tensor.shape:
+            raise ValueError(
+                f"A folder of images goes with an input of known size and three channels. Received: {argument} = "
+                f"{str(self.folder)!r} for the input {tensor.name!r} of shape {tensor.shape}"
+            )
+        if given is None and tensor.scaling is None:
+            raise ValueError(
+                "How images are prepared must be known: set model.preprocessing, or give "
+                "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)) (--prepared-as). "
+                f"Received: {argument} = {str(self.folder)!r} for a model that does not tell"
+            )
+        height, width = (size or 0 for size in tensor.shape[:2])  # known, by the first check
+        return replace(given or Preprocessing(), size=(height, width))
+
+    def _chosen(self, argument: str) -> list[tuple[Path, str]]:
+        """Files with their classes; the classes take turns."""
+        folder, samples = Path(self.folder), positive_integer("samples", self.samples)
+        rng = np.random.default_rng(self.seed)
+        groups = []
+        try:
+            for name in ("", *sorted(entry.name for entry in folder.iterdir() if entry.is_dir())):
+                entries = sorted((folder / name).iterdir())
+                files = [path for path in entries if path.is_file() and path.suffix.lower() in SUFFIXES]
+                groups.append([(files[i], name) for i in rng.permutation(len(files))])
+        except OSError as error:
+            raise ValueError(
+                f"{argument} must be a folder that exists and can be read. Received: {str(error.filename)!r}"
+            ) from error
+        turns = [group[i] for i in range(max(map(len, groups))) for group in groups if i < len(group)]
+        if not turns:
+            raise ValueError(
+                f"{argument} must be a folder with images ({', '.join(SUFFIXES)}), or of folders of them. "
+                f"Received: {str(folder)!r} without any"
+            )
+        return turns[:samples]
+
+    def _image(self, path: Path, tensor: Tensor, prepared: Preprocessing) -> np.ndarray:
+        pixels = prepared.load_image(path, data_format="channels_last")
+        if tensor.scaling is not None:
+            return pixels
+        return prepared.preprocess_input(pixels, data_format="channels_last")
+
+
+def summary(feeds: Any) -> dict[str, Any]:
+    """What a quantizer saw: how many samples, the range of each input, and how many samples of each class."""
+    ranges = {
+        name: {"min": float(column.min()), "max": float(column.max()), "mean": float(np.mean(column, dtype="float64"))}
+        for name, column in feeds.items()
+    }
+    samples = len(next(iter(feeds.values())))
+    return {"samples": samples, "inputs": ranges, "classes": dict(getattr(feeds, "classes", {}))}
+
+
+def sentence(seen: Mapping[str, Any]) -> str:
+    """A summary for people."""
+    ranges = ", ".join(
+        f"{name} from {values['min']:.3g} to {values['max']:.3g}" for name, values in seen["inputs"].items()
+    )
+    text = f"Calibrated on {seen['samples']} samples: {ranges}"
+    if counts := list(seen["classes"].values()):
+        text += f"; {len(counts)} classes of {min(counts)} to {max(counts)} samples"
+    return f"{text}."

@@ -1,0 +1,70 @@
+"""A float32 copy of a model that computes in another precision."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.errors import ExportError
+from keras_se.export.frontend.tensor_spec import _tensors, random_feeds
+from keras_se.graph.rewrite import cloned, copied, copy_weights, layers_of
+
+CONVERTED = ("float16", "bfloat16", "float64")
+
+
+COPY_TOLERANCE = 0.2
+
+
+def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
+    """`keras.models.clone_model` with the models inside cloned the same way."""
+
+    def clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return rebuilt(layer, clone, **options) if isinstance(layer, keras.Model) else clone(layer)
+
+    return cloned(model, clone_function=clone_layer, **options)
+
+
+def _float32(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy in float32 if any part of it computes in half precision or in float64."""
+    dtypes = [layer.compute_dtype for layer in layers_of(model) if isinstance(layer, keras.layers.Layer)]
+    if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
+        return model
+
+    try:
+        copy = rebuilt(model, lambda layer: copied(layer, _float32_config))
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            "A model that does not compute in float32 must be made of layers that can be copied. "
+            f"Received: {model.name!r} ({str(error).strip().splitlines()[0]})"
+        ) from error
+    copy_weights(model, copy)
+    _check_copy(model, copy)
+    return copy
+
+
+def _float32_config(config: Any) -> Any:
+    """A layer's configuration with every dtype in it, also of layers inside, as float32."""
+    if isinstance(config, list | tuple):
+        return type(config)(_float32_config(value) for value in config)
+    if not isinstance(config, dict):
+        return config
+    result = {key: _float32_config(value) for key, value in config.items()}
+    dtype = config.get("dtype")
+    name = dtype["config"].get("name") if isinstance(dtype, dict) and "config" in dtype else dtype
+    if isinstance(name, str) and name.removeprefix("mixed_") in CONVERTED:
+        result["dtype"] = "float32"
+    return result
+
+
+def _check_copy(model: keras.Model, copy: keras.Model) -> None:
+    # Files are compared with the copy: it has to be right itself, to what half precision can tell.
+    tensors = _tensors([str(i) for i in range(len(model.inputs))], model.inputs)
+    batch = [keras.ops.convert_to_tensor(column) for column in random_feeds(tensors, 2).values()]
+    results = []
+    for candidate in (model, copy):
+        structure = candidate.inputs[0] if isinstance(candidate, keras.Sequential) else candidate.input
+        outputs = keras.tree.flatten(candidate(keras.tree.pack_sequence_as(structure, batch), training=False))
+        results.append([keras.ops.convert_to_numpy(keras.ops.cast(output, "float64")) for output in outputs])
+    for expected, actual in zip(*results, strict=True):
+        if np.abs(actual - expected).max() > COPY_TOLERANCE * max(np.abs(expected).max(), 1e-6):
+            raise ExportError(f"{model.name} cannot be exported: its copy in float32 computes something else.")

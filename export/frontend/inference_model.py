@@ -1,0 +1,103 @@
+"""A Keras model as an exporter sees it: named, flat inputs and outputs, float32, in inference mode."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.frontend.float32_copy import _float32
+from keras_se.export.frontend.io_names import _input_names, _output_names, _unique
+from keras_se.export.frontend.tensor_spec import _inputs, _tensors
+
+REFERENCE_BATCH = 8
+
+
+class InferenceModel:
+    """A functional or Sequential model with flat inputs and outputs that have names fit for files.
+
+    Args:
+        model: The Keras model. One that computes in another precision is copied to float32: devices that have half
+            precision choose it themselves, and few have float64.
+
+    Attributes:
+        model: The model that is exported, and that files are compared with.
+        inputs, outputs: `Tensor`s, in the order of `model.inputs` and `model.outputs`.
+    """
+
+    def __init__(self, model: keras.Model):
+        _check(model)
+        self.model = _float32(model)
+        sequential = isinstance(self.model, keras.Sequential)
+        self._input = self.model.inputs[0] if sequential else self.model.input
+        self._output = self.model.outputs[0] if sequential else self.model.output
+        names = _output_names(self.model, self._output)
+        self.inputs = _inputs(_input_names(self.model, self._input), self.model.inputs)
+        if len(self.inputs) == 1:
+            self.inputs = (replace(self.inputs[0], preprocessing=getattr(model, "preprocessing", None)),)
+        taken = {tensor.name for tensor in self.inputs}  # ONNX has one name for one tensor
+        names = [f"{name}_output" if name in taken else name for name in _unique(names)]
+        self.outputs = _tensors(_unique(names), self.model.outputs)
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        """Flat inputs → flat outputs, in inference mode."""
+        packed = keras.tree.pack_sequence_as(self._input, list(inputs))
+        return keras.tree.flatten(self.model(packed, training=False))
+
+    def reference(
+        self, feeds: Mapping[str, np.ndarray], rounded: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """What Keras computes of named inputs, as arrays by output name.
+
+        Args:
+            feeds: Arrays by input name, samples first.
+            rounded: What is done to each kernel (a weight of rank 2 or more) first. The model keeps its own.
+        """
+        compute = self if rounded is None else self._with_kernels(rounded)
+        columns = [feeds[tensor.name] for tensor in self.inputs]
+        parts = []
+        for start in range(0, len(columns[0]), REFERENCE_BATCH):
+            outputs = compute(
+                *(keras.ops.convert_to_tensor(column[start : start + REFERENCE_BATCH]) for column in columns)
+            )
+            parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
+        return {
+            tensor.name: np.concatenate(column)
+            for tensor, column in zip(self.outputs, zip(*parts, strict=True), strict=True)
+        }
+
+    def _with_kernels(self, rounded: Callable[[np.ndarray], np.ndarray]) -> Callable[..., list[Any]]:
+        def value(variable: Any) -> Any:
+            kernel = len(variable.shape) > 1 and "float" in str(variable.dtype)
+            return rounded(keras.ops.convert_to_numpy(variable)) if kernel else variable.value
+
+        trainable = [value(variable) for variable in self.model.trainable_variables]
+        others = [value(variable) for variable in self.model.non_trainable_variables]
+
+        def compute(*inputs: Any) -> list[Any]:
+            packed = keras.tree.pack_sequence_as(self._input, list(inputs))
+            outputs, _ = self.model.stateless_call(trainable, others, packed, training=False)
+            return keras.tree.flatten(outputs)
+
+        return compute
+
+    def renamed_like(self, other: "InferenceModel") -> "InferenceModel":
+        """This model with the other's names: a rewrite can drop the layer that an output was named after."""
+        self.inputs, self.outputs = other.inputs, other.outputs
+        return self
+
+    def pack_outputs(self, outputs: Sequence[np.ndarray]) -> Any:
+        """Flat outputs in the structure that the model returns."""
+        return keras.tree.pack_sequence_as(self._output, list(outputs))
+
+
+def _check(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model. Received: {type(model).__name__}")
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            "model must be functional, or a Sequential model with an input: wrap another one in "
+            f"keras.Model(inputs, model(inputs)) with inputs = keras.Input(shape). Received: {type(model).__name__} "
+            f"{model.name!r}"
+        )

@@ -1,0 +1,162 @@
+"""Inputs and outputs of a model as files have them: name, shape, dtype; and samples for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+# Random samples have this size where the model's is unknown.
+UNKNOWN_SIZE = 32
+
+
+# In place of a type: arrays keep their own.
+ANY = ""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
+
+    `scaling` is of an input that the model scales itself, before all else: scale and offset. `choices` is how many
+    whole numbers an input can be, from 0 on, as far as that is known. `preprocessing` is how the model says that its
+    images are prepared.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    scaling: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    choices: int = field(default=2, compare=False, repr=False)
+    preprocessing: Any = field(default=None, compare=False, repr=False)
+
+
+def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Normal values, with a level and a contrast for each sample; or whole numbers: an embedding's, or 0 and 1.
+
+    White noise alone has the same mean everywhere: a network that ends in a pooling would hardly tell samples apart.
+    A scaling at the input is undone: a model that scales pixels itself gets some. Unknown sizes are 32.
+    """
+    rng = np.random.default_rng(seed)
+    feeds = {}
+    for tensor in inputs:
+        shape = (samples, *(UNKNOWN_SIZE if size is None else size for size in tensor.shape))
+        dtype = np.dtype(tensor.dtype)
+        if np.issubdtype(dtype, np.floating) or tensor.scaling is not None:
+            each = (samples, *(1 for _ in tensor.shape))
+            values: np.ndarray = rng.uniform(0.5, 1.0, each) * rng.standard_normal(shape) + rng.normal(0, 0.25, each)
+            scale, offset = tensor.scaling or (1.0, 0.0)
+            values = (values - offset) / scale
+            if dtype.kind in "iu":
+                values = np.clip(np.round(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
+        else:
+            values = rng.integers(0, tensor.choices, shape)
+        feeds[tensor.name] = values.astype(dtype)
+    return feeds
+
+
+def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> dict[str, np.ndarray]:
+    """Arrays by name, of the inputs' dtypes, or a `ValueError` that says what was expected."""
+    names = [tensor.name for tensor in inputs]
+    if isinstance(batch, Mapping):
+        if set(batch) != set(names):
+            raise ValueError(f"{argument} must have the inputs {names}. Received: {sorted(map(str, batch))}")
+        columns = [batch[name] for name in names]
+    elif len(inputs) == 1:
+        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and _rank(batch[0]) == len(inputs[0].shape) + 1
+        columns = [batch[0] if wrapped else batch]
+    elif isinstance(batch, list | tuple) and len(batch) == len(inputs):
+        columns = list(batch)
+    else:
+        raise ValueError(
+            f"{argument} must be one array for each of the inputs {names}. Received: {type(batch).__name__}"
+        )
+    feeds = {tensor.name: _column(tensor, column, argument) for tensor, column in zip(inputs, columns, strict=True)}
+    lengths = {len(column) for column in feeds.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            f"{argument} must have the same number of samples, at least one, for every input. "
+            f"Received: {sorted(lengths)}"
+        )
+    return feeds
+
+
+def _rank(values: Any) -> int | None:
+    try:
+        return np.ndim(values)
+    except ValueError:  # ragged lists
+        return None
+
+
+def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"values of dtype {array.dtype}")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{argument} must be numbers for the input {tensor.name!r}. Received: {error}") from error
+    fits = array.ndim == len(tensor.shape) + 1 and all(
+        size in (None, actual) for size, actual in zip(tensor.shape, array.shape[1:], strict=True)
+    )
+    if not fits:
+        expected = ", ".join("any" if size is None else str(size) for size in tensor.shape)
+        raise ValueError(
+            f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
+            f"Received: {array.shape}"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for floats becomes infinite, and is refused
+        stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
+    if stored.dtype.kind in "iub" and not np.array_equal(stored, array):
+        lowest, highest = (
+            (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+        )
+        raise ValueError(
+            f"{argument} must be whole numbers from {lowest} to {highest} for the input {tensor.name!r}, of "
+            f"{tensor.dtype}. Received: {array[stored != array].flat[0]}"
+        )
+    return stored
+
+
+def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(name, tuple(tensor.shape[1:]), str(tensor.dtype)) for name, tensor in zip(names, tensors, strict=True)
+    )
+
+
+def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(
+        replace(tensor, scaling=_scaling(own), choices=_choices(own))
+        for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
+    )
+
+
+def _reader(tensor: Any) -> Any:
+    """The layer that an input goes into, also in a model inside, if it is one only."""
+    # Keras has no public way to ask what reads a tensor.
+    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    layer: Any = readers.pop() if len(readers) == 1 else None
+    nested = isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1
+    return _reader(layer.inputs[0]) if nested else layer
+
+
+def _choices(tensor: Any) -> int:
+    layer, dtype = _reader(tensor), str(tensor.dtype)
+    largest = np.iinfo(dtype).max if "int" in dtype else 1
+    return min(layer.input_dim, largest + 1) if isinstance(layer, keras.layers.Embedding) else 2
+
+
+def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Scale and offset of the layer that an input goes into, if it goes into one only, and that scales it."""
+    layer = _reader(tensor)
+    if type(layer) is keras.layers.Rescaling:
+        scale, offset = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")
+    elif type(layer) is keras.layers.Normalization and not layer.invert:
+        mean, variance = (keras.ops.convert_to_numpy(value) for value in (layer.mean, layer.variance))
+        scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+        offset = -mean * scale
+    else:
+        return None
+    # One number, or one for each channel at the end; channels first are left alone.
+    fits = all(value.size in (1, tensor.shape[-1]) for value in (scale, offset))
+    return (scale.reshape(-1), offset.reshape(-1)) if fits and scale.all() else None

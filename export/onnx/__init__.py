@@ -1,0 +1,1 @@
+"""The ONNX format. May import the frontend, passes, data and verification."""

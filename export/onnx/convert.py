@@ -1,0 +1,173 @@
+"""Keras → ONNX."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_se.export.artifact import Artifact
+from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
+from keras_se.export.data.labels import labels_of
+from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.errors import require
+from keras_se.export.formats import CALIBRATED, FORMATS
+from keras_se.export.frontend.backend_process import on_any_backend
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.scopes import scope_name
+from keras_se.export.metadata import Facts
+from keras_se.export.onnx.activations import hard_activations
+from keras_se.export.onnx.node_names import rename
+from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, remove_identity_reshapes
+from keras_se.export.onnx.quantize import nodes_in_floats, to_float16, to_int8
+from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY, TO_NCHW, _turned
+from keras_se.export.onnx.tf2onnx_frontend import _converted
+from keras_se.export.passes.lower_for_runtime import spell_out_hard_swish
+from keras_se.export.passes.pass_pipeline import optimized
+from keras_se.export.pipeline import option, verification_feeds, write_verified
+from keras_se.graph.rewrite import layers_of
+from keras_se.layers.base import positive_integer
+from keras_se.version import __version__
+
+# What tf2onnx writes, and this package tests.
+OPSETS = range(13, 19)
+
+
+DEFAULT_OPSET = 17
+
+
+LAYOUTS = ("nhwc", "nchw")
+
+
+@on_any_backend
+def to_onnx(
+    model: Any,
+    path: str | os.PathLike,
+    *,
+    quantize: str | None = None,
+    calibration_data: Any = None,
+    opset: int = DEFAULT_OPSET,
+    layout: str = "nhwc",
+    batch_size: int | None = None,
+    optimize: bool = True,
+    verification_data: Any = None,
+    preprocessing: Any = False,
+    labels: Any = None,
+    metadata_file: bool = False,
+    overwrite: bool = False,
+) -> Artifact:
+    """Writes an ONNX file.
+
+    Example:
+
+    >>> from keras_se.export import to_onnx
+    >>> from keras_se.models import SEResNet18
+    >>> artifact = to_onnx(SEResNet18(input_shape=(32, 32, 3)), "se_resnet18.onnx", layout="nchw")  # doctest: +SKIP
+
+    Args:
+        model: A functional or Sequential `keras.Model`.
+        path: The file to write.
+        quantize: `None`; `"float16"` (weights and arithmetic in 16-bit floats, half the size); `"int8"` (pairs of
+            QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor; a softmax, and the boxes
+            of a detector, stay in floats). Inputs and outputs are floats in any case.
+        calibration_data: What int8 learns ranges from, and is verified on: see `keras_se.export.data.calibration`.
+        opset: The version of the operator set, from 13 to 18.
+        layout: The layout of the file's image inputs and outputs (those of rank 4): `"nhwc"` as in Keras, or
+            `"nchw"`, which saves a transposition. `Artifact.predict` takes and returns the Keras layout in any case.
+        batch_size: A fixed batch, or `None` for any.
+        optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.passes`) and after.
+        verification_data: Inputs to verify the file on; by default calibration data, or random.
+        preprocessing: Whether the file takes pixels, of uint8, as in `export`.
+        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
+            line, or `"imagenet"`.
+        metadata_file: Whether to write the metadata to a file beside it, too: the path with `.json` at its end.
+        overwrite: Whether to replace a file that exists.
+
+    Returns:
+        An `Artifact`.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
+        ExportError: if the conversion fails, or the file does not compute what the model computes.
+    """
+    option("quantize", quantize, FORMATS["onnx"].modes)
+    refuse_calibration(calibration_data, (quantize,))
+    opset = option("opset", opset, OPSETS)
+    option("layout", layout, LAYOUTS)
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    prepared = preprocessing_of(model, preprocessing)
+    inference, pixels = prepared_model(model, prepared), prepared is not None
+    calibration = None
+    if quantize in CALIBRATED:
+        calibration = calibration_feeds(inference.inputs, calibration_data, pixels=pixels)
+    given = calibration if verification_data is None else verification_data
+    feeds = verification_feeds(inference.inputs, given, pixels=pixels)
+
+    facts = Facts(
+        model,
+        {"optimize": optimize, "opset": opset, "layout": layout, "batch_size": batch_size},
+        prepared,
+        labels_of(labels, inference.outputs),
+    )
+
+    def write(staged: Path) -> list[str]:
+        onnx = require("onnx", "onnx")
+        source, notes = inference, list[str]()
+        if optimize:
+            source, notes = optimized(inference, calibration, (spell_out_hard_swish,) if quantize == "int8" else ())
+        graph = _converted(source, opset, layout, batch_size)
+        if optimize:
+            _optimize(graph, in_8_bits=quantize == "int8")
+        # Before the graph is quantized, whose tensors are named after these.
+        _rename(graph, source)
+        if quantize == "float16":
+            graph = to_float16(graph)
+        elif calibration is not None:
+            turned = {name: _turned(column, layout == "nchw", TO_NCHW) for name, column in calibration.items()}
+            graph = to_int8(graph, turned, batch_size, nodes_in_floats(graph, source))
+        _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: quantize or "none"})
+        onnx.checker.check_model(graph, full_check=True)
+        onnx.save(graph, staged)
+        return notes
+
+    return write_verified(
+        inference,
+        path,
+        format="onnx",
+        write=write,
+        feeds=feeds,
+        quantize=quantize,
+        calibration=calibration,
+        facts=facts,
+        metadata_file=metadata_file,
+        overwrite=overwrite,
+    )
+
+
+def _optimize(graph: Any, in_8_bits: bool) -> None:
+    means_to_poolings(graph)
+    remove_identity_reshapes(graph)
+    paddings_to_windows(graph)
+    if not in_8_bits:
+        hard_activations(graph)
+
+
+def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
+    _rename(graph, model)
+    _name_sizes(graph)
+    graph.producer_name, graph.producer_version, graph.graph.name = "keras_se", __version__, model.model.name
+    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx writes there what differs each time
+    require("onnx", "onnx").helper.set_model_props(graph, properties)
+
+
+def _rename(graph: Any, model: InferenceModel) -> None:
+    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
+
+
+def _name_sizes(model: Any) -> None:
+    # tf2onnx numbers unknown sizes; a name tells which are the same.
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if not size.HasField("dim_value"):
+                size.dim_param = "batch" if axis == 0 else f"{value.name}_{axis}"

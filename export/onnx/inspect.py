@@ -1,0 +1,216 @@
+"""What is in an ONNX file."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from keras_se.export.errors import require
+from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_inside
+from keras_se.export.inspect.macs import elements, gating_macs
+from keras_se.export.metadata import KEY, parsed
+from keras_se.export.probes.sandbox import RefusedError, probe
+
+# Names of the default domain of operators.
+DEFAULT_DOMAINS = ("", "ai.onnx")
+SMALL = ("int8", "uint8", "int4", "uint4")
+
+
+def inspect_onnx(path: Path) -> Inspection:
+    """Reads an ONNX file, and has its checker and its shape inference look at it in a process of their own.
+
+    Raises:
+        ValueError: for what is no ONNX file, or an invalid one.
+    """
+    onnx = require("onnx", "onnx")
+    try:
+        # Weights in other files stay unread: a file from a stranger may name any.
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's errors differ between its versions
+        raise ValueError(f"FILE must be a whole ONNX file. Received: {str(path)!r} ({_line(error)})") from error
+    graph = _Graph(onnx, model.graph, _inferred(path))
+    metadata = _metadata(model)
+    if document := parsed(metadata.get(KEY)):
+        del metadata[KEY]
+    operations = tuple(graph.operations(model.graph))
+    return Inspection(
+        path,
+        "onnx",
+        path.stat().st_size,
+        _mode(operations, graph.constants),
+        tuple(
+            graph.end(value.name, operations, False) for value in model.graph.input if value.name not in graph.constants
+        ),
+        tuple(graph.end(value.name, operations, True) for value in model.graph.output),
+        operations,
+        opsets={entry.domain: entry.version for entry in model.opset_import},
+        metadata=metadata,
+        document=document,
+    )
+
+
+def _inferred(path: Path) -> Mapping[str, Any]:
+    try:
+        found = probe("onnx_checker.py", path)
+    except RefusedError as refusal:
+        raise ValueError(f"FILE must be a valid ONNX file. Received: {str(path)!r} (its checker {refusal})") from None
+    if "problem" in found:
+        raise ValueError(f"FILE must be a valid ONNX file. Received: {str(path)!r} ({_line(found['problem'])})")
+    tensors: Mapping[str, Any] = found["tensors"]
+    return tensors
+
+
+def _line(error: Any) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    found = {"producer": producer} if producer else {}
+    return found | {entry.key: entry.value for entry in model.metadata_props}
+
+
+class _Graph:
+    """The graphs of a model, made into tensors and operations."""
+
+    def __init__(self, onnx: Any, graph: Any, inferred: Mapping[str, Any]):
+        self._onnx = onnx
+        self._inferred = inferred
+        self._ends = {value.name for value in (*graph.input, *graph.output)}
+        self.constants = {tensor.name: self._constant(tensor) for tensor in _initializers(graph)}
+        self._makers = {name: node for inner in _graphs(graph) for node in inner.node for name in node.output}
+
+    def tensor(self, name: str) -> TensorInfo:
+        if name in self.constants:
+            return self.constants[name]
+        value = self._inferred.get(name, {"dtype": 0, "shape": None})
+        shape = None if value["shape"] is None else tuple(value["shape"])
+        return TensorInfo(name, shape, self._dtype(value["dtype"]), end=name in self._ends)
+
+    def end(self, name: str, operations: tuple[Operation, ...], output: bool) -> TensorInfo:
+        return with_inside(self.tensor(name), [(one.kind, one.inputs, one.outputs) for one in operations], output)
+
+    def operations(self, graph: Any) -> Iterator[Operation]:
+        for inner in _graphs(graph):
+            for number, node in enumerate(inner.node):
+                if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
+                    continue  # a tensor that is stored
+                yield self._operation(node, number)
+
+    def _operation(self, node: Any, number: int) -> Operation:
+        inputs = tuple(self._quantized(node, self.tensor(name), "DequantizeLinear") for name in node.input if name)
+        outputs = tuple(self._quantized(node, self.tensor(name), "QuantizeLinear") for name in node.output if name)
+        domain = STANDARD if node.domain in DEFAULT_DOMAINS else node.domain
+        macs = _macs(node.op_type, inputs, outputs, self._attributes(node)) if domain == STANDARD else 0
+        name = node.name or next((tensor.name for tensor in outputs), f"{node.op_type} {number}")
+        arithmetic = self._arithmetic(inputs) if macs != 0 else ""
+        return Operation(node.op_type, name, inputs, outputs, macs, arithmetic, domain)
+
+    def _attributes(self, node: Any) -> dict[str, int]:
+        return {attribute.name: attribute.i for attribute in node.attribute}
+
+    def _quantized(self, node: Any, tensor: TensorInfo, kind: str) -> TensorInfo:
+        """A tensor with the scale that a conversion of this kind gives it, where that is stored in the file."""
+        if node.op_type != kind or len(node.input) < 2 or tensor.name in node.input[1:]:
+            return tensor
+        stored = [self._stored(name) for name in node.input[1:3]]
+        if not stored[0]:
+            return tensor
+        zero_point = int(stored[1][0]) if len(stored) > 1 and stored[1] else 0
+        scales = len(stored[0])
+        axis = self._attributes(node).get("axis", 1) if scales > 1 else None
+        return replace(tensor, scale=float(stored[0][0]), zero_point=zero_point, scales=scales, axis=axis)
+
+    def _stored(self, name: str) -> list[float]:
+        return self._values.get(name, [])
+
+    @property
+    def _values(self) -> dict[str, list[float]]:
+        return self.__dict__.setdefault("_small", {})
+
+    def _constant(self, tensor: Any) -> TensorInfo:
+        count = math.prod(tensor.dims)
+        if 0 < count <= 4096 and tensor.data_location != self._onnx.TensorProto.EXTERNAL:  # scales, not weights
+            self._values[tensor.name] = self._onnx.numpy_helper.to_array(tensor).ravel().tolist()
+        return TensorInfo(tensor.name, tuple(tensor.dims), self._dtype(tensor.data_type), constant=True)
+
+    def _dtype(self, number: int) -> str:
+        names = self._onnx.TensorProto.DataType
+        name = names.Name(number).lower() if number in names.values() else "unknown"
+        return {"float": "float32", "double": "float64", "undefined": "unknown"}.get(name, name)
+
+    def _arithmetic(self, inputs: tuple[TensorInfo, ...]) -> str:
+        """The type of arithmetic: that of what is dequantized right before, as runtimes fuse the two."""
+        tensors = [self._before_dequantizing(tensor) for tensor in inputs]
+        kinds = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
+        if kinds <= set(SMALL):
+            return "int8"
+        if kinds & set(SMALL):
+            return "int16x8" if kinds & {"int16", "uint16"} else "float32"  # widened before it is used
+        return next((kind for kind in ("float32", "float16", "float64", "bfloat16") if kind in kinds), min(kinds))
+
+    def _before_dequantizing(self, tensor: TensorInfo) -> TensorInfo:
+        maker = self._makers.get(tensor.name)
+        if maker is not None and maker.op_type == "DequantizeLinear" and maker.input:
+            return replace(self.tensor(maker.input[0]), shape=tensor.shape)
+        return tensor
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph, and those of its branches and loops."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from _graphs(inner)
+
+
+def _initializers(graph: Any) -> Iterator[Any]:
+    for inner in _graphs(graph):
+        yield from inner.initializer
+        for node in inner.node:
+            if node.op_type == "Constant":
+                for attribute in node.attribute:
+                    if attribute.name == "value" and node.output:
+                        attribute.t.name = node.output[0]
+                        yield attribute.t
+
+
+def _macs(
+    kind: str, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...], attributes: Mapping[str, int]
+) -> int | None:
+    """Multiply-accumulates of a standard operation."""
+    if kind == "Mul":
+        return gating_macs(list(inputs), outputs[0]) if outputs else 0
+    if kind not in _KERNEL or len(inputs) <= _KERNEL[kind] or not outputs:
+        return 0
+    # A transposed convolution multiplies each value of its input by the kernel, the others make each of the output.
+    places = elements((inputs[0] if kind == "ConvTranspose" else outputs[0]).shape)
+    kernel = inputs[_KERNEL[kind]].shape
+    if places is None or kernel is None or None in kernel or not kernel:
+        return None
+    sizes = [size or 0 for size in kernel]
+    if "Conv" in kind:
+        return places * math.prod(sizes[1:])
+    # Of a matrix product, the kernel's rows; a vector is one column.
+    return places * (sizes[-1] if attributes.get("transB") or len(sizes) == 1 else sizes[-2])
+
+
+# Operations with multiply-accumulates, and which of their inputs is the kernel.
+_KERNEL = {
+    **{"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3},
+    **{"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3},
+}
+
+
+def _mode(operations: tuple[Operation, ...], constants: Mapping[str, TensorInfo]) -> str | None:
+    if any(operation.kind in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger") for operation in operations):
+        return "dynamic"
+    kinds = {operation.arithmetic for operation in operations if operation.macs}
+    for mode in ("int8", "int16x8"):
+        if mode in kinds:
+            return mode
+    weights = {tensor.dtype for tensor in constants.values() if len(tensor.shape or ()) > 1}
+    return "float16" if "float16" in weights else None

@@ -1,0 +1,121 @@
+"""What a report tells of SE blocks: their gates in Keras, and in quantized TFLite files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.excitation import Gates
+from keras_se.export.artifact import Artifact
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.report.plots import histogram
+from keras_se.export.tflite.gates import file_gates, keras_gates
+from keras_se.export.tflite.layer_errors import layer_errors
+from keras_se.weights import Preprocessing
+
+# How many samples are looked at: operations run without a delegate for it, and slowly.
+SAMPLES = 16
+# Whose gates are drawn beside those of Keras: the first of these that there is.
+DRAWN = ("int8", "selective", "int16x8", "dynamic", "float16")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is told of a block.
+
+    Attributes:
+        gates: As Keras computes them.
+        errors: By file, how far its gates are from these, the mean of the absolute difference; `None` where it has no
+            gates that are computed.
+        sqnr: Signal to quantization noise of its result in the file that is drawn, in dB, or `None`.
+        picture: The distribution of its gates.
+    """
+
+    gates: Gates
+    errors: Mapping[str, float | None]
+    sqnr: float | None
+    picture: str
+
+    @property
+    def mean(self) -> float:
+        return float(self.gates.values.mean())
+
+    @property
+    def variation(self) -> float:
+        """How much a gate differs from sample to sample: the standard deviation, the mean over gates."""
+        return float(self.gates.values.std(axis=0).mean())
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is told of SE.
+
+    Attributes:
+        blocks: The blocks, in the order of the layers.
+        files: The modes of the TFLite files that they are compared with, by name of the file.
+        drawn: The one whose gates are drawn, or an empty name.
+        samples: How many samples were looked at.
+    """
+
+    blocks: Sequence[Block]
+    files: Mapping[str, str]
+    drawn: str
+    samples: int
+
+
+def squeeze_section(
+    model: InferenceModel,
+    artifacts: Sequence[Artifact],
+    feeds: Mapping[str, np.ndarray],
+    source: Any,
+    prepared: Preprocessing | None = None,
+) -> Section:
+    """Compares the gates of all blocks with those that the quantized TFLite files compute.
+
+    Args:
+        model: The model as it was exported.
+        artifacts: The files.
+        feeds: Inputs by name, of which the first samples are taken.
+        source: The Keras model, without preprocessing that is part of files.
+        prepared: That preprocessing, for files that do not tell.
+    """
+    few = {tensor.name: feeds[tensor.name][:SAMPLES] for tensor in model.inputs}
+    expected = keras_gates(model.model, list(few.values()))
+    names = [one.path.name for one in artifacts]
+    quantized = {
+        one.path.name if names.count(one.path.name) == 1 else str(one.path): one
+        for one in artifacts
+        if one.format == "tflite" and one.quantize and expected
+    }
+    found = {name: file_gates(artifact.path, model, expected, few) for name, artifact in quantized.items()}
+    modes = {artifact.quantize: name for name, artifact in quantized.items()}
+    drawn = next((modes[mode] for mode in DRAWN if mode in modes), "")
+    noise = _noise(quantized[drawn], source, few, prepared) if drawn else {}
+    blocks = [
+        Block(
+            gates,
+            {name: _error(gates.values, own.get(gates.path)) for name, own in found.items()},
+            noise.get(gates.path),
+            histogram(gates.values, found.get(drawn, {}).get(gates.path), f"gates{number}"),
+        )
+        for number, gates in enumerate(expected)
+    ]
+    files = {name: artifact.quantize or "" for name, artifact in quantized.items()}
+    return Section(blocks, files, drawn, len(next(iter(few.values()))))
+
+
+def _noise(
+    artifact: Artifact, model: Any, feeds: Mapping[str, np.ndarray], prepared: Preprocessing | None
+) -> dict[str, float]:
+    """The SQNR of each layer, which only Keras on TensorFlow can tell."""
+    if keras.backend.backend() != "tensorflow":
+        return {}
+    preprocessing = None if artifact.metadata else prepared or False
+    found = layer_errors(artifact.path, model, dict(feeds), SAMPLES, preprocessing=preprocessing)
+    return {row.layer: row.sqnr for row in found.rows}
+
+
+def _error(expected: np.ndarray, found: np.ndarray | None) -> float | None:
+    return None if found is None else float(np.abs(found - expected).mean())

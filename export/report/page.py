@@ -1,0 +1,66 @@
+"""A report as a page: numbers and names from outside into the template."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from keras_se.export.errors import require
+from keras_se.export.inspect.tables import printable
+
+TEMPLATE = Path(__file__).parent / "report.html.j2"
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """The page. Everything in `content` is escaped, but for what is `picture` in the template: our own SVG."""
+    jinja2 = require("jinja2", "report")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    text: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(content)
+    return text
+
+
+def _shown(value: Any) -> Any:
+    """Text of a file that may come from anybody, without what is no letter; markup as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(" ".join(value.split()))
+    return value
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def _points(difference: float) -> str:
+    """A difference of two shares, in percentage points."""
+    return f"{difference * 100:+.2f}".replace("-", "−")  # noqa: RUF001
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.2f}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
+
+
+def _shape(shape: Any) -> str:
+    if shape is None:
+        return "unknown"
+    return " × ".join("?" if size is None else str(size) for size in shape) or "scalar"  # noqa: RUF001
+
+
+FILTERS = {
+    "bytes": decimal,
+    "count": lambda value: f"{value:,}",
+    "millions": lambda value: f"{value / 1e6:,.{2 if value >= 1e5 else 4}f}",
+    "percent": _percent,
+    "points": _points,
+    "power": lambda value: f"{value:.1e}",
+    "milliseconds": _milliseconds,
+    "shape": _shape,
+}

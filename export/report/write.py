@@ -1,0 +1,82 @@
+"""A page that tells how large exported files are, how fast, how right, where they fit, and what SE does in them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_se._files import check_target, published
+from keras_se.export.artifact import Artifact
+from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.evaluation import evaluation_of
+from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.errors import require
+
+
+def check_report(path: Path, overwrite: bool) -> None:
+    """Raises what `write_report` would for a page that cannot be written, before any work is done."""
+    for module in ("jinja2", "matplotlib"):
+        require(module, "report")
+    check_target(path, overwrite)
+
+
+def write_report(
+    model: Any,
+    path: str | os.PathLike,
+    artifacts: Sequence[Artifact],
+    *,
+    evaluation_data: Any = None,
+    data: Any = None,
+    preprocessing: Any = False,
+    overwrite: bool = False,
+) -> Path:
+    """Writes one HTML page about exported files, which needs nothing beside it and no network.
+
+    It has the size of each file, the latency of one sample in the file's own runtime (on this machine: another run
+    gives other figures), how it compares with Keras, its operations, and the targets it fits; and of each SE block
+    the gates that Keras and the quantized files compute.
+
+    Example:
+
+    >>> from keras_se.export import export, write_report
+    >>> from keras_se.models import SEMobileNet
+    >>> model = SEMobileNet(alpha=0.25)
+    >>> artifacts = export(model, ".", quantize=(None, "float16"))  # doctest: +SKIP
+    >>> path = write_report(model, "se_mobilenet_report.html", artifacts)  # doctest: +SKIP
+
+    Args:
+        model: The Keras model.
+        path: The page to write.
+        artifacts: What was exported from it, as `export` returns, or `Artifact.open`.
+        evaluation_data: Labelled data to measure top-1 accuracy on, for a classifier: `(x, y)`, inputs as for
+            calibration and the number of the class of each sample; or the path of an `.npz` file with `x` and `y`.
+        data: Inputs to time the files and to look at gates with, in the forms of calibration data; by default
+            those of `evaluation_data`, or random ones.
+        preprocessing: As it was in `export`, of files that take pixels.
+        overwrite: Whether to replace a page that exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+        ImportError: without the packages of the extra `report`.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
+    """
+    path = Path(path)
+    check_report(path, overwrite)
+    if not artifacts:
+        raise ValueError(f"artifacts must be one file at least. Received: {artifacts!r}")
+    prepared = preprocessing_of(model, preprocessing)
+    inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
+    if data is not None:
+        data = calibration_feeds(inference.inputs, data, "data", pixels=pixels)
+    evaluation = None if evaluation_data is None else evaluation_of(inference, evaluation_data, pixels=pixels)
+    # What makes tables is slow to import, and most exports have no report.
+    from keras_se.export.report.content import report_content
+    from keras_se.export.report.page import page
+
+    with published(path, overwrite) as staged:
+        content = report_content(model, inference, artifacts, data=data, evaluation=evaluation, prepared=prepared)
+        staged.write_text(page(content), encoding="utf-8")
+    return path.absolute()

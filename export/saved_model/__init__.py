@@ -1,0 +1,1 @@
+"""The SavedModel format. May import the frontend, passes, data and verification."""

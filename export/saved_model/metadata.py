@@ -1,0 +1,49 @@
+"""The document of a SavedModel: a file where the format has room for what others put into the folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_se.export.metadata import LIMIT
+from keras_se.export.saved_model.runner import SIGNATURE
+
+PREFIX = "serving_"
+FILE = Path("assets.extra") / "keras_se.json"
+
+
+def ends(path: Path) -> dict[str, Any]:
+    from tensorflow.core.framework.types_pb2 import DataType
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    stored = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    signatures = stored.meta_graphs[0].signature_def
+
+    def facts(own: Any) -> list[dict[str, Any]]:
+        return [_facts(DataType, name, own[name]) for name in sorted(own)]
+
+    more = [name for name in sorted(signatures) if name.startswith(PREFIX) and name != SIGNATURE]
+    return {
+        "inputs": facts(signatures[SIGNATURE].inputs),
+        "outputs": facts(signatures[SIGNATURE].outputs),
+        "signatures": {name: facts(signatures[name].inputs) for name in more},
+    }
+
+
+def _facts(types: Any, name: str, info: Any) -> dict[str, Any]:
+    shape = [None if size.size < 0 else size.size for size in info.tensor_shape.dim]
+    kind = types.Name(info.dtype).removeprefix("DT_").lower()
+    return {"name": name, "shape": shape, "dtype": {"float": "float32", "double": "float64"}.get(kind, kind)}
+
+
+def embed(path: Path, document: bytes) -> None:
+    file = path / FILE
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(json.loads(document), indent=2) + "\n", encoding="utf-8")
+
+
+def embedded(path: Path) -> bytes | None:
+    try:
+        file = path / FILE
+        return file.read_bytes() if file.is_file() and file.stat().st_size <= LIMIT else None
+    except OSError:
+        return None

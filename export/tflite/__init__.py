@@ -1,0 +1,1 @@
+"""The TFLite format. May import the frontend, passes, data and verification."""

@@ -1,0 +1,282 @@
+"""How far each layer of a quantized TFLite file is from the same layer in floats."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_se.export.artifact import Artifact, exported_model
+from keras_se.export.data.calibration import batches, calibration_feeds
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
+from keras_se.export.passes.pass_pipeline import optimized
+from keras_se.export.tflite.convert import REWRITES, float_file
+from keras_se.export.tflite.graph import FileGraph
+from keras_se.export.tflite.interpreter import TensorValues
+from keras_se.export.tflite.layer_map import CONVERSIONS, LayerNames, within
+from keras_se.export.verification.parity import SAMPLES
+from keras_se.graph.walk import layers_by_path
+from keras_se.layers import EXCITATIONS
+
+# A difference between the noise of a result and of its inputs that is rounding of the sums themselves.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """A layer whose result is in the file.
+
+    Attributes:
+        layer: Its path: `"backbone/stage1_se"` of a layer in a model in the model.
+        fused: The layers that the file computes in one operation with it.
+        kind: The name of its class.
+        se: Whether it is a squeeze-and-excitation layer, or part of one.
+        sqnr: Signal to quantization noise of its result in dB, over all samples: 20 is an error of a tenth (root mean
+            square), 40 of a hundredth. Infinite without any error.
+        own: The same without the noise that its inputs had already, relative to their signal: what the layer added,
+            or amplified.
+        cosine: Between its result and the one in floats, the mean over samples.
+    """
+
+    layer: str
+    fused: tuple[str, ...]
+    kind: str
+    se: bool
+    sqnr: float
+    own: float
+    cosine: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: it is `None`."""
+        values = {**vars(self), "fused": list(self.fused)}
+        return {
+            name: None if isinstance(value, float) and not np.isfinite(value) else value
+            for name, value in values.items()
+        }
+
+
+@dataclass(frozen=True)
+class LayerErrors:
+    """The errors of a file, layer by layer.
+
+    Attributes:
+        path: The file.
+        samples: How many samples were run.
+        rows: A `LayerError` for each layer, first the one that added most. (Errors are handed on: by `sqnr` alone, the
+            layers behind a bad one could stand before it.)
+        missing: Layers whose result is not in the file: folded into another one before, or computing nothing.
+    """
+
+    path: Path
+    samples: int
+    rows: tuple[LayerError, ...]
+    missing: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "path": str(self.path),
+            "samples": self.samples,
+            "layers": [row.to_dict() for row in self.rows],
+            "missing": list(self.missing),
+        }
+
+
+def _stored_optimize(artifact: Artifact) -> bool:
+    options = (artifact.metadata or {}).get("options")
+    return not isinstance(options, dict) or options.get("optimize") is not False
+
+
+def layer_errors(
+    path: str | os.PathLike,
+    model: Any,
+    data: Any = None,
+    samples: int = SAMPLES,
+    *,
+    optimize: bool | None = None,
+    preprocessing: Any = None,
+) -> LayerErrors:
+    """Compares each layer's result in a quantized TFLite file with the same in floats, to find where precision is lost.
+
+    Both run in LiteRT without its delegate, the floats in a file that is converted for this from the same network.
+
+    Example:
+
+    >>> from keras_se.export import layer_errors, to_tflite
+    >>> from keras_se.models import SEMobileNet
+    >>> model = SEMobileNet(alpha=0.25)
+    >>> to_tflite(model, "se_mobilenet.tflite", quantize="dynamic")  # doctest: +SKIP
+    >>> layer_errors("se_mobilenet.tflite", model).rows[0].layer  # doctest: +SKIP
+
+    Args:
+        path: A TFLite file in one of the modes that quantize.
+        model: The Keras model that it was exported from.
+        data: Inputs to run, in the forms that calibration data has, of which the first are taken; random ones by
+            default, on which files that were calibrated are hardly right.
+        samples: How many.
+        optimize, preprocessing: As they were in the export; by default what the file says of itself.
+
+    Raises:
+        ValueError: for a file of another kind, or not of this model.
+    """
+    check_backend()
+    artifact = Artifact.open(path)
+    if artifact.format != "tflite" or artifact.quantize is None:
+        raise ValueError(
+            f"The file must be a quantized TFLite file. Received: {str(path)!r} ({artifact.format}, "
+            f"{artifact.quantize or 'float32'})"
+        )
+    inference = InferenceModel(exported_model(artifact, model, preprocessing))
+    artifact.check_same_ends(inference)
+    source = inference
+    if _stored_optimize(artifact) if optimize is None else optimize:
+        source, _ = optimized(inference, rewrites=REWRITES.get(artifact.quantize, ()))
+    runner: Any = artifact._runner
+    inputs = _with_sizes(inference.inputs, runner.inputs)
+    feeds = random_feeds(inputs, samples) if data is None else calibration_feeds(inputs, data, "data")
+    feeds = {name: column[:samples] for name, column in feeds.items()}
+    content = TensorValues(Path(path).read_bytes())
+    floats = TensorValues(float_file(source, inputs, content.batch))
+    pair = _Pair(source, floats, content)
+    sums = pair.compared(feeds, runner.stored)
+    return LayerErrors(
+        Path(path),
+        len(next(iter(feeds.values()))),
+        tuple(sorted(pair.rows(sums), key=lambda row: (row.own, row.sqnr))),
+        tuple(_missing(inference.model, pair.named)),
+    )
+
+
+def check_backend() -> None:
+    """Refuses Keras on another backend, whose models export in a process of their own."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"Keras must be on TensorFlow to compare layers (KERAS_BACKEND=tensorflow). Received: {backend}"
+        )
+
+
+def _with_sizes(inputs: Sequence[Tensor], known: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The model's inputs, in its own order, with the file's sizes."""
+    shapes = {tensor.name: tensor.shape for tensor in known}
+    return tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inputs)
+
+
+@dataclass
+class _Sums:
+    """What is summed up of a layer's result over samples."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+    cosine: float = 0.0
+    count: int = 0
+
+    def add(self, expected: np.ndarray, found: np.ndarray) -> None:
+        for a, b in zip(expected.astype("float64"), found.astype("float64"), strict=True):
+            self.signal += float(np.sum(a**2))
+            self.noise += float(np.sum((b - a) ** 2))
+            norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+            self.cosine += float(np.sum(a * b)) / norms if norms else float(np.array_equal(a, b))
+            self.count += 1
+
+    @property
+    def ratio(self) -> float:
+        """Noise over signal."""
+        return self.noise / self.signal if self.signal else (np.inf if self.noise else 0.0)
+
+
+class _Pair:
+    """A float file and a quantized one of the same network."""
+
+    def __init__(self, model: InferenceModel, floats: TensorValues, quantized: TensorValues):
+        self._layers = dict(layers_by_path(model.model))
+        names = LayerNames(model)
+        self._floats, self._quantized = floats, quantized
+        self._owners = names.of_operations(self._floats.graph)
+        own = _results(self._floats.graph, self._owners)
+        other = _results(self._quantized.graph, names.of_operations(self._quantized.graph))
+        shapes = [{path: self._floats.graph.tensors[i].shape for path, i in own.items()}]
+        shapes += [{path: self._quantized.graph.tensors[i].shape for path, i in other.items()}]
+        # The tensor of each layer in both files.
+        self._both = {path: (own[path], other[path]) for path in own if shapes[0][path] == shapes[1].get(path)}
+        self._fused = {paths[0]: paths[1:] for paths in self._owners if paths}
+
+    @property
+    def named(self) -> set[str]:
+        """The layers that have a row, or are fused with one that has."""
+        return {path for row in self._both for path in (row, *self._fused[row])}
+
+    def compared(
+        self, feeds: Mapping[str, np.ndarray], stored: Callable[..., dict[str, np.ndarray]]
+    ) -> dict[str, _Sums]:
+        """The sums of each layer over all samples; `stored` gives inputs the quantized file's own types."""
+        sums: dict[str, _Sums] = defaultdict(_Sums)
+        size, left = self._floats.batch, len(next(iter(feeds.values())))
+        for batch in batches(feeds, size):
+            expected, found = self._floats.run(batch), self._quantized.run(stored(batch))
+            for path, (own, other) in self._both.items():
+                # The last batch is filled up with samples that were counted already.
+                rows = slice(left if expected[own].shape[:1] == (size,) else None)
+                sums[path].add(expected[own][rows], found[other][rows])
+            left -= size
+        return sums
+
+    def rows(self, sums: Mapping[str, _Sums]) -> Iterator[LayerError]:
+        before = self._before()
+        chosen = frozenset(path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS))
+        for path, own in sums.items():
+            had = max((sums[other].ratio for other in before[path] if other in sums), default=0.0)
+            added = own.ratio - had if own.ratio > had * (1 + ROUNDING) else 0.0
+            yield LayerError(
+                path,
+                self._fused[path],
+                type(self._layers[path]).__name__,
+                within(path, chosen),
+                _decibels(own.ratio),
+                _decibels(added),
+                own.cosine / own.count,
+            )
+
+    def _before(self) -> dict[str, set[str]]:
+        """The layers whose results each layer reads."""
+        graph = self._floats.graph
+        makers = {index: number for number, one in enumerate(graph.operations) for index in one.outputs}
+        before: dict[str, set[str]] = defaultdict(set)
+        sources: list[set[str]] = []  # of each operation: its layer, or those before one that is of no layer
+        for operation, paths in zip(graph.operations, self._owners, strict=True):
+            read = {path for index in operation.inputs if index in makers for path in sources[makers[index]]}
+            if paths:
+                before[paths[0]] |= read - {paths[0]}
+            sources.append({paths[0]} if paths else read)
+        return before
+
+
+def _results(graph: FileGraph, owners: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """The tensor of each layer's result: that of its last operation which computes something."""
+    return {
+        paths[0]: operation.outputs[0]
+        for operation, paths in zip(graph.operations, owners, strict=True)
+        if paths and operation.name not in CONVERSIONS
+    }
+
+
+def _missing(model: keras.Model, named: set[str]) -> list[str]:
+    """The layers that no row is about: not one themselves, nor inside of one, nor holding one."""
+    layers = dict(layers_by_path(model))
+    holding = {path.rsplit("/", count)[0] for path in named for count in range(1, path.count("/") + 1)}
+    return [
+        path
+        for path, layer in layers.items()
+        if not isinstance(layer, keras.layers.InputLayer | keras.Model)
+        and path not in holding
+        and not within(path, frozenset(named))
+    ]
+
+
+def _decibels(ratio: float) -> float:
+    return float(-10 * np.log10(ratio)) if ratio > 0 else float("inf")

@@ -1,0 +1,1 @@
+"""Compares a file's outputs with the Keras model's. May import the frontend."""

@@ -1,0 +1,97 @@
+"""`keras-se benchmark`: what files cost where they run."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.filesize import decimal
+from rich.table import Table
+
+from keras_se.cli.commands.model import json_option
+from keras_se.cli.console import Output, progress, quiet
+
+if TYPE_CHECKING:
+    from keras_se.export import Benchmark
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--threads", type=click.IntRange(1), help="Threads of each runtime. Default: as many as there are cores.")
+@click.option("--rounds", type=click.IntRange(1), default=50, show_default=True, help="Calls of each file that count.")
+@click.option("--warm-up", type=click.IntRange(0), default=5, show_default=True, help="Calls before these.")
+@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Where a file leaves it open.")
+@click.option("--size", type=click.IntRange(1), default=224, show_default=True, help="Other sizes that are left open.")
+@click.option("--profile/--no-profile", default=True, show_default=True, help="Time by kind of operation.")
+@json_option
+@click.pass_obj
+def benchmark(
+    output: Output,
+    files: tuple[str, ...],
+    threads: int | None,
+    rounds: int,
+    warm_up: int,
+    batch_size: int,
+    size: int,
+    profile: bool,
+) -> None:
+    """Run FILES in their own runtimes on this machine: .tflite and .onnx files, and folders of SavedModels.
+
+    Tells latency, memory, and where the time goes. Several files take turns, and can be compared.
+    """
+    with quiet(output):
+        from keras_se.export import benchmark as benchmark_files
+        from keras_se.export.benchmark.machine import machine, versions
+
+        with progress(output) as bar:
+            bar.add_task(f"running {len(files)} file{'' if len(files) == 1 else 's'}", total=None)
+            found = benchmark_files(
+                files,
+                threads=threads,
+                rounds=rounds,
+                warm_up=warm_up,
+                batch_size=batch_size,
+                size=size,
+                profile=profile,
+            )
+        here, with_versions = machine(), versions()
+    notes = [f"{here}. Rounds: {rounds}.", *(note for each in found for note in each.notes)]
+    document = {
+        "machine": here,
+        "versions": with_versions,
+        "rounds": rounds,
+        "files": [each.to_dict() for each in found],
+    }
+    output.show(document, Group(_table(found), *(_profile_table(each) for each in found if each.profile)), notes)
+
+
+def _table(found: "Sequence[Benchmark]") -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in ("file", "threads", "latency (ms)", "middle half", "p90", "over the first", "memory", "size"):
+        table.add_column(header, justify="left" if header == "file" else "right", overflow="fold")
+    for each in found:
+        latency = each.latency
+        table.add_row(
+            each.path.name,
+            str(each.threads),
+            f"{1e3 * latency.median:.3f}",
+            f"{1e3 * latency.low:.3f} to {1e3 * latency.high:.3f}",
+            f"{1e3 * latency.p90:.3f}",
+            f"{latency.median / found[0].latency.median:.3f}",
+            decimal(each.memory or 0),
+            decimal(each.size),
+        )
+    return table
+
+
+def _profile_table(each: "Benchmark") -> Table:
+    profile = each.profile or ()
+    total = sum(operation.seconds for operation in profile)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=each.path.name, title_justify="left")
+    for header in ("operation", "count", "ms", "share"):
+        table.add_column(header, justify="left" if header == "operation" else "right", overflow="fold")
+    for operation in profile:
+        share = operation.seconds / total if total else 0.0
+        table.add_row(operation.kind, str(operation.count), f"{1e3 * operation.seconds:.3f}", f"{share:.1%}")
+    return table

@@ -1,0 +1,173 @@
+"""`keras-se export`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Group
+
+from keras_se.cli.commands.layers import check_debug_layers, errors_of, layer_notes, layer_table
+from keras_se.cli.commands.model import SEEDS, load, model_options
+from keras_se.cli.commands.parity import parity_table
+from keras_se.cli.commands.prepared import prepared_as as read_prepared
+from keras_se.cli.console import Output, progress, quiet
+
+# `keras_se.export` is imported inside the commands that need it: it needs TensorFlow, which takes seconds to start.
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--output", "directory", default=".", show_default=True, help="An existing folder for the files.")
+@click.option(
+    "-f",
+    "--format",
+    "formats",
+    multiple=True,
+    help="saved_model, tflite, onnx or microcontroller; repeatable. Default: the first three.",
+)
+@click.option(
+    "-q",
+    "--quantize",
+    multiple=True,
+    help="none, float16, dynamic, int8, int16x8 or selective, for the formats that have it; repeatable. Default: none.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(),
+    help="For int8, int16x8 and selective: an .npy or .npz file of inputs, or a folder of images.",
+)
+@click.option("--samples", type=int, help="How many images of the folder. Default: 100.")
+@click.option("--calibration-seed", type=SEEDS, help="Of the choice of these images. Default: 0.")
+@click.option(
+    "--prepared-as",
+    metavar="SOURCE",
+    help="How images are prepared for a .keras file's model: an hf:// address or a folder of published weights, or a "
+    ".json file with size, mean, std, interpolation and crop. The files' metadata tell it, too.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="PATTERN",
+    help="For selective: se (the default), or a regular expression for whole names of layers; repeatable.",
+)
+@click.option("--keep-as", help="For selective, what these layers are instead of int8: float32 (the default) or int16.")
+@click.option("--io-dtype", default="float32", show_default=True, help="Type of a TFLite file's inputs and outputs.")
+@click.option("--batch-size", type=int, help="A fixed batch. Default: 1 for TFLite, any for the others.")
+@click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
+@click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
+@click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
+@click.option("--preprocessing", is_flag=True, help="Files take pixels from 0 to 255, and prepare them.")
+@click.option("--signature", "signatures", multiple=True, help="Of a SavedModel, too: uint8 or encoded; repeatable.")
+@click.option("--labels", help="A text file with a label on each line, for the files' metadata, or imagenet.")
+@click.option("--metadata-file", is_flag=True, help="Write metadata beside .tflite and .onnx files, too, as .json.")
+@click.option("--report", is_flag=True, help="Write a page about the files beside them, NAME_report.html.")
+@click.option("--evaluation", type=click.Path(), help="Labelled data for the report: an .npz file with x and y.")
+@click.option("--no-optimize", is_flag=True, help="Convert the network as it is.")
+@click.option("--debug-layers", is_flag=True, help="Of quantized TFLite files, print the error of each layer, too.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@model_options
+@click.pass_obj
+def export(
+    output: Output,
+    model: str,
+    directory: str,
+    formats: tuple[str, ...],
+    quantize: tuple[str, ...],
+    calibration: str | None,
+    samples: int | None,
+    calibration_seed: int | None,
+    prepared_as: str | None,
+    keep: tuple[str, ...],
+    keep_as: str | None,
+    io_dtype: str,
+    batch_size: int | None,
+    opset: int | None,
+    layout: str,
+    verification: str | None,
+    preprocessing: bool,
+    signatures: tuple[str, ...],
+    labels: str | None,
+    metadata_file: bool,
+    report: bool,
+    evaluation: str | None,
+    no_optimize: bool,
+    debug_layers: bool,
+    force: bool,
+    **build: Any,
+) -> None:
+    """Export MODEL, and verify each file in its own runtime.
+
+    Files are named after the model: NAME_saved_model, NAME.tflite, NAME_int8.tflite, NAME.onnx. `error` is how far a
+    file's outputs are from Keras', relative to their spread, and `allowed` what it may be: several times what
+    rounding the weights alone does to this network. With --debug-layers, a table of layers follows, first those that
+    lose most: noise of their result against floats (SQNR), and noise that their inputs did not have yet (adds).
+    """
+    with quiet(output):
+        from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
+        from keras_se.export import export as export_all
+        from keras_se.export.data.image_folder import SAMPLES, sentence
+        from keras_se.export.export import planned, report_path
+        from keras_se.export.onnx.convert import DEFAULT_OPSET
+
+        data: Any = calibration
+        if calibration is not None and os.path.isdir(calibration):
+            count = SAMPLES if samples is None else samples
+            data = Images(calibration, samples=count, seed=calibration_seed or 0)
+        elif samples is not None or calibration_seed is not None:
+            raise ValueError(
+                "--samples and --calibration-seed go with a folder of images. "
+                f"Received: --calibration {calibration or 'not given'}"
+            )
+        chosen = formats or DEFAULT_FORMATS
+        modes = [None if mode.lower() == "none" else mode for mode in quantize] or [None]
+        if debug_layers:
+            check_debug_layers(chosen, quantize)
+        with progress(output) as bar:
+            task = bar.add_task(f"loading {model}", total=None)
+            network, shape = load(output, model, build)
+            if prepared_as is not None:
+                network.preprocessing = read_prepared(prepared_as)
+
+            def on_start(path: Path) -> None:
+                bar.update(task, description=f"exporting {path.name}", total=total)
+                bar.advance(task, 0 if bar.tasks[0].total is None else 1)
+
+            total = len(planned(network.name, directory, [name for name in chosen if name in FORMATS], modes)) + report
+            artifacts = export_all(
+                network,
+                directory,
+                chosen,
+                quantize=modes,
+                calibration_data=data,
+                keep=keep or None,
+                keep_as=keep_as,
+                io_dtype=io_dtype,
+                batch_size=batch_size,
+                input_shape=shape,
+                opset=DEFAULT_OPSET if opset is None else opset,
+                layout=layout,
+                optimize=not no_optimize,
+                verification_data=verification,
+                preprocessing=preprocessing,
+                signatures=signatures,
+                labels=labels,
+                metadata_file=metadata_file,
+                report=report,
+                evaluation_data=evaluation,
+                overwrite=force,
+                on_start=on_start,
+            )
+            bar.update(task, description="comparing layers")
+            made = {"optimize": not no_optimize, "preprocessing": preprocessing}
+            errors = errors_of(artifacts, network, verification or data, **made) if debug_layers else {}
+    notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
+    notes += [sentence(seen) for seen in [artifact.calibration for artifact in artifacts if artifact.calibration][:1]]
+    if report:
+        output.notes.append(f"Report: {report_path(network.name, directory)}")
+    notes += [note for found in errors.values() for note in layer_notes(found)]
+    documents = [artifact.to_dict() for artifact in artifacts]
+    for document in documents:
+        if document["path"] in errors:
+            document["layer_errors"] = errors[document["path"]].to_dict()
+    output.show(documents, Group(parity_table(artifacts), *map(layer_table, errors.values())), notes)

@@ -1,0 +1,63 @@
+"""`keras-se inspect`: what is in a file, and which targets it fits."""
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+
+from keras_se.cli.commands.model import json_option
+from keras_se.cli.console import FAILED, Output, print_error, quiet
+
+if TYPE_CHECKING:
+    from keras_se.export.targets.reasons import Verdict
+
+
+@click.command()
+@click.argument("file")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="phone-cpu, phone-gpu, microcontroller, ethos-u or onnxruntime-mobile; repeatable.",
+)
+@json_option
+@click.pass_obj
+@click.pass_context
+def inspect(context: click.Context, output: Output, file: str, targets: tuple[str, ...]) -> None:
+    """Tell what is in FILE: a .tflite or .onnx file, or the folder of a SavedModel.
+
+    With --target, exit status 1 if FILE does not fit; without, the targets of its format are listed.
+    """
+    with quiet(output):
+        from keras_se.export.inspect import inspect as inspect_file
+        from keras_se.export.inspect.tables import printable
+        from keras_se.export.targets.check import verdicts
+
+        inspection = inspect_file(file)
+        found = verdicts(inspection, targets)
+    document = inspection.to_dict() | {"verdicts": [verdict.to_dict() for verdict in found]}
+    tables = [*inspection.tables(), *([_verdict_table(found)] if found else [])]
+    output.show(document, Group(*tables), inspection.notes())
+    failed = [verdict for verdict in found if not verdict.passed]
+    if targets and failed:
+        for verdict in failed:
+            print_error(output, printable(f"{file} does not fit {verdict.target}: {verdict.reasons[0]}"))
+        context.exit(FAILED)
+
+
+def _verdict_table(found: "list[Verdict]") -> Table:
+    from keras_se.export.inspect.tables import shown
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for header in ("target", "fits", "why not"):
+        table.add_column(header, overflow="fold")
+    for verdict in found:
+        count = len(verdict.reasons)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        table.add_row(
+            verdict.target, "yes" if verdict.passed else "NO", shown(f"{verdict.reasons[0]}{more}") if count else ""
+        )
+    return table

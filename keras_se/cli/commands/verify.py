@@ -1,0 +1,52 @@
+"""`keras-se verify`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_se.cli.commands.model import load, model_options
+from keras_se.cli.commands.parity import parity_table
+from keras_se.cli.console import FAILED, Output, print_error, progress, quiet
+
+
+@click.command()
+@click.argument("file")
+@click.argument("model")
+@click.option("--data", type=click.Path(), help="An .npy or .npz file of inputs to compare on. Default: random.")
+@click.option("--preprocessing", is_flag=True, help="FILE takes pixels; most files say so themselves.")
+@click.option("--samples", type=click.IntRange(1), default=8, show_default=True, help="How many random inputs.")
+@click.option("--strict", is_flag=True, help="Exit status 1 also if the comparison is inconclusive.")
+@model_options
+@click.pass_obj
+@click.pass_context
+def verify(
+    context: click.Context,
+    output: Output,
+    file: str,
+    model: str,
+    data: str | None,
+    samples: int,
+    preprocessing: bool,
+    strict: bool,
+    **build: Any,
+) -> None:
+    """Compare FILE, in its own runtime, with MODEL.
+
+    Exit status 1 if it computes something else. Random inputs to an untrained network often tell little: the comparison
+    is inconclusive then, with the reason. Give data with --data.
+    """
+    with quiet(output):
+        from keras_se.export import verify as verify_file
+
+        with progress(output) as bar:
+            bar.add_task(f"verifying {Path(file).name}", total=None)
+            network, _ = load(output, model, build)
+            artifact = verify_file(file, network, data, samples, preprocessing=preprocessing or None)
+    output.show(artifact.to_dict(), parity_table([artifact]), artifact.notes)
+    if artifact.parity is None or not artifact.parity.passed:
+        print_error(output, f"{file} does not compute what {model} computes.")
+        context.exit(FAILED)
+    if strict and not artifact.parity.conclusive:
+        print_error(output, f"It could not be told whether {file} computes what {model} computes.")
+        context.exit(FAILED)

@@ -1,0 +1,177 @@
+"""What `keras.applications` builders have in common: inputs, head, weights."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_se.layers.base import accumulation_dtype, is_number, positive_integer
+from keras_se.models._shared.blocks import channel_axis
+
+Head = Callable[[Any, int, Any], Any]
+
+
+def network(
+    body: Callable[[Any], tuple[Any, Head]],
+    *,
+    include_top: bool,
+    fill: Callable[[keras.Model], None] | None,
+    input_tensor: Any,
+    input_shape: tuple | None,
+    pooling: str | None,
+    classes: int,
+    classifier_activation: Any,
+    name: str,
+    size: int,
+    min_size: int,
+) -> keras.Model:
+    """Input → body → head, as one functional model.
+
+    Args:
+        body: Image tensor → feature map, and the head that fits it: (feature map, classes, activation) → output.
+        include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
+            `keras.applications`.
+        fill: Gives the network its weights; `None` leaves them random.
+        size: Height and width of the image by default.
+        min_size: The smallest that the network takes.
+
+    Raises:
+        ValueError: for an argument out of its range.
+    """
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f'pooling must be None, "avg" or "max". Received: pooling={pooling!r}')
+    classes = positive_integer("classes", classes)
+    image = _image(input_tensor, input_shape, size if include_top else None, min_size)
+    x, head = body(image)
+    if include_top:
+        x = head(x, classes, classifier_activation)
+    elif pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name="max_pool")(x)
+    sources = keras.utils.get_source_inputs(image)
+    model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
+    if fill is not None:
+        fill(model)
+    return model
+
+
+def dense_head(x: Any, classes: int, activation: Any, *, dropout: float = 0.0) -> Any:
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    return layers.Dense(classes, activation=activation, dtype=head_dtype(), name="predictions")(x)
+
+
+def convolutional_head(
+    x: Any, classes: int, activation: Any, *, dropout: float, hidden: Callable[[Any], Any] = lambda x: x
+) -> Any:
+    """The head of MobileNets in `keras.applications`: the classifier is a 1x1 convolution.
+
+    Args:
+        x: Feature map.
+        classes, activation: Of the classifier.
+        dropout: Its rate.
+        hidden: What comes between the pooling and the classifier, (batch, 1, 1, channels) → the same.
+    """
+    x = hidden(layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x))
+    x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv2D(classes, 1, dtype=head_dtype(), name="logits")(x)
+    x = layers.Reshape((classes,), dtype=head_dtype(), name="flatten")(x)
+    return layers.Activation(activation, dtype=head_dtype(), name="predictions")(x)
+
+
+def head_dtype() -> str:
+    """Classifiers compute in at least float32, so that mixed precision does not cost the softmax its digits."""
+    return accumulation_dtype(keras.config.dtype_policy().compute_dtype)
+
+
+def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_size: int) -> Any:
+    if input_shape is not None and not isinstance(input_shape, tuple | list):
+        raise ValueError(f"input_shape must be a tuple or None. Received: input_shape={input_shape!r}")
+    if input_tensor is None:
+        if input_shape is None:
+            input_shape = (3, size, size) if channel_axis() == 1 else (size, size, 3)
+        check_image_shape("input_shape", tuple(input_shape), min_size)
+        return keras.Input(input_shape, name="image")
+    if not isinstance(input_tensor, keras.KerasTensor):
+        raise ValueError(
+            "input_tensor must be what keras.Input or a layer returns. "
+            f"Received: input_tensor of type {type(input_tensor).__name__}"
+        )
+    shape = tuple(input_tensor.shape[1:])
+    check_image_shape("input_tensor", shape, min_size)
+    if input_shape is not None and tuple(input_shape) != shape:
+        raise ValueError(
+            f"input_shape must be the shape of input_tensor, {shape}, or None. Received: input_shape={input_shape}"
+        )
+    return input_tensor
+
+
+def check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
+    first = channel_axis() == 1
+    if len(shape) == 3:
+        channels, sizes = (shape[0], shape[1:]) if first else (shape[2], shape[:2])
+        if _is_size(channels, 1) and all(size is None or _is_size(size, min_size) for size in sizes):
+            return
+    order = "(channels, height, width)" if first else "(height, width, channels)"
+    raise ValueError(
+        f"{argument} must be {order} with at least 1 channel and {min_size}x{min_size} pixels (or None for an unknown "
+        f"size). Received: {argument} of shape {shape}"
+    )
+
+
+def _is_size(value: Any, least: int) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def positive_number(name: str, value: Any) -> float:
+    """Returns `value`, or raises a `ValueError` that names the argument."""
+    if not (is_number(value) and 0 < value < math.inf):
+        raise ValueError(f"{name} must be a finite number greater than 0. Received: {name}={value!r}")
+    return float(value)
+
+
+def rate(name: str, value: Any) -> float:
+    """Returns `value`, a share from 0 to below 1, or raises a `ValueError` that names the argument."""
+    if not (is_number(value) and 0 <= value < 1):
+        raise ValueError(f"{name} must be a number from 0 to below 1. Received: {name}={value!r}")
+    return float(value)
+
+
+def of_stages(name: str, values: Sequence[int]) -> list[int]:
+    """Returns `values`, a positive integer for each stage, or raises a `ValueError` that names the argument."""
+    if not isinstance(values, Sequence) or not values:
+        raise ValueError(f"{name} must have a number for every stage. Received: {name}={values!r}")
+    return [positive_integer(name, value) for value in values]
+
+
+def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(stage, depth, filters) of each stage, from 1 on; or a `ValueError`."""
+    counts, widths = of_stages("depths", depths), of_stages("filters", filters)
+    if len(counts) != len(widths):
+        raise ValueError(
+            f"depths and filters must have a number for every stage. Received: depths={depths}, filters={filters}"
+        )
+    return [(stage, *row) for stage, row in enumerate(zip(counts, widths, strict=True), start=1)]
+
+
+def smallest_of(stems: Mapping[str, tuple[Any, int]]) -> Callable[..., int]:
+    """The least height and width by the option `stem`, of a table of stems: what each is, and its least."""
+    return lambda stem, **options: stems[one_of("stem", stem, stems)][1]
+
+
+def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+    """Returns `value`, one of a few, or raises a `ValueError` that names the argument."""
+    choices = list(allowed)
+    if value not in choices:
+        wanted = " or ".join(", ".join(map(_quoted, part)) for part in (choices[:-1], choices[-1:]) if part)
+        raise ValueError(f"{name} must be {wanted}. Received: {name}={value!r}")
+    return value
+
+
+def _quoted(choice: Any) -> str:
+    return f'"{choice}"' if isinstance(choice, str) else str(choice)

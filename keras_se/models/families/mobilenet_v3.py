@@ -1,0 +1,181 @@
+"""SE-MobileNetV3: the network that has SE from its first day, in some of its inverted residuals."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers
+
+from keras_se.layers import SqueezeExcite
+from keras_se.models._shared.blocks import channels, conv_bn, divisible
+from keras_se.models._shared.builder import builder, variant
+from keras_se.models._shared.excite import Excite
+from keras_se.models._shared.inverted_residual import EPSILON, PLACEMENTS, inverted_residual
+from keras_se.models._shared.network import Head, convolutional_head, one_of, positive_number, rate
+
+
+class Block(NamedTuple):
+    """A row of tables 1 and 2 of Howard et al. 2019; the expanded width in multiples of the input's."""
+
+    kernel: int
+    expansion: float
+    filters: int
+    excited: bool
+    activation: str
+    stride: int
+
+
+RE, HS = "relu", "hard_swish"
+# The blocks of each stage, and the width before the classifier.
+NETWORKS: dict[str, tuple[tuple[tuple[Block, ...], ...], int]] = {
+    "small": (
+        (
+            (Block(3, 1, 16, True, RE, 2),),
+            (Block(3, 72 / 16, 24, False, RE, 2), Block(3, 88 / 24, 24, False, RE, 1)),
+            (Block(5, 4, 40, True, HS, 2), Block(5, 6, 40, True, HS, 1), Block(5, 6, 40, True, HS, 1)),
+            (Block(5, 3, 48, True, HS, 1), Block(5, 3, 48, True, HS, 1)),
+            (Block(5, 6, 96, True, HS, 2), Block(5, 6, 96, True, HS, 1), Block(5, 6, 96, True, HS, 1)),
+        ),
+        1024,
+    ),
+    "large": (
+        (
+            (Block(3, 1, 16, False, RE, 1),),
+            (Block(3, 4, 24, False, RE, 2), Block(3, 3, 24, False, RE, 1)),
+            (Block(5, 3, 40, True, RE, 2), Block(5, 3, 40, True, RE, 1), Block(5, 3, 40, True, RE, 1)),
+            (
+                Block(3, 6, 80, False, HS, 2),
+                Block(3, 2.5, 80, False, HS, 1),
+                Block(3, 2.3, 80, False, HS, 1),
+                Block(3, 2.3, 80, False, HS, 1),
+            ),
+            (Block(3, 6, 112, True, HS, 1), Block(3, 6, 112, True, HS, 1)),
+            (Block(5, 6, 160, True, HS, 2), Block(5, 6, 160, True, HS, 1), Block(5, 6, 160, True, HS, 1)),
+        ),
+        1280,
+    ),
+}
+POSITIONAL = (
+    "input_shape",
+    "alpha",
+    "minimalistic",
+    "include_top",
+    "weights",
+    "input_tensor",
+    "classes",
+    "pooling",
+    "dropout_rate",
+    "classifier_activation",
+    "include_preprocessing",
+    "name",
+)
+
+
+def _excitation(r: int, width: int) -> keras.layers.Layer:
+    """As published: the hidden width rounded to a multiple of 8, and a gate that is made of straight lines."""
+    return SqueezeExcite(r, bottleneck=divisible(width / r), gate="hard_sigmoid")
+
+
+def _hidden(x: Any, width: int, activation: str) -> Any:
+    x = layers.Conv2D(width, 1, kernel_initializer="he_normal", name="hidden")(x)
+    return layers.Activation(activation, name=f"hidden_{activation}")(x)
+
+
+def _nowhere(place: str, x: Any) -> Any:
+    return x
+
+
+@builder("se_mobilenet_v3", positional=("variant", *POSITIONAL), r=4, placements=PLACEMENTS, layer=_excitation)
+def SEMobileNetV3(
+    image: Any,
+    se: Excite,
+    *,
+    variant: str,
+    alpha: float = 1.0,
+    minimalistic: bool = False,
+    dropout_rate: float = 0.2,
+    include_preprocessing: bool = True,
+    everywhere: bool = False,
+    padding: str = "same",
+    epsilon: float = EPSILON,
+) -> tuple[Any, Head]:
+    """MobileNetV3, small or large, with its own SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8.
+
+    It is the network of `keras.applications.MobileNetV3Small` and `MobileNetV3Large`; `r=None` takes SE out. Layers are
+    named after their place: `stage3_block2_expand`, `stage3_block2_depthwise`, `stage3_block2_se`.
+
+    Example:
+
+    >>> from keras_se.models import SEMobileNetV3Small
+    >>> SEMobileNetV3Small(input_shape=(64, 64, 3), alpha=0.5, classes=10).get_layer("stage3_block1_se").width(48)
+    16
+
+    Args:
+        variant: `"small"` or `"large"`.
+        {arguments}
+            `"standard"` and `"3x3"` are after the depthwise convolution, as published; `"pre"` before the expansion;
+            and, in blocks with a shortcut, `"post"` after the addition and `"identity"` on the shortcut.
+        alpha: A number (> 0) that every width but the stem's is multiplied with; widths are multiples of 8.
+        minimalistic: Whether to take the form without 5x5 convolutions, hard swish and SE, unless `everywhere` puts it
+            back.
+        dropout_rate: Before the classifier.
+        include_preprocessing: Whether images have values from 0 to 255, which the network scales to -1 … 1 itself.
+        everywhere: Whether every block has SE, not only those that were published with it.
+        padding: `"same"`, as in `keras.applications`, or `"symmetric"`, as in PyTorch's form of the network.
+        epsilon: Of the batch norms; 1e-5 in PyTorch's form.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: for an argument out of its range.
+
+    Reference:
+        [Searching for MobileNetV3](https://arxiv.org/abs/1905.02244), Howard et al., tables 1 and 2.
+    """
+    stages, hidden = NETWORKS[one_of("variant", variant, NETWORKS)]
+    alpha = positive_number("alpha", alpha)
+    swish = RE if minimalistic else HS
+    one_of("padding", padding, ("same", "symmetric"))
+    epsilon = positive_number("epsilon", epsilon)
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(image) if include_preprocessing else image
+    x = conv_bn(x, 16, 3, 2, padding=padding, activation=swish, epsilon=epsilon, name="stem_conv")
+    for stage, blocks in enumerate(stages, start=1):
+        for number, block in enumerate(blocks, start=1):
+            name = f"stage{stage}_block{number}"
+            excited = everywhere or (block.excited and not minimalistic)
+            x = inverted_residual(
+                x,
+                divisible(channels(x) * block.expansion) if (stage, number) != (1, 1) else None,
+                divisible(block.filters * alpha),
+                3 if minimalistic else block.kernel,
+                block.stride,
+                activation=RE if minimalistic else block.activation,
+                se=partial(se, stage=stage, name=name) if excited else _nowhere,
+                name=name,
+                padding=padding,
+                epsilon=epsilon,
+            )
+    x = conv_bn(x, divisible(6 * channels(x)), activation=swish, epsilon=epsilon, name="final_conv")
+    width = divisible(hidden * alpha) if alpha > 1 else hidden
+    return x, partial(
+        convolutional_head,
+        dropout=rate("dropout_rate", dropout_rate),
+        hidden=partial(_hidden, width=width, activation=swish),
+    )
+
+
+SEMobileNetV3Small = variant(
+    SEMobileNetV3,
+    "SEMobileNetV3Small",
+    "MobileNetV3-Small with its own SE (r = 4, hard-sigmoid gate).",
+    {"name": "se_mobilenet_v3_small"},
+    variant="small",
+)
+SEMobileNetV3Large = variant(
+    SEMobileNetV3,
+    "SEMobileNetV3Large",
+    "MobileNetV3-Large with its own SE (r = 4, hard-sigmoid gate).",
+    {"name": "se_mobilenet_v3_large"},
+    variant="large",
+)
