@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from keras_se.graph.keras_private import all_trainable_variables, flattened
 from keras_se.graph.walk import Call, Shape, calls
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
 
@@ -225,9 +226,8 @@ def _check_fits(call: Call) -> None:
 
 def _variables(layer: Any) -> list[Any]:
     """The trainable variables of a layer, whether or not it is frozen."""
-    # The public list of them is empty for a frozen layer.
-    inner = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
-    return [variable for part in inner for variable in part._trainable_variables]
+    parts = flattened(layer) if isinstance(layer, keras.layers.Layer) else []
+    return [variable for part in parts for variable in all_trainable_variables(part)]
 
 
 def _stage(name: str) -> str:

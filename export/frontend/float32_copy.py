@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_se.export.errors import ExportError
 from keras_se.export.frontend.tensor_spec import _tensors, random_feeds
-from keras_se.graph.rewrite import cloned, copied, copy_weights, layers_of
+from keras_se.graph.copy_layers import cloned, copied, copy_weights
+from keras_se.graph.walk import layers_by_path
 
 CONVERTED = ("float16", "bfloat16", "float64")
 
@@ -26,7 +27,7 @@ def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
 
 def _float32(model: keras.Model) -> keras.Model:
     """The model itself, or a copy in float32 if any part of it computes in half precision or in float64."""
-    dtypes = [layer.compute_dtype for layer in layers_of(model) if isinstance(layer, keras.layers.Layer)]
+    dtypes = [layer.compute_dtype for _, layer in layers_by_path(model)]
     if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
         return model
 

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.graph.keras_private import producer, readers_of
+
 # Random samples have this size where the model's is unknown.
 UNKNOWN_SIZE = 32
 
@@ -132,9 +134,8 @@ def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
 
 
 def _reader(tensor: Any) -> Any:
-    """The layer that an input goes into, also in a model inside, if it is one only."""
-    # Keras has no public way to ask what reads a tensor.
-    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    """The only layer that reads an input, also in a nested model; `None` if there are several."""
+    readers = {node.operation for node in readers_of(producer(tensor))}
     layer: Any = readers.pop() if len(readers) == 1 else None
     nested = isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1
     return _reader(layer.inputs[0]) if nested else layer

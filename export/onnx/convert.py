@@ -21,10 +21,9 @@ from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, 
 from keras_se.export.onnx.quantize import nodes_in_floats, to_float16, to_int8
 from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY, TO_NCHW, _turned
 from keras_se.export.onnx.tf2onnx_frontend import _converted
-from keras_se.export.passes.lower_for_runtime import spell_out_hard_swish
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import option, verification_feeds, write_verified
-from keras_se.graph.rewrite import layers_of
+from keras_se.graph.walk import layers_by_path
 from keras_se.layers.base import positive_integer
 from keras_se.version import __version__
 
@@ -115,7 +114,9 @@ def to_onnx(
         onnx = require("onnx", "onnx")
         source, notes = inference, list[str]()
         if optimize:
-            source, notes = optimized(inference, calibration, (spell_out_hard_swish,) if quantize == "int8" else ())
+            source, notes = optimized(
+                inference, calibration, runtime="ONNX Runtime", activation_bits=8 if quantize == "int8" else None
+            )
         graph = _converted(source, opset, layout, batch_size)
         if optimize:
             _optimize(graph, in_8_bits=quantize == "int8")
@@ -162,7 +163,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
+    rename(graph, [scope_name(layer.name) for _, layer in layers_by_path(model.model, only_models=True)])
 
 
 def _name_sizes(model: Any) -> None:

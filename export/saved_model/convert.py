@@ -92,7 +92,7 @@ def to_saved_model(
     )
 
     def write(staged: Path) -> list[str]:
-        source, notes = optimized(inference) if optimize else (inference, [])
+        source, notes = optimized(inference, runtime="TensorFlow") if optimize else (inference, [])
         save(source, staged, batch_size, more=more)
         normalise(staged)
         return notes

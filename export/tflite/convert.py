@@ -20,7 +20,6 @@ from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor as Input
 from keras_se.export.metadata import Facts
-from keras_se.export.passes.lower_for_runtime import FOR_INT8, spell_out_hard_swish
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
 from keras_se.export.saved_model.convert import save
@@ -28,7 +27,6 @@ from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.tflite.quantize import _dynamic, _int8
 from keras_se.export.tflite.selective import Choice, chosen_layers, quantized_but
 from keras_se.export.tflite.unsupported import refuse_mode, refuse_while
-from keras_se.graph.rewrite import Rewrite
 from keras_se.layers.base import positive_integer
 
 # What the inputs and outputs of a file can be, for each mode.
@@ -42,12 +40,8 @@ IO_DTYPES = {
 }
 
 
-# What the kernels of a mode, or the delegate's, lack.
-REWRITES: Mapping[str | None, Sequence[Rewrite]] = {
-    "int8": FOR_INT8,
-    "selective": FOR_INT8,
-    "int16x8": (spell_out_hard_swish,),
-}
+# Of quantized activations, for each mode.
+ACTIVATION_BITS = {"int8": 8, "selective": 8, "int16x8": 16}
 
 
 @on_any_backend
@@ -137,7 +131,9 @@ def to_tflite(
     def write(staged: Path) -> list[str]:
         source, notes = inference, list[str]()
         if optimize:
-            source, notes = optimized(inference, calibration, REWRITES.get(quantize, ()))
+            source, notes = optimized(
+                inference, calibration, runtime="LiteRT", activation_bits=ACTIVATION_BITS.get(quantize or "")
+            )
         if choice is None or calibration is None:
             content, more = _converted(source, inputs, batch_size, quantize, calibration, io_dtype), list[str]()
         else:

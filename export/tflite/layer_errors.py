@@ -15,7 +15,7 @@ from keras_se.export.data.calibration import batches, calibration_feeds
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.tflite.convert import REWRITES, float_file
+from keras_se.export.tflite.convert import ACTIVATION_BITS, float_file
 from keras_se.export.tflite.graph import FileGraph
 from keras_se.export.tflite.interpreter import TensorValues
 from keras_se.export.tflite.layer_map import CONVERSIONS, LayerNames, within
@@ -135,7 +135,7 @@ def layer_errors(
     artifact.check_same_ends(inference)
     source = inference
     if _stored_optimize(artifact) if optimize is None else optimize:
-        source, _ = optimized(inference, rewrites=REWRITES.get(artifact.quantize, ()))
+        source, _ = optimized(inference, runtime="LiteRT", activation_bits=ACTIVATION_BITS.get(artifact.quantize))
     runner: Any = artifact._runner
     inputs = _with_sizes(inference.inputs, runner.inputs)
     feeds = random_feeds(inputs, samples) if data is None else calibration_feeds(inputs, data, "data")

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 
 from keras_se.graph.activations import masks_of, probe
-from keras_se.graph.rewrite import calls
-from keras_se.graph.walk import has_graph
+from keras_se.graph.walk import has_graph, nodes_of
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.base import accumulation_dtype
 
@@ -46,7 +45,7 @@ class Tap:
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
-            for call in calls(layer, model):
+            for call in nodes_of(layer, model):
                 if has_graph(layer):
                     self._add_model(layer, path, call)
                 elif isinstance(layer, EXCITATIONS):

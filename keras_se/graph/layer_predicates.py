@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import activations, layers
 
+from keras_se.graph.keras_private import is_of_keras
 from keras_se.graph.walk import Call
 from keras_se.layers import EXCITATIONS, DDIMStep, ResizeLike
 
@@ -23,11 +24,11 @@ ENLARGING = ("UpSampling1D", "UpSampling2D", "UpSampling3D", "Resizing", "Resize
 
 def named(layer: Any, *names: str) -> bool:
     """Whether it is a layer or an operation that Keras has under one of these names."""
-    return is_of_keras(layer) and type(layer).__name__ in names
+    return _of_keras(layer) and type(layer).__name__ in names
 
 
-def is_of_keras(layer: Any) -> bool:
-    return type(layer).__module__.startswith(("keras.src.layers", "keras.src.ops"))
+def _of_keras(layer: Any) -> bool:
+    return is_of_keras(type(layer), "layers", "ops")
 
 
 def _inner(layer: Any) -> Any:
@@ -72,7 +73,7 @@ def is_activation(layer: Any) -> bool:
     """Whether it is an activation, and nothing else."""
     if isinstance(layer, layers.Activation):
         return layer.activation is not activations.linear
-    ours = type(layer).__module__.startswith("keras.src.layers.activations")
+    ours = is_of_keras(type(layer), "layers.activations")
     return ours or named(layer, *ACTIVATIONS)
 
 
@@ -83,11 +84,11 @@ def activates(layer: Any) -> bool:
 
 
 def is_pooling(layer: Any) -> bool:
-    return is_of_keras(layer) and "Pool" in type(layer).__name__
+    return _of_keras(layer) and "Pool" in type(layer).__name__
 
 
 def is_global(layer: Any) -> bool:
-    return is_of_keras(layer) and type(layer).__name__.startswith("Global")
+    return _of_keras(layer) and type(layer).__name__.startswith("Global")
 
 
 def pools_globally(call: Call) -> bool:
@@ -111,7 +112,7 @@ def _reduces_positions(call: Call) -> bool:
 def enlarges(layer: Any) -> bool:
     if isinstance(layer, ResizeLike) or named(layer, *ENLARGING):
         return True
-    return is_of_keras(layer) and "Transpose" in type(layer).__name__ and convolves(layer)
+    return _of_keras(layer) and "Transpose" in type(layer).__name__ and convolves(layer)
 
 
 def resamples(layer: Any) -> bool:
@@ -132,7 +133,7 @@ def is_sum(call: Call) -> bool:
     """Whether maps are added: also, together with a scaling, by a layer of somebody's without weights."""
     if len(call.reads) < 2 or any(shape != call.outputs[0] for shape in call.inputs) or len(call.outputs) != 1:
         return False
-    foreign = isinstance(call.layer, layers.Layer) and not is_of_keras(call.layer) and not call.layer.weights
+    foreign = isinstance(call.layer, layers.Layer) and not _of_keras(call.layer) and not call.layer.weights
     return named(call.layer, "Add") or (foreign and not isinstance(call.layer, OURS))
 
 
@@ -143,5 +144,5 @@ def is_drop(layer: Any) -> bool:
     if isinstance(layer, layers.Activation):
         return layer.activation is activations.linear
     weights = getattr(layer, "weights", ())
-    foreign = isinstance(layer, layers.Layer) and not is_of_keras(layer) and not isinstance(layer, OURS)
+    foreign = isinstance(layer, layers.Layer) and not _of_keras(layer) and not isinstance(layer, OURS)
     return foreign and all(len(weight.shape) < 2 for weight in weights)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import keras
 
 from keras_se.complexity import complexity
-from keras_se.graph.rewrite import check_owners, freeze_like, nested, substituted, uncompiled
-from keras_se.graph.walk import has_graph
+from keras_se.graph.copy_layers import check_owners, freeze_like, uncompiled
+from keras_se.graph.rewrite import GraphEdits
+from keras_se.graph.walk import operations_by_path
 from keras_se.insert.placement import Place, Where, places
 from keras_se.insert.plan import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
@@ -76,7 +77,12 @@ def insert_se(
     """
     chosen = _chosen(model, where, r, se, identity, force)
     check_owners(model)
-    result = _with_layers(uncompiled(model), chosen, "")
+    graph = GraphEdits(uncompiled(model))
+    levels = {level.prefix: level for level in graph.levels()}
+    for place, layer in chosen:
+        prefix, slash, name = place.path.rpartition("/")
+        levels[prefix + slash].add_behind(name, place.index, layer)
+    result = graph.clone()
     for _, layer in chosen if se is None and identity else []:
         layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
     freeze_like(model, result, frozen=not model.trainable)
@@ -134,7 +140,8 @@ def _chosen(
             f"Received: se={se!r}"
         )
     chosen: list[tuple[Place, keras.layers.Layer]] = []
-    found, taken = places(model, where, force), _names(model)
+    found = places(model, where, force)
+    taken = {path for path, _ in operations_by_path(model)}
     for place in found:
         layer = se(place.path) if se is not None else _excitation(place, r, identity)
         if layer is None:
@@ -156,28 +163,8 @@ def _excitation(place: Place, r: int, identity: bool) -> keras.layers.Layer:
     return SqueezeExcite(r, gate=gate, data_format=place.data_format, dtype=place.dtype)
 
 
-def _names(model: keras.Model, prefix: str = "") -> set[str]:
-    """The paths of all that a model calls, and of the models within."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    found = {f"{prefix}{operation.name}" for operation in graph.operations}
-    for layer in filter(has_graph, model.layers):
-        found |= _names(layer, f"{prefix}{layer.name}/")
-    return found
-
-
 def _free_name(path: str, taken: set[str]) -> str:
     """The last part of a path that nothing has yet."""
     free = next(name for name in (path, *(f"{path}_{i}" for i in range(1, len(taken) + 2))) if name not in taken)
     taken.add(free)
     return free.rpartition("/")[2]
-
-
-def _with_layers(model: keras.Model, chosen: list[tuple[Place, keras.layers.Layer]], prefix: str) -> keras.Model:
-    """A copy of a model, and of the models within, with layers behind places."""
-    replacements = nested(model, lambda inner: _with_layers(inner, chosen, f"{prefix}{inner.name}/"))
-    layers = {(place.path, place.index): layer for place, layer in chosen}
-
-    def added(name: str, index: int) -> keras.layers.Layer | None:
-        return layers.get((f"{prefix}{name}", index), layers.get((f"{prefix}{name}", None)))
-
-    return substituted(model, replacements, dropped=set(), added=added)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_se.graph.dataflow import Structure, data_format, dtype_policy, excited, is_map, without_excitations
-from keras_se.graph.select import meant
+from keras_se.graph.select import select
 from keras_se.graph.walk import Call, Shape, flow, has_graph
 from keras_se.insert.detect_blocks import recognised
 from keras_se.layers import EXCITATIONS
@@ -84,7 +84,7 @@ def _check_plain(structure: Structure) -> None:
 def _named(calls: list[Call], where: Where) -> list[Call]:
     if isinstance(where, str) or (isinstance(where, Sequence) and where and all(isinstance(x, str) for x in where)):
         paths = [call.path for call in calls]
-        found = set(meant("where", where, paths, "layers that the model calls, not its inputs or models within"))
+        found = set(select("where", where, paths, "layers that the model calls, not its inputs or models within"))
         return [call for call in calls if call.path in found]
     if not callable(where) or isinstance(where, keras.layers.Layer | type):
         raise ValueError(

@@ -1,7 +1,7 @@
 """Squeeze-and-excitation, taken out of a network: where it does nothing, exactly; where one says so, measured."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from keras_se.excitation.constant_gates import constant_gates
-from keras_se.graph.activations import PROBE_BATCH, columns_of, values_within
-from keras_se.graph.rewrite import check_owners, freeze_like, substituted, uncompiled
-from keras_se.graph.select import meant
-from keras_se.graph.walk import has_graph
+from keras_se.graph.activations import PROBE_BATCH, columns_of
+from keras_se.graph.copy_layers import check_owners, freeze_like, uncompiled
+from keras_se.graph.rewrite import GraphEdits
+from keras_se.graph.select import select
+from keras_se.graph.walk import has_graph, operations_by_path
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.layers.base import accumulation_dtype
 from keras_se.prune.fold_gates import fold
@@ -54,17 +55,6 @@ class Removal:
             "max_abs": self.max_abs,
             "relative_rms": self.relative_rms,
         }
-
-
-@dataclass
-class _Work:
-    """What has been found out about blocks so far."""
-
-    tolerance: float
-    drop: frozenset[str]
-    folded: dict[str, str] = field(default_factory=dict)
-    scaled: list[str] = field(default_factory=list)
-    ones: list[str] = field(default_factory=list)
 
 
 def remove_se(
@@ -116,58 +106,38 @@ def remove_se(
     if not 0 < tolerance <= 1:
         raise ValueError(f"tolerance must be above 0, and 1 at most. Received: tolerance={tolerance}")
     check_owners(model)
-    blocks = list(_blocks(model))
-    dropped = meant("drop", drop, blocks, "SE blocks of the model")
+    blocks = [path for path, layer in operations_by_path(model) if isinstance(layer, EXCITATIONS)]
+    dropped = select("drop", drop, blocks, "SE blocks of the model")
     columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
         raise ValueError("Either data or drop must be given. Received: neither")
-    work = _Work(tolerance, frozenset(dropped))
-    result = _without(uncompiled(model), columns, work, "")
+    graph = GraphEdits(uncompiled(model), columns)
+    folded: dict[str, str] = {}
+    scaled, ones = list[str](), list[str]()
+    for level in graph.levels():
+        for layer in level.layers:
+            if f"{level.prefix}{layer.name}" in dropped:
+                level.drop(layer)
+        constants = {} if level.data is None else constant_gates(level.model, level.data, tolerance)
+        for name, (block, gates) in constants.items():
+            path = f"{level.prefix}{name}"
+            if path in dropped or not isinstance(block, SqueezeExcite):
+                continue
+            if np.all(gates == 1):
+                level.drop(block)
+                ones.append(path)
+            elif taker := fold(level, block, gates):
+                level.drop(block)
+                folded[path] = f"{level.prefix}{taker}"
+            else:
+                scale = ChannelScale(data_format=block.data_format, dtype=block.dtype_policy, name=name)
+                level.replace(block, scale, [gates])
+                scaled.append(path)
+    result = graph.clone()
     freeze_like(model, result, frozen=not model.trainable)
-    kept = [path for path in blocks if path not in {*dropped, *work.folded, *work.scaled, *work.ones}]
+    kept = [path for path in blocks if path not in {*dropped, *folded, *scaled, *ones}]
     change = (None, None) if columns is None else _change(model, result, columns)
-    return Removal(result, work.folded, tuple(work.scaled), tuple(work.ones), tuple(dropped), tuple(kept), *change)
-
-
-def _blocks(model: keras.Model, prefix: str = "") -> Iterator[str]:
-    for layer in model.layers:
-        if has_graph(layer):
-            yield from _blocks(layer, f"{prefix}{layer.name}/")
-        elif isinstance(layer, EXCITATIONS):
-            yield f"{prefix}{layer.name}"
-
-
-def _without(model: keras.Model, columns: list[np.ndarray] | None, work: _Work, prefix: str) -> keras.Model:
-    """A copy of a model, and of the models within."""
-    replacements: dict[str, keras.layers.Layer] = {}
-    for inner in filter(has_graph, model.layers):
-        inside = None if columns is None else values_within(model, inner, columns)
-        replacements[inner.name] = _without(inner, inside, work, f"{prefix}{inner.name}/")
-    dropped = {layer.name for layer in model.layers if f"{prefix}{layer.name}" in work.drop}
-    constants = {} if columns is None else constant_gates(model, columns, work.tolerance)
-    weights: dict[str, list[np.ndarray]] = {}
-    scales: dict[str, np.ndarray] = {}
-    for name, (layer, gates) in constants.items():
-        if name in dropped or not isinstance(layer, SqueezeExcite):
-            continue
-        if np.all(gates == 1):
-            dropped.add(name)
-            work.ones.append(f"{prefix}{name}")
-            continue
-        taker = fold(model, layer, gates, weights)
-        if taker is None:
-            scales[name] = gates
-            replacements[name] = ChannelScale(data_format=layer.data_format, dtype=layer.dtype_policy, name=name)
-            work.scaled.append(f"{prefix}{name}")
-        else:
-            dropped.add(name)
-            work.folded[f"{prefix}{name}"] = f"{prefix}{taker}"
-    result = substituted(model, replacements, dropped)
-    for name, values in weights.items():
-        result.get_layer(name).set_weights(values)
-    for name, gates in scales.items():
-        result.get_layer(name).set_weights([gates])
-    return result
+    return Removal(result, folded, tuple(scaled), tuple(ones), tuple(dropped), tuple(kept), *change)
 
 
 def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) -> tuple[float, float]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import calls_of, producer
+
 COMPARED = ("strides", "epsilon", "groups", "dilation_rate")
 
 
@@ -32,9 +34,9 @@ def _paddings(layer: Any) -> set[str]:
     """
     before = _inputs(layer)
     pads = ((0, 0), (0, 0))
-    if layer.padding == "valid" and isinstance(before._keras_history.operation, keras.layers.ZeroPadding2D):
-        pads = before._keras_history.operation.padding
-        before = _inputs(before._keras_history.operation)
+    if layer.padding == "valid" and isinstance(padding := producer(before), keras.layers.ZeroPadding2D):
+        pads = padding.padding
+        before = _inputs(padding)
     sizes = before.shape[2:] if layer.data_format == "channels_first" else before.shape[1:3]
     axes = list(zip(sizes, layer.kernel_size, layer.strides, pads, strict=True))
     if layer.padding == "same":
@@ -60,4 +62,4 @@ def _same(size: int | None, kernel: int, stride: int) -> tuple[int, int]:
 
 def _inputs(layer: Any) -> Any:
     # `layer.input` is for layers that were called once; a network's layers may be part of another, too.
-    return layer._inbound_nodes[0].input_tensors[0]
+    return calls_of(layer)[0].input_tensors[0]

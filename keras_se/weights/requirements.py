@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import calls_of, readers_of
 from keras_se.layers import SqueezeExcite
 
 # What the layers of every network here begin with.
@@ -14,7 +15,7 @@ FIRST = re.compile(r"(stem|stage1)_")
 def image_of(model: keras.Model) -> Any:
     """What the network's first layer reads: not the model's input, if something of the user's is before it."""
     first = next((layer for layer in model.layers if FIRST.match(layer.name)), None)
-    return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
+    return model.inputs[0] if first is None else calls_of(first)[0].input_tensors[0]
 
 
 def own_layers(model: keras.Model) -> list[Any]:
@@ -35,8 +36,7 @@ def lacking(*options: tuple[bool, str]) -> list[str]:
 def se_needs(model: keras.Model, follower: str, gate: Any) -> list[str]:
     """What SE lacks: its place, before `follower` in a block, its gate, and what else it computes."""
     blocks = [layer for layer in model.layers if isinstance(layer, SqueezeExcite)]
-    # Keras has no public way to ask what reads a layer's output.
-    readers = [{node.operation.name for node in layer._outbound_nodes} for layer in blocks]
+    readers = [{node.operation.name for node in readers_of(layer)} for layer in blocks]
     placed = all(
         f"{layer.name.removesuffix('_se')}_{follower}" in names for layer, names in zip(blocks, readers, strict=True)
     )

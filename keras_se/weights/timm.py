@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import producer
 from keras_se.layers import SqueezeExcite
 from keras_se.weights.mapping import Family, Rule
 from keras_se.weights.requirements import lacking, layer_of, se_needs
@@ -89,7 +90,7 @@ def _se_in_branch(model: keras.Model) -> list[str]:
     """What the end of a residual network's branches lacks, where SE is."""
     ends_in_relu = layer_of(model, "stage1_block1_conv3_relu") is not None
     # On the shortcut or before the branch, SE reads something else.
-    read = [layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, SqueezeExcite)]
+    read = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
     after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in read)
     faults = lacking((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
     return list(dict.fromkeys(faults + se_needs(model, "add", keras.activations.sigmoid)))

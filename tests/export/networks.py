@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers
 
 from keras_se import SqueezeExcite
+from keras_se.graph.rewrite import GraphEdits
 from keras_se.models import SEMobileNet, SEResNet
 
 SAMPLES = 24
@@ -203,6 +204,12 @@ def _drawn(rng: np.random.Generator, weight: Any, excitation: bool) -> np.ndarra
 
 def every_layer(model: keras.Model) -> list[keras.layers.Layer]:
     return [found for layer in model.layers for found in (every_layer(layer) if hasattr(layer, "layers") else [layer])]
+
+
+def applied(*passes_and_model: Any) -> keras.Model:
+    """A model, the last argument, after passes."""
+    *passes, model = passes_and_model
+    return GraphEdits(model).apply(*passes).result()
 
 
 def relative_error(expected: np.ndarray, actual: np.ndarray) -> float:

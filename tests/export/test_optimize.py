@@ -12,9 +12,10 @@ from keras import layers
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
-from keras_se.export.passes.freeze_gates import freeze_constant_gates
+from keras_se.export.passes.freeze_gates import freeze_gates
+from keras_se.graph.rewrite import GraphEdits
 
-from .networks import NETWORKS, enliven, every_layer, images, in_float64, sample, se_resnet
+from .networks import NETWORKS, applied, enliven, every_layer, images, in_float64, sample, se_resnet
 
 CONVOLUTIONS = {
     "Conv1D": (layers.Conv1D, (7,)),
@@ -53,7 +54,7 @@ def test_a_folded_network_is_the_same_function(recipe, seed):
     x = layers.BatchNormalization(dtype="float64", **norm_options)(x)
     model = keras.Model(inputs, layers.Activation("tanh", dtype="float64")(x) if activation_after else x)
     x, expected = in_float64(model, (*space, channels), seed)
-    folded = fold_batch_norm(model)
+    folded = applied(fold_batch_norm, model)
     assert norms(folded) == []
     assert len(folded.layers) == len(model.layers) - 1
     actual = keras.ops.convert_to_numpy(folded(x))
@@ -137,7 +138,7 @@ NOT_FOLDED = [
 def test_nothing_is_folded_where_it_would_not_be_the_same(build):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, build(inputs))
-    assert fold_batch_norm(model) is model
+    assert applied(fold_batch_norm, model) is model
 
 
 def test_of_several_norms_those_are_folded_that_can_be():
@@ -149,7 +150,7 @@ def test_of_several_norms_those_are_folded_that_can_be():
     x = layers.Add(**with_dtype)([layers.BatchNormalization(name="beside", **with_dtype)(y), y])
     model = keras.Model(inputs, x)
     x, expected = in_float64(model, (8, 8, 3))
-    folded = fold_batch_norm(model)
+    folded = applied(fold_batch_norm, model)
     assert norms(folded) == ["alone", "beside"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(folded(x)), expected, rtol=1e-12, atol=1e-12)
 
@@ -179,7 +180,7 @@ def test_a_network_with_operations_that_are_no_ordinary_layers_exports(tmp_path,
 def test_no_norm_is_left_in_a_network(name):
     network = sample(name)
     assert norms(network.model)
-    folded = fold_batch_norm(network.model)
+    folded = applied(fold_batch_norm, network.model)
     assert norms(folded) == []
     actual = folded.predict(network.data, verbose=0)
     (expected,) = network.expected.values()
@@ -197,14 +198,19 @@ def state(model):
 def test_the_model_is_left_as_it_was(name):
     network = sample(name)
     config, nodes, weights = state(network.model)
-    folded = fold_batch_norm(network.model)
-    frozen, _ = freeze_constant_gates(network.model, list(network.feeds.values()))
+    folded = applied(fold_batch_norm, network.model)
+    frozen, _ = frozen_gates(network.model, list(network.feeds.values()))
     del folded, frozen
     config_after, nodes_after, weights_after = state(network.model)
     assert config_after == config
     assert nodes_after == nodes
     for before, after in zip(weights, weights_after, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def frozen_gates(model, columns):
+    graph = GraphEdits(model, columns).apply(freeze_gates)
+    return graph.result(), [note.split()[3] for note in graph.notes]
 
 
 def with_dead_gates(*names):
@@ -223,7 +229,7 @@ def excitations(model):
 
 def test_only_constant_gates_become_constants():
     x, model = sample("se_resnet").data, with_dead_gates("stage1_block1_se")
-    frozen, names = freeze_constant_gates(model, [x])
+    frozen, names = frozen_gates(model, [x])
     assert names == ["stage1_block1_se"]
     assert excitations(frozen) == ["stage2_block1_se"]
     bias = model.get_layer("stage1_block1_se").expand_bias.numpy().astype("float64")
@@ -234,7 +240,7 @@ def test_only_constant_gates_become_constants():
 
 def test_gates_that_move_are_left():
     network = sample("se_resnet")
-    assert freeze_constant_gates(network.model, [network.data]) == (network.model, [])
+    assert frozen_gates(network.model, [network.data]) == (network.model, [])
 
 
 def test_constant_gates_inside_a_nested_model_become_constants():
@@ -242,7 +248,7 @@ def test_constant_gates_inside_a_nested_model_become_constants():
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
     model.get_layer("backbone").get_layer("inner_se").reduce_bias.assign([-100.0, -100.0])
-    frozen, names = freeze_constant_gates(model, [network.data])
+    frozen, names = frozen_gates(model, [network.data])
     assert names == ["inner_se"]
     assert excitations(frozen) == ["outer_se"]
     expected = model.predict(network.data, verbose=0)
@@ -259,7 +265,7 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     layer.reduce_bias.assign(np.full(3, -100.0))
     layer.expand_bias.assign([-2.0, 0.0, 2.0])
     x = np.random.default_rng(0).standard_normal((3, *shape)).astype("float32")
-    frozen, names = freeze_constant_gates(model, [x])
+    frozen, names = frozen_gates(model, [x])
     assert names == ["se"]
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
 
@@ -269,7 +275,7 @@ def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
     network = sample("sequential")
     network.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    folded = fold_batch_norm(loaded)
+    folded = applied(fold_batch_norm, loaded)
     assert norms(loaded) == ["bn"]
     assert norms(folded) == []
     np.testing.assert_allclose(
@@ -277,11 +283,11 @@ def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
     )
 
 
-def test_a_layer_that_another_model_has_too_is_rewritten():
+def test_a_layer_that_another_model_has_too_is_applied():
     model = se_resnet()
     features = keras.Model(model.inputs, model.get_layer("stage1_block1_add").output)
-    assert norms(fold_batch_norm(model)) == []
-    assert norms(fold_batch_norm(features)) == []
+    assert norms(applied(fold_batch_norm, model)) == []
+    assert norms(applied(fold_batch_norm, features)) == []
 
 
 def test_constant_gates_of_a_loaded_sequential_model_become_constants(tmp_path):
@@ -290,5 +296,5 @@ def test_constant_gates_of_a_loaded_sequential_model_become_constants(tmp_path):
     model.get_layer("se").reduce_bias.assign(np.full(4, -100.0))
     model.save(tmp_path / "model.keras")
     x = np.random.default_rng(0).standard_normal((3, 4, 4, 8)).astype("float32")
-    _, names = freeze_constant_gates(keras.saving.load_model(tmp_path / "model.keras"), [x])
+    _, names = frozen_gates(keras.saving.load_model(tmp_path / "model.keras"), [x])
     assert names == ["se"]

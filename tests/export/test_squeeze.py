@@ -12,11 +12,11 @@ from keras_se.export import to_onnx
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, squeeze_before_convolution
-from keras_se.graph.rewrite import CannotCopyError
+from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, sink_squeeze
+from keras_se.graph.copy_layers import CannotCopyError
 from keras_se.models import SEMobileNetV2, SEPreActResNet, SEResNet
 
-from .networks import enliven, every_layer, in_float64, sample
+from .networks import applied, enliven, every_layer, in_float64, sample
 
 
 def moved(model):
@@ -66,7 +66,7 @@ def test_gates_are_the_same_when_the_squeeze_has_moved(recipe, seed):
         x = layers.Concatenate(dtype="float64")([x, y])
     model = keras.Model(image, x)
     x, expected = in_float64(model, shape, seed)
-    rewritten = squeeze_before_convolution(fold_batch_norm(model))
+    rewritten = applied(fold_batch_norm, sink_squeeze, model)
     assert moved(rewritten) == ["se"]
     actual = keras.ops.convert_to_numpy(rewritten(x))
     assert np.abs(actual - expected).max() <= 1e-11 * np.abs(expected).max()
@@ -76,7 +76,7 @@ def test_the_weights_are_what_the_formula_says():
     image = keras.Input((3, 2, 2), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv(6)(image)))
     x, _ = in_float64(model, (3, 2, 2))
-    rewritten = squeeze_before_convolution(model).get_layer("se")
+    rewritten = applied(sink_squeeze, model).get_layer("se")
     kernel, bias = model.get_layer("conv").get_weights()
     w1, b1, w2, b2 = model.get_layer("se").get_weights()
     expected = [kernel[0, 0] @ w1, bias @ w1 + b1, w2, b2]
@@ -86,7 +86,7 @@ def test_the_weights_are_what_the_formula_says():
     hidden = np.maximum(x.mean(axis=(1, 2)) @ expected[0] + expected[1], 0)
     gates = 1 / (1 + np.exp(-(hidden @ w2 + b2)))
     y = x @ kernel[0, 0] + bias
-    actual = keras.ops.convert_to_numpy(squeeze_before_convolution(model)(x))
+    actual = keras.ops.convert_to_numpy(applied(sink_squeeze, model)(x))
     np.testing.assert_allclose(actual, y * gates[:, None, None], rtol=1e-12)
 
 
@@ -238,15 +238,15 @@ NOT_MOVED = [
 def test_nothing_is_moved_where_it_would_not_be_the_same_or_not_be_cheaper(build):
     image = keras.Input((4, 6, 4), dtype="float64")
     model = keras.Model(image, build(image))
-    assert squeeze_before_convolution(model) is model
+    assert applied(sink_squeeze, model) is model
 
 
 def test_what_is_moved_stands_beside_what_is_not():
     """The cases above are refused for what they say: the plain one beside them is not."""
     image = keras.Input((4, 6, 4), dtype="float64")
-    assert moved(squeeze_before_convolution(keras.Model(image, excite()(narrow_conv()(image))))) == ["se"]
+    assert moved(applied(sink_squeeze, keras.Model(image, excite()(narrow_conv()(image))))) == ["se"]
     called_by_keyword = keras.Model(image, excite()(inputs=narrow_conv()(inputs=image)))
-    assert moved(squeeze_before_convolution(called_by_keyword)) == ["se"]
+    assert moved(applied(sink_squeeze, called_by_keyword)) == ["se"]
 
 
 NETWORKS = {
@@ -263,7 +263,7 @@ def test_every_block_of_a_bottleneck_network_is_moved(name):
     x = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype("float32")
     enliven(model, [x])
     blocks = [layer.name for layer in model.layers if isinstance(layer, SqueezeExcite)]
-    rewritten, notes = optimized(InferenceModel(model))
+    rewritten, notes = optimized(InferenceModel(model), runtime="TensorFlow")
     assert moved(rewritten.model) == blocks
     assert notes == []
     expected = model.predict(x, verbose=0)
@@ -272,12 +272,12 @@ def test_every_block_of_a_bottleneck_network_is_moved(name):
 
 @pytest.mark.parametrize("name", ["se_resnet", "se_mobilenet", "sequence", "grouped"])
 def test_no_block_behind_an_activation_or_a_3x3_is_moved(name):
-    assert moved(optimized(InferenceModel(sample(name).model))[0].model) == []
+    assert moved(optimized(InferenceModel(sample(name).model), runtime="TensorFlow")[0].model) == []
 
 
 def test_no_block_behind_a_projection_to_fewer_channels_is_moved():
     model = SEMobileNetV2(alpha=0.35, input_shape=(32, 32, 3), classes=3)
-    assert moved(optimized(InferenceModel(model))[0].model) == []
+    assert moved(optimized(InferenceModel(model), runtime="TensorFlow")[0].model) == []
 
 
 def test_blocks_of_models_inside_are_moved():
@@ -289,7 +289,7 @@ def test_blocks_of_models_inside_are_moved():
     outer = keras.Input((4, 4, 3), dtype="float64")
     model = keras.Model(outer, inner(outer))
     x, expected = in_float64(model, (4, 4, 3))
-    rewritten = squeeze_before_convolution(model)
+    rewritten = applied(sink_squeeze, model)
     assert moved(rewritten) == ["se"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-11)
 
@@ -300,7 +300,7 @@ def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
     model = keras.Model(image, block(layers.Conv2D(8, 1, name="conv")(image)))
     block.reduce_bias.assign(np.full(4, -100.0))  # a dead one
     feeds = {"image": np.random.default_rng(0).normal(size=(4, 4, 4, 3)).astype("float32")}
-    rewritten, notes = optimized(InferenceModel(model), feeds)
+    rewritten, notes = optimized(InferenceModel(model), feeds, runtime="TensorFlow")
     assert notes == ["The gates of se are constant over the calibration data."]
     assert moved(rewritten.model) == []
 
@@ -309,8 +309,8 @@ def test_what_was_moved_can_be_copied_and_is_left_alone():
     image = keras.Input((4, 4, 3), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv()(image)))
     x, expected = in_float64(model, (4, 4, 3))
-    once = squeeze_before_convolution(model)
-    assert squeeze_before_convolution(once) is once
+    once = applied(sink_squeeze, model)
+    assert applied(sink_squeeze, once) is once
     copy = keras.models.clone_model(once)
     copy.set_weights(once.get_weights())
     np.testing.assert_allclose(keras.ops.convert_to_numpy(copy(x)), expected, rtol=1e-11)
@@ -344,4 +344,4 @@ def test_a_convolution_that_cannot_be_copied():
     conv = layers.Conv2D(8, 1, kernel_initializer=Drawn(), name="conv")
     model = keras.Model(image, layers.BatchNormalization()(conv(image)))
     with pytest.raises(CannotCopyError, match="conv"):
-        fold_batch_norm(model)
+        applied(fold_batch_norm, model)
