@@ -1,4 +1,4 @@
-"""SE blocks whose gates do not depend on the data."""
+"""Finds SE blocks whose gates do not depend on the data."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The gates of SE blocks, recorded while a model computes."""
+"""Records the gates of SE blocks while a model computes."""
 
 import warnings
 from collections import Counter
@@ -14,7 +14,7 @@ from keras_se.graph.activations import PROBE_BATCH, columns_of
 from keras_se.graph.walk import has_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 
-# Between which values the gates are that an activation makes.
+# The range of the gates that an activation computes.
 BOUNDS: dict[Any, tuple[float, float]] = {
     keras.activations.sigmoid: (0.0, 1.0),
     keras.activations.hard_sigmoid: (0.0, 1.0),
@@ -30,14 +30,13 @@ class Gates:
     """The gates of a block in one of its calls.
 
     Attributes:
-        path: The layer's name, after those of the models and layers that it is inside of: `backbone/stage1_se`.
+        path: The layer's name, after those of the models and layers around it: `backbone/stage1_se`.
         kind: Its class.
         values: (samples, channels), or (samples, *spatial) of gates of positions.
         call: Which call of the layer it is, from 1.
-        masked: Whether the call got a mask.
-        bounds: The lowest and the highest value that such a gate can have, or `None` where that is not known, or
-            there is none.
-        maps: What the block was given, (samples, *spatial, channels), if that was asked for.
+        masked: Whether the call had a mask.
+        bounds: The lowest and the highest value that such a gate can have; `None` where they are unknown or infinite.
+        maps: The map that the block scales, (samples, *spatial, channels), if `record` was called with `maps`.
     """
 
     path: str
@@ -50,7 +49,7 @@ class Gates:
 
     @property
     def label(self) -> str:
-        """The path, and which call it was if it was not the first."""
+        """The path, and the number of the call unless it is the first."""
         return self.path if self.call == 1 else f"{self.path} (call {self.call})"
 
     @property
@@ -61,7 +60,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Recording:
-    """What `record` returns.
+    """The result of `record`.
 
     Attributes:
         model: The model's name.
@@ -82,15 +81,15 @@ class Recording:
         """The gates of a block by its path, those of a later call as `"path (call 2)"`."""
         found = {gates.label: gates for gates in self.blocks}
         if label not in found:
-            raise KeyError(f"There must be a block of this name, one of {sorted(found)}. Received: {label!r}")
+            raise KeyError(f"label must be one of {sorted(found)}. Received: {label!r}")
         return found[label]
 
 
 def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
     """Computes a model and keeps the gates of its SE blocks, for every sample.
 
-    Blocks are found in models within models, too, and in each of their calls. What cannot be seen in the graph of a
-    model, such as a block inside a layer of your own, is left out: a warning and `Recording.left_out` name it.
+    Blocks of nested models are recorded, too, and each call of a block. Blocks that the graph does not show, such as
+    those inside a custom layer, are left out: a warning and `Recording.left_out` name them.
 
     Example:
 
@@ -105,35 +104,33 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
 
     Args:
         model: A functional or Sequential model of any backend. It computes in inference mode, in its own precision.
-        data: What the model takes: an array (samples, …); for several inputs a list of arrays, or a mapping from
-            input name to array.
-        maps: Whether the feature map that each block is given is kept, too, as `plot_overlay` needs it. They take
-            memory: choose few samples.
+        data: Inputs, an array (samples, …); for several inputs a list of arrays, or a mapping from input name to array.
+        maps: Whether to keep the feature map that each block scales, which `plot_overlay` requires. Maps take memory:
+            choose few samples.
 
     Raises:
-        ValueError: for a model without a graph, or without SE blocks in it, and for data that does not fit.
+        ValueError: for a model without a graph or without SE blocks in it, and for data that do not fit.
     """
     if not isinstance(model, keras.Model) or not has_graph(model):
         raise ValueError(
-            "model must be a functional model, of a class without a call() of its own, or a Sequential one with an "
-            "Input. "
+            "model must be functional, of a class without a call() of its own, or Sequential with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     recording = recording_of(model, columns_of(model, data), maps=maps)
     if not recording.blocks:
-        unseen = f", whose SE blocks {list(recording.left_out)} cannot be seen there" if recording.left_out else ""
+        unseen = f", whose graph does not show {list(recording.left_out)}" if recording.left_out else ""
         raise ValueError(f"model must have SE blocks in its graph. Received: {model.name!r}{unseen}")
     if recording.left_out:
         warnings.warn(
-            f"Not every call of these SE blocks can be seen in the graph of {model.name!r}, and their gates are "
-            f"left out: {', '.join(recording.left_out)}",
+            f"The graph of {model.name!r} does not show every call of some SE blocks, whose gates are left out: "
+            f"{', '.join(recording.left_out)}",
             stacklevel=2,
         )
     return recording
 
 
 def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: bool = False) -> Recording:
-    """`record` for an array for each input, of a model that may have no blocks."""
+    """`record` for an array for each input, and a model with or without blocks."""
     tap = Tap(model)
     parts = [
         tap.gates([column[start : start + PROBE_BATCH] for column in columns], maps=maps)
@@ -142,7 +139,7 @@ def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: boo
     counts: Counter[str] = Counter()
     blocks = []
     for stop, batches in zip(tap.stops, zip(*parts, strict=True), strict=True):
-        values, own_maps = zip(*batches, strict=True)
+        values, part_maps = zip(*batches, strict=True)
         counts[stop.path] += 1
         gates = Gates(
             path=stop.path,
@@ -152,12 +149,12 @@ def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: boo
             masked=stop.masked,
             bounds=BOUNDS.get(getattr(stop.part.gate, "activation", stop.part.gate)),
         )
-        blocks.append(replace(gates, maps=np.concatenate(own_maps)) if maps else gates)
+        blocks.append(replace(gates, maps=np.concatenate(part_maps)) if maps else gates)
     seen = {path for stop in tap.stops for path in (stop.block, stop.path)}
     return Recording(model.name, tuple(blocks), tuple(dict.fromkeys([*tap.unseen, *_hidden(model, seen)])))
 
 
 def _hidden(model: keras.Model, seen: set[str]) -> list[str]:
-    """The paths of blocks that were not seen; not those of the parts of blocks."""
+    """The paths of blocks that were not seen, without parts of blocks."""
     blocks = [path for path, layer in layers_by_path(model) if isinstance(layer, EXCITATIONS)]
     return [path for path in blocks if path not in seen and path.rpartition("/")[0] not in blocks]

@@ -1,4 +1,4 @@
-"""Where the blocks of a model get their inputs: there its gates can be computed again."""
+"""Computes the gates of SE blocks again, from the inputs of the blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Stop:
     """A call of a block, or of one of its parts.
 
     Attributes:
-        block: The path of the block: its name, after those of the models that it is inside of.
-        path: The path of what makes the gates, the block or a part of it.
-        part: The layer that makes the gates.
-        masked: Whether it is given a mask, too.
+        block: The path of the block: its name, after those of the models that it is nested in.
+        path: The path of the layer that computes the gates: the block or a part of it.
+        part: That layer.
+        masked: Whether it is called with a mask.
     """
 
     block: str
@@ -31,17 +31,17 @@ class Stop:
 
 
 class Tap:
-    """Computes a model as far as its blocks, and the models inside it likewise.
+    """Computes a model as far as its blocks, and its nested models likewise.
 
     Attributes:
-        stops: The calls of blocks, those in models inside the model included, in the order of the layers.
-        unseen: The paths of blocks that are called with what is not known before the model computes.
+        stops: The calls of blocks, those of nested models included, in the order of the layers.
+        unseen: The paths of blocks with calls whose arguments the graph does not show.
     """
 
     def __init__(self, model: keras.Model, above: str = ""):
         self.stops: list[Stop] = []
         self.unseen: list[str] = []
-        self._steps: list[tuple[list[int], Any]] = []  # tensors that go into a tap, or into the parts of a block
+        self._steps: list[tuple[list[int], Any]] = []  # indices of input tensors, and the tap or stop
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
@@ -53,7 +53,7 @@ class Tap:
         self._values = probe(model, self._tensors) if self._tensors else lambda columns: []
 
     def gates(self, columns: Sequence[Any], *, maps: bool) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """For each stop, the gates and, if asked for, the map that they are of, channels last."""
+        """For each stop, the gates and, with `maps`, the map that they scale, channels last."""
         values = self._values(columns)
         found: list[tuple[np.ndarray, np.ndarray | None]] = []
         for numbers, stop in self._steps:
@@ -70,7 +70,7 @@ class Tap:
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
         if masks_of(model, call.input_tensors):
-            # A mask that comes with the inputs reaches blocks that have none in the graph of their own model.
+            # A mask that comes with the inputs reaches blocks, but the graph of their model does not show it.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return
         self.stops += tap.stops
@@ -79,15 +79,15 @@ class Tap:
 
     def _add_block(self, layer: Any, path: str, call: Any) -> None:
         masks = [mask for mask in (*call.arguments.args[1:], call.arguments.kwargs.get("mask")) if mask is not None]
-        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array: of a batch that is not ours
+        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array, of another batch
             self.unseen.append(path)
             return
         numbers = self._numbers(call.input_tensors)
-        for inner_path, part, takes_mask in _parts(layer, path):
-            own = numbers if takes_mask else numbers[:1]
-            stop = Stop(path, inner_path, part, masked=len(own) > 1)
+        for part_path, part, takes_mask in _parts(layer, path):
+            read = numbers if takes_mask else numbers[:1]
+            stop = Stop(path, part_path, part, masked=len(read) > 1)
             self.stops.append(stop)
-            self._steps.append((own, stop))
+            self._steps.append((read, stop))
 
     def _numbers(self, tensors: Sequence[Any]) -> list[int]:
         self._tensors += tensors
@@ -95,13 +95,13 @@ class Tap:
 
 
 def _parts(layer: Any, path: str) -> list[tuple[str, Any, bool]]:
-    """The layers that make the gates of a block, by path, and whether they look at a mask."""
+    """The path of each layer that computes gates of a block, the layer, and whether it uses a mask."""
     if not isinstance(layer, ConcurrentSqueezeExcite):
         return [(path, layer, True)]
     return [(f"{path}/channel", layer.channel, True), (f"{path}/spatial", layer.spatial, False)]
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """In float32: NumPy has no bfloat16, and sums over float16 are not what they seem."""
+    """In float32: NumPy has no bfloat16, and sums in float16 lose precision."""
     dtype = accumulation_dtype(keras.backend.standardize_dtype(tensor.dtype))
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, dtype))

@@ -37,13 +37,14 @@ class GraphEdits:
         nested: The edits of nested models, by name.
         prefix: Starts the paths of this model's layers: `"backbone/"`.
         in_training: Whether this model, or one around it, is called with `training=True`.
-        notes: What passes tell the user, of this model and of nested ones.
+        notes: Notes of passes for the user, shared with nested models.
     """
 
     def __init__(self, model: keras.Model, data: Weights | None = None, parent: Optional["GraphEdits"] = None):
         self.model, self._data, self._parent = model, data, parent
-        self.prefix = "" if parent is None else f"{parent.prefix}{model.name}/"
-        self.in_training = parent is not None and (parent.in_training or any(map(asks_training, parent.calls(model))))
+        self.prefix: str = "" if parent is None else f"{parent.prefix}{model.name}/"
+        called_in_training = parent is not None and any(map(asks_training, parent.calls(model)))
+        self.in_training: bool = called_in_training or (parent is not None and parent.in_training)
         self.notes: list[str] = [] if parent is None else parent.notes
         self._calls: dict[str, list[Node]] = {}
         self._replacements: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation, taken out of a network: where it does nothing, exactly; where one says so, measured."""
+"""Removes squeeze-and-excitation from a network: exactly, where gates are constant, or by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.layers.base import accumulation_dtype
 from keras_se.prune.fold_gates import fold
 
-# Gates that vary by less than this are constants: a hundredth of the step of an int8 gate is less than rounding it is.
+# Gates that vary by less than this are constants: it is far less than the step of an int8 gate, 1/256.
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What `remove_se` returns. SE blocks are named by their paths.
+    """The result of `remove_se`. SE blocks are named by their paths.
 
     Attributes:
         model: The new model.
-        folded: Blocks with constant gates, and the layer whose weights have these now.
-        scaled: Blocks with constant gates that no layer beside them can take: a `ChannelScale` is in their place.
-        ones: Blocks whose gates are all 1 and so need no place, such as those that `insert_se` has just put in.
-        dropped: Blocks that were taken out because they were named.
-        kept: Those that are as they were.
+        folded: Blocks with constant gates, and the layer whose weights the gates were folded into.
+        scaled: Blocks with constant gates that no layer beside them can take: a `ChannelScale` replaces them.
+        ones: Blocks whose gates are all 1, such as those that `insert_se` has just inserted.
+        dropped: Blocks that were removed because `drop` names them.
+        kept: Blocks that were not changed.
         max_abs: The largest difference between an output of the old and of the new model; `None` without data.
         relative_rms: The root mean square of the differences, relative to that of the old outputs; `None` likewise.
     """
@@ -47,7 +47,7 @@ class Removal:
     relative_rms: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: all but the model, of which the name."""
+        """For JSON: everything, of the model its name."""
         return {
             "model": self.model.name,
             "folded": self.folded,
@@ -64,12 +64,13 @@ def remove_se(
     tolerance: float = TOLERANCE,
     drop: str | Sequence[str] = (),
 ) -> Removal:
-    """A copy of a model without the SE blocks that do nothing, or that are named.
+    """A copy of a model without the SE blocks whose gates are constant, or that `drop` names.
 
-    The gates of a narrow or an unused excitation can be the same for every input: its hidden units are never on. Such a
-    block is a constant for each channel, and goes into the convolution, dense layer or batch norm right before it,
-    whose results nothing else reads, or into the convolution or dense layer behind it; where neither is there, a
-    `ChannelScale` stays, unless the gates are all 1. `SqueezeExcite` that is called once and gets no mask is looked at.
+    The gates of a narrow or an unused excitation can be the same for every input: its hidden units are never positive.
+    Such a block is a constant for each channel. It is folded into the convolution, dense layer or batch norm right
+    before it, if nothing else reads that layer, or into the convolution or dense layer behind it. Otherwise a
+    `ChannelScale` replaces it, unless the gates are all 1. Only a `SqueezeExcite` that is called once, without a mask,
+    is considered.
 
     Example:
 
@@ -84,12 +85,12 @@ def remove_se(
 
     Args:
         model: A functional model, or a Sequential one that is built. It is not changed.
-        data: Inputs, an array; for several inputs a list of arrays, or a mapping from input name to array. Gates are
-            constants if they are over these, and the change of the outputs is measured on them, too. Without data
-            nothing but `drop` is done.
-        tolerance: The range over the data of a gate that is taken for a constant, from 0 to 1.
-        drop: Blocks to take out, whatever their gates are: names, or a regular expression for whole names. This
-            changes what the model computes.
+        data: Inputs, an array; for several inputs a list of arrays, or a mapping from input name to array. Gates that
+            do not vary over the data are constant, and the change of the outputs is measured on the data. Without data
+            only the blocks in `drop` are removed.
+        tolerance: The largest range of a constant gate over the data, from 0 to 1.
+        drop: Blocks to remove, whatever their gates are: names, or a regular expression for whole names. This changes
+            the function of the model.
 
     Returns:
         A `Removal`, with the new model.
@@ -99,18 +100,18 @@ def remove_se(
     """
     if not has_graph(model):
         raise ValueError(
-            "SE is taken out of a graph of layers: the model must be a functional one, whose class has no call() of "
-            "its own, or a Sequential one with an Input. "
+            "remove_se requires a model with a graph of layers: a functional one whose class has no call() of its own, "
+            "or a Sequential one with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     if not 0 < tolerance <= 1:
-        raise ValueError(f"tolerance must be above 0, and 1 at most. Received: tolerance={tolerance}")
+        raise ValueError(f"tolerance must be above 0 and at most 1. Received: tolerance={tolerance}")
     check_owners(model)
     blocks = [path for path, layer in operations_by_path(model) if isinstance(layer, EXCITATIONS)]
     dropped = select("drop", drop, blocks, "SE blocks of the model")
     columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
-        raise ValueError("Either data or drop must be given. Received: neither")
+        raise ValueError("remove_se requires data or drop. Received: neither")
     graph = GraphEdits(uncompiled(model), columns)
     folded: dict[str, str] = {}
     scaled, ones = list[str](), list[str]()
@@ -141,14 +142,14 @@ def remove_se(
 
 
 def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) -> tuple[float, float]:
-    """The largest difference of outputs, and the root mean square relative to that of the outputs."""
+    """The largest difference of outputs, and the root mean square of all relative to that of the outputs."""
     largest, differences, squares = 0.0, 0.0, 0.0
     for start in range(0, len(columns[0]), PROBE_BATCH):
         samples = slice(start, start + PROBE_BATCH)
-        batch = [ops.convert_to_tensor(x[samples], own.dtype) for x, own in zip(columns, model.inputs, strict=True)]
+        batch = [ops.convert_to_tensor(x[samples], y.dtype) for x, y in zip(columns, model.inputs, strict=True)]
         old, new = (_outputs(network, batch) for network in (model, result))
         for expected, actual in zip(old, new, strict=True):
-            largest = float(np.maximum(largest, np.abs(actual - expected).max()))  # and not a number if one is none
+            largest = float(np.maximum(largest, np.abs(actual - expected).max()))  # NaN if any output is NaN
             differences += float(np.sum((actual - expected) ** 2))
             squares += float(np.sum(expected**2))
     return largest, float(np.sqrt(differences / squares)) if squares else float(differences > 0)
@@ -157,5 +158,5 @@ def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) 
 def _outputs(model: keras.Model, batch: list[Any]) -> list[np.ndarray]:
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     outputs = keras.tree.flatten(model(keras.tree.pack_sequence_as(structure, batch), training=False))
-    exact = [ops.cast(output, accumulation_dtype(output.dtype)) for output in outputs]  # NumPy has no bfloat16
-    return [ops.convert_to_numpy(output).astype("float64") for output in exact]
+    widened = [ops.cast(output, accumulation_dtype(output.dtype)) for output in outputs]  # NumPy has no bfloat16
+    return [ops.convert_to_numpy(output).astype("float64") for output in widened]

@@ -1,4 +1,4 @@
-"""A constant for each channel, folded into the weights of a layer beside it."""
+"""Folds constant gates, one for each channel, into the weights of a layer beside the SE block."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Layers that do something in training only: taken out, where that is all they do."""
+"""Layers that do nothing in inference are removed, and no others."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ def names(model):
 
 
 @pytest.mark.parametrize("kind", IDENTITIES)
-def test_what_returns_its_inputs_goes(kind):
+def test_identity_layers_are_removed(kind):
     make, shape = IDENTITIES[kind]
     model = around(make(dtype="float64", name="identity"), shape)
     x, expected = in_float64(model, shape)
@@ -49,7 +49,7 @@ def test_what_returns_its_inputs_goes(kind):
     assert applied(remove_identities, rewritten) is rewritten
 
 
-def test_one_that_is_called_twice_goes():
+def test_identity_that_is_called_twice_is_removed():
     image = keras.Input((4,), dtype="float64")
     identity = layers.Dropout(0.5, dtype="float64", name="identity")
     x = layers.Dense(4, dtype="float64")(identity(layers.Dense(4, dtype="float64")(identity(image))))
@@ -68,25 +68,25 @@ def test_one_that_is_called_twice_goes():
         type("Doubled", (layers.Identity,), {"call": lambda self, x: 2 * x})(dtype="float64"),
     ],
 )
-def test_what_does_something_stays(layer):
+def test_layers_that_compute_something_stay(layer):
     model = around(layer, (5, 4, 3))
     assert applied(remove_identities, model) is model
 
 
-def test_what_makes_an_output_stays():
+def test_identity_that_makes_an_output_stays():
     image = keras.Input((4,))
     model = keras.Model(image, layers.Activation("linear", name="logits")(layers.Dense(2)(image)))
     assert applied(remove_identities, model) is model
 
 
-def test_identities_of_models_inside_go():
+def test_identities_of_nested_models_are_removed():
     inner = around(layers.Dropout(0.5, dtype="float64", name="identity"), (5, 4, 3))
     image = keras.Input((5, 4, 3), dtype="float64")
     assert "identity" not in names(applied(remove_identities, keras.Model(image, inner(image))))
 
 
 @pytest.mark.parametrize("training", [True, None])
-def test_models_inside_that_are_called_as_in_training_stay(training):
+def test_nested_models_called_in_training_are_not_edited(training):
     image = keras.Input((6, 6, 4), dtype="float64")
     x = layers.Conv2D(4, 1, dtype="float64", name="conv")(layers.Dropout(0.5, dtype="float64", name="inner")(image))
     inner = keras.Model(image, layers.BatchNormalization(dtype="float64", name="norm")(x))

@@ -1,4 +1,4 @@
-"""Rewrites for what runtimes have no kernels for: the same function, made of other operations."""
+"""Passes for operations that runtimes do not support: the same function of other operations."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def test_a_pooling_of_single_values_becomes_a_convolution(pooling, strides, padd
 @pytest.mark.parametrize(
     "options", [{"pool_size": 2}, {"pool_size": (1, 2)}, {"pool_size": 1, "strides": (1, 2)}], ids=str
 )
-def test_other_poolings_are_left(pooling, options):
+def test_other_poolings_stay(pooling, options):
     model = pooled(pooling, **options)
     assert applied(stride_by_convolution, model) is model
 
@@ -65,7 +65,7 @@ def test_an_average_without_padding_becomes_a_convolution(size, strides):
     ],
     ids=str,
 )
-def test_what_is_no_convolution_is_left(pooling, options):
+def test_other_averages_stay_poolings(pooling, options):
     model = pooled(pooling, **{"pool_size": 2, **options})
     assert applied(average_by_convolution, model) is model
 
@@ -140,8 +140,8 @@ def test_hard_swish_is_spelled_out_exactly() -> None:
     assert applied(spell_out_hard_swish, rewritten) is rewritten
 
 
-def test_rewrites_follow_one_another() -> None:
-    """What one puts in, the next can copy."""
+def test_passes_edit_the_results_of_earlier_ones() -> None:
+    """A layer that one pass inserts can be edited by the next."""
     image = keras.Input((16, 16, 4), name="image")
     x = layers.Conv2D(8, 3, name="conv")(image)
     x = layers.BatchNormalization(name="norm")(layers.MaxPooling2D(1, strides=2, name="stride")(x))

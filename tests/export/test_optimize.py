@@ -1,4 +1,4 @@
-"""Rewrites before conversion: exact where they are made, and not made where they would not be."""
+"""Passes before conversion: exact where they edit, and no edit where it would not be exact."""
 
 import json
 
@@ -45,7 +45,7 @@ def recipes(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(recipes(), st.integers(0, 2**32 - 1))
-def test_a_folded_network_is_the_same_function(recipe, seed):
+def test_folding_keeps_the_function(recipe, seed):
     kind, channels, conv_options, norm_options, activation_before, activation_after = recipe
     make, space = CONVOLUTIONS[kind]
     inputs = keras.Input((*space, channels), dtype="float64")
@@ -135,13 +135,13 @@ NOT_FOLDED = [
 
 
 @pytest.mark.parametrize("build", NOT_FOLDED, ids=lambda build: build.__name__)
-def test_nothing_is_folded_where_it_would_not_be_the_same(build):
+def test_norm_is_not_folded_where_that_is_inexact(build):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, build(inputs))
     assert applied(fold_batch_norm, model) is model
 
 
-def test_of_several_norms_those_are_folded_that_can_be():
+def test_only_foldable_norms_are_folded():
     inputs = keras.Input((8, 8, 3), dtype="float64")
     with_dtype = {"dtype": "float64"}
     x = layers.BatchNormalization(name="folded", **with_dtype)(conv(name="conv", **with_dtype)(inputs))
@@ -168,7 +168,7 @@ def lambda_layer(x):
 
 
 @pytest.mark.parametrize("operation", [slicing, arithmetic, lambda_layer], ids=lambda f: f.__name__)
-def test_a_network_with_operations_that_are_no_ordinary_layers_exports(tmp_path, operation):
+def test_networks_with_operations_and_lambdas_export(tmp_path, operation):
     image = keras.Input((8, 8, 3), name="image")
     x = operation(layers.BatchNormalization(name="bn")(conv(name="conv")(image)))
     model = keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x), name="network")
@@ -177,7 +177,7 @@ def test_a_network_with_operations_that_are_no_ordinary_layers_exports(tmp_path,
 
 
 @pytest.mark.parametrize("name", ["se_resnet", "se_mobilenet", "nested", "sequential", "sequence", "grouped"])
-def test_no_norm_is_left_in_a_network(name):
+def test_every_norm_of_a_network_is_folded(name):
     network = sample(name)
     assert norms(network.model)
     folded = applied(fold_batch_norm, network.model)
@@ -195,7 +195,7 @@ def state(model):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_model_is_left_as_it_was(name):
+def test_passes_do_not_change_the_model(name):
     network = sample(name)
     config, nodes, weights = state(network.model)
     folded = applied(fold_batch_norm, network.model)
@@ -227,7 +227,7 @@ def excitations(model):
     return [layer.name for layer in every_layer(model) if isinstance(layer, SqueezeExcite)]
 
 
-def test_only_constant_gates_become_constants():
+def test_only_constant_gates_are_frozen():
     x, model = sample("se_resnet").data, with_dead_gates("stage1_block1_se")
     frozen, names = frozen_gates(model, [x])
     assert names == ["stage1_block1_se"]
@@ -238,12 +238,12 @@ def test_only_constant_gates_become_constants():
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-7)
 
 
-def test_gates_that_move_are_left():
+def test_varying_gates_are_not_frozen():
     network = sample("se_resnet")
     assert frozen_gates(network.model, [network.data]) == (network.model, [])
 
 
-def test_constant_gates_inside_a_nested_model_become_constants():
+def test_constant_gates_of_nested_models_are_frozen():
     network = sample("nested")
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
@@ -257,7 +257,7 @@ def test_constant_gates_inside_a_nested_model_become_constants():
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("rank", [3, 4, 5])
-def test_a_constant_gate_scales_the_channels(rank, data_format):
+def test_frozen_gates_scale_the_channel_axis(rank, data_format):
     shape = (4, 5, 6, 3)[4 - rank + 1 :] if data_format == "channels_last" else (3, 4, 5, 6)[: rank - 1]
     layer = SqueezeExcite(1, data_format=data_format, name="se")
     inputs = keras.Input(shape)
@@ -270,7 +270,7 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
 
 
-def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
+def test_loaded_sequential_model_is_rewritten(tmp_path):
     """Keras calls its first layer for two graphs."""
     network = sample("sequential")
     network.model.save(tmp_path / "model.keras")
@@ -290,7 +290,7 @@ def test_a_layer_that_another_model_has_too_is_applied():
     assert norms(applied(fold_batch_norm, features)) == []
 
 
-def test_constant_gates_of_a_loaded_sequential_model_become_constants(tmp_path):
+def test_gates_of_a_loaded_sequential_model_are_frozen(tmp_path):
     image = keras.Input((4, 4, 8))
     model = keras.Sequential([image, SqueezeExcite(2, name="se"), layers.Conv2D(2, 1)])
     model.get_layer("se").reduce_bias.assign(np.full(4, -100.0))

@@ -1,4 +1,4 @@
-"""The squeeze, moved through a convolution: the same function where it is moved, and not moved where it is not."""
+"""Moving the squeeze through a convolution: the same function where it moves, and where it must not."""
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ def recipes(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(recipes(), st.integers(0, 2**32 - 1))
-def test_gates_are_the_same_when_the_squeeze_has_moved(recipe, seed):
+def test_moving_the_squeeze_keeps_the_function(recipe, seed):
     channels, space, conv_options, block_options, unknown_sizes, beside = recipe
     shape = (*space, channels)
     image = keras.Input((None, None, channels) if unknown_sizes else shape, dtype="float64")
@@ -72,7 +72,7 @@ def test_gates_are_the_same_when_the_squeeze_has_moved(recipe, seed):
     assert np.abs(actual - expected).max() <= 1e-11 * np.abs(expected).max()
 
 
-def test_the_weights_are_what_the_formula_says():
+def test_merged_weights_follow_the_formula():
     image = keras.Input((3, 2, 2), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv(6)(image)))
     x, _ = in_float64(model, (3, 2, 2))
@@ -235,13 +235,13 @@ NOT_MOVED = [
 
 
 @pytest.mark.parametrize("build", NOT_MOVED, ids=lambda build: build.__name__)
-def test_nothing_is_moved_where_it_would_not_be_the_same_or_not_be_cheaper(build):
+def test_squeeze_stays_where_moving_is_inexact_or_costly(build):
     image = keras.Input((4, 6, 4), dtype="float64")
     model = keras.Model(image, build(image))
     assert applied(sink_squeeze, model) is model
 
 
-def test_what_is_moved_stands_beside_what_is_not():
+def test_plain_pair_beside_these_cases_is_moved():
     """The cases above are refused for what they say: the plain one beside them is not."""
     image = keras.Input((4, 6, 4), dtype="float64")
     assert moved(applied(sink_squeeze, keras.Model(image, excite()(narrow_conv()(image))))) == ["se"]
@@ -280,7 +280,7 @@ def test_no_block_behind_a_projection_to_fewer_channels_is_moved():
     assert moved(optimized(InferenceModel(model), runtime="TensorFlow")[0].model) == []
 
 
-def test_blocks_of_models_inside_are_moved():
+def test_blocks_of_nested_models_are_moved():
     def part(x, name):
         return excite()(layers.Conv2D(8, 1, dtype="float64", name=name)(x))
 
@@ -294,7 +294,7 @@ def test_blocks_of_models_inside_are_moved():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-11)
 
 
-def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
+def test_constant_gates_are_frozen_rather_than_moved():
     image = keras.Input((4, 4, 3), name="image")
     block = SqueezeExcite(2, name="se")
     model = keras.Model(image, block(layers.Conv2D(8, 1, name="conv")(image)))
@@ -305,7 +305,7 @@ def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
     assert moved(rewritten.model) == []
 
 
-def test_what_was_moved_can_be_copied_and_is_left_alone():
+def test_moved_block_can_be_copied_and_moves_once():
     image = keras.Input((4, 4, 3), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv()(image)))
     x, expected = in_float64(model, (4, 4, 3))
@@ -320,7 +320,7 @@ def doubled(x):
     return 2 * keras.ops.sigmoid(x)
 
 
-def test_a_gate_that_cannot_be_copied_keeps_its_network_as_it_is(tmp_path):
+def test_uncopiable_gate_exports_without_rewrites(tmp_path):
     image = keras.Input((6, 6, 4))
     y = SqueezeExcite(2, gate=doubled, name="se")(layers.Conv2D(8, 1)(image))
     model = keras.Model(image, layers.GlobalAveragePooling2D()(y))
@@ -339,7 +339,7 @@ class Drawn(keras.initializers.Initializer):
         raise NotImplementedError
 
 
-def test_a_convolution_that_cannot_be_copied():
+def test_uncopiable_convolution_is_named_in_the_error():
     image = keras.Input((6, 6, 4))
     conv = layers.Conv2D(8, 1, kernel_initializer=Drawn(), name="conv")
     model = keras.Model(image, layers.BatchNormalization()(conv(image)))
