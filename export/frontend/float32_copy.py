@@ -7,21 +7,12 @@ import numpy as np
 
 from keras_se.export.errors import ExportError
 from keras_se.export.frontend.tensor_spec import _tensors, random_feeds
-from keras_se.graph.copy_layers import cloned, copied, copy_weights
+from keras_se.graph.copy_layers import copied, copy_weights
 from keras_se.graph.walk import layers_by_path
 
 CONVERTED = ("float16", "bfloat16", "float64")
 # Of a copy's outputs, relative to the largest one: what half precision can resolve.
 COPY_TOLERANCE = 0.2
-
-
-def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
-    """`keras.models.clone_model` that clones nested models the same way."""
-
-    def clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return rebuilt(layer, clone, **options) if isinstance(layer, keras.Model) else clone(layer)
-
-    return cloned(model, clone_function=clone_layer, **options)
 
 
 def _float32(model: keras.Model) -> keras.Model:
@@ -31,7 +22,7 @@ def _float32(model: keras.Model) -> keras.Model:
         return model
 
     try:
-        copy = rebuilt(model, lambda layer: copied(layer, _float32_config))
+        copy = copied(model, _float32_config)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ValueError(
             "Exporting a model in another precision than float32 requires layers that can be copied. "

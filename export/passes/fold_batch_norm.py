@@ -13,11 +13,8 @@ import keras
 import numpy as np
 
 from keras_se.graph.copy_layers import remade
+from keras_se.graph.layer_predicates import CONVOLUTIONS, DEPTHWISE
 from keras_se.graph.rewrite import GraphEdits, Weights, asks_training
-
-# The layers that a batch norm can be folded into: their output is linear in the kernel.
-CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 
 def fold_batch_norm(graph: GraphEdits) -> None:

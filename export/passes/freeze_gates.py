@@ -19,14 +19,15 @@ CONSTANT_GATE = 1e-4
 
 
 def freeze_gates(graph: GraphEdits) -> None:
-    """Replaces SE blocks whose gates are constant over `graph.data`, and notes which."""
+    """Replaces SE blocks whose gates are constant over `graph.data`, also in nested models, and notes which."""
     found = {} if graph.data is None else constant_gates(graph.model, graph.data, CONSTANT_GATE)
-    for name, (layer, gates) in found.items():
+    for path, (layer, gates) in found.items():
+        level = graph.around(path)
         if isinstance(layer, ConcurrentSqueezeExcite):
-            graph.replace(layer, _with_channel_scale(layer), [*layer.spatial.get_weights(), gates])
+            level.replace(layer, _with_channel_scale(layer), [*layer.spatial.get_weights(), gates])
         else:
-            graph.replace(layer, ChannelScale(data_format=layer.data_format, name=name), [gates])
-        graph.notes.append(f"The gates of {name} are constant over the calibration data.")
+            level.replace(layer, ChannelScale(data_format=layer.data_format, name=layer.name), [gates])
+        graph.notes.append(f"The gates of {layer.name} are constant over the calibration data.")
 
 
 def _with_channel_scale(layer: Any) -> Any:

@@ -22,65 +22,33 @@ from keras_se.graph.walk import has_graph
 
 
 @dataclass(frozen=True)
-class Target:
-    """What passes are made for.
-
-    Attributes:
-        runtime: That the file is run by: `"LiteRT"`, `"ONNX Runtime"` or `"TensorFlow"`.
-        activation_bits: Of quantized activations, 8 or 16; `None` for floats.
-        calibrated: Whether there are calibration data.
-    """
-
-    runtime: str
-    activation_bits: int | None = None
-    calibrated: bool = False
-
-
-@dataclass(frozen=True)
 class Step:
-    """A pass, why it stands at its place, and the targets that get it."""
+    """A pass, why it stands at its place, and for which runtime, bits of activations and calibration it runs."""
 
     edit: Pass
     because: str
-    when: Callable[[Target], bool] = lambda target: True
+    when: Callable[[str, int | None, bool], bool] = lambda runtime, bits, calibrated: True
 
 
-def _quantized(target: Target) -> bool:
-    return target.activation_bits is not None
-
-
-def _int8_in_litert(target: Target) -> bool:
-    return target.runtime == "LiteRT" and target.activation_bits == 8
-
-
-def _calibrated(target: Target) -> bool:
-    return target.calibrated
+def _int8_in_litert(runtime: str, bits: int | None, calibrated: bool) -> bool:
+    return runtime == "LiteRT" and bits == 8
 
 
 STEPS = (
     Step(remove_identities, "First: later passes look at the layer right before another one."),
     Step(stride_by_convolution, "Before batch norms are folded: one behind the pooling goes into the convolution."),
     Step(fold_batch_norm, "Before the squeeze is moved: it moves through a convolution, not through a norm."),
-    Step(spell_out_hard_swish, "Anywhere: no other pass looks at it.", when=_quantized),
-    Step(
-        relu_before_concatenation,
-        "After identities are removed, which would hide the concatenation.",
-        when=_int8_in_litert,
-    ),
-    Step(
-        average_by_convolution,
-        "After batch norms are folded: one behind an average pooling stays.",
-        when=_int8_in_litert,
-    ),
-    Step(freeze_gates, "Before the squeeze is moved: constant gates have none.", when=_calibrated),
+    Step(spell_out_hard_swish, "Anywhere: no other pass looks at it.", lambda _, bits, calibrated: bits is not None),
+    Step(relu_before_concatenation, "After identities, which would hide the concatenation.", _int8_in_litert),
+    Step(average_by_convolution, "After batch norms are folded: one behind an average stays.", _int8_in_litert),
+    Step(freeze_gates, "Before the squeeze is moved: constants have none.", lambda _, bits, calibrated: calibrated),
     Step(sink_squeeze, "Last: it reads folded weights, and only blocks whose gates are not constant."),
 )
 
 
 def passes_for(runtime: str, activation_bits: int | None = None, calibrated: bool = False) -> tuple[Step, ...]:
-    """The steps that a target gets, in order."""
-    target = Target(runtime, activation_bits, calibrated)
-    return tuple(step for step in STEPS if step.when(target))
+    """The steps for a target, in order: see `optimized` for the arguments."""
+    return tuple(step for step in STEPS if step.when(runtime, activation_bits, calibrated))
 
 
 def optimized(
@@ -98,8 +66,8 @@ def optimized(
     Args:
         model: The model.
         calibration: Calibration data, if the file is quantized with it.
-        runtime: See `Target`.
-        activation_bits: See `Target`.
+        runtime: The runtime of the file: `"LiteRT"`, `"ONNX Runtime"` or `"TensorFlow"`.
+        activation_bits: 8 or 16 for quantized activations, `None` for floats.
     """
     source = model.model
     if not has_graph(source):

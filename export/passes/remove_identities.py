@@ -10,19 +10,10 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.layer_predicates import DROPOUTS
 from keras_se.graph.rewrite import GraphEdits, asks_training
 
-IN_TRAINING_ONLY = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.ActivityRegularization,
-    keras.layers.Identity,
-)
+IN_TRAINING_ONLY = (*DROPOUTS, keras.layers.ActivityRegularization, keras.layers.Identity)
 
 
 def remove_identities(graph: GraphEdits) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.graph.activations import masks_of, probe
+from keras_se.graph.activations import probe
 from keras_se.graph.walk import has_graph, nodes_of
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.base import accumulation_dtype
@@ -18,12 +18,14 @@ class Stop:
     """A call of a block, or of one of its parts.
 
     Attributes:
+        layer: The block.
         block: The path of the block: its name, after those of the models that it is nested in.
         path: The path of the layer that computes the gates: the block or a part of it.
         part: That layer.
         masked: Whether it is called with a mask.
     """
 
+    layer: Any
     block: str
     path: str
     part: Any
@@ -69,7 +71,7 @@ class Tap:
 
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
-        if masks_of(model, call.input_tensors):
+        if len(call.input_tensors) > len(model.inputs):
             # A mask that comes with the inputs reaches blocks, but the graph of their model does not show it.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return
@@ -85,7 +87,7 @@ class Tap:
         numbers = self._numbers(call.input_tensors)
         for part_path, part, takes_mask in _parts(layer, path):
             read = numbers if takes_mask else numbers[:1]
-            stop = Stop(path, part_path, part, masked=len(read) > 1)
+            stop = Stop(layer, path, part_path, part, masked=len(read) > 1)
             self.stops.append(stop)
             self._steps.append((read, stop))
 

@@ -6,8 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.graph.walk import nodes_of
-
 # Samples per batch: feature maps take memory.
 PROBE_BATCH = 8
 
@@ -24,34 +22,10 @@ def probe(model: keras.Model, tensors: Sequence[Any]) -> Callable[[Sequence[Any]
     return values
 
 
-def batch_values(model: keras.Model, tensors: Sequence[Any], columns: Sequence[np.ndarray]) -> Iterator[list[Any]]:
-    """The values of intermediate tensors, `PROBE_BATCH` samples at a time.
-
-    Args:
-        model: A functional or Sequential model.
-        tensors: Symbolic tensors of its graph.
-        columns: An array for each of its inputs, samples first.
-    """
-    values = probe(model, tensors)
+def batches(columns: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """The arrays, `PROBE_BATCH` samples at a time."""
     for start in range(0, len(columns[0]), PROBE_BATCH):
-        yield values([column[start : start + PROBE_BATCH] for column in columns])
-
-
-def values_within(model: keras.Model, nested: keras.Model, columns: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-    """The inputs of a nested model, an array for each.
-
-    `None` if it is called more than once, or with a mask: its layers get the mask, but its own graph does not have it.
-    """
-    calls = nodes_of(nested, model)
-    if len(calls) != 1 or masks_of(nested, calls[0].input_tensors):
-        return None
-    parts = zip(*batch_values(model, calls[0].input_tensors, columns), strict=True)
-    return [np.concatenate([keras.ops.convert_to_numpy(value) for value in part]) for part in parts]
-
-
-def masks_of(nested: keras.Model, given: Sequence[Any]) -> Sequence[Any]:
-    """The masks among the tensors that a nested model is called with: they follow its inputs."""
-    return given[len(nested.inputs) :]
+        yield [column[start : start + PROBE_BATCH] for column in columns]
 
 
 def columns_of(model: keras.Model, data: Any) -> list[np.ndarray]:

@@ -58,9 +58,7 @@ def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> 
 
 
 def remade(layer: Any, kind: Any, **options: Any) -> Any:
-    """A layer of another class, or with other options, from a layer's configuration. Its weights must be set next.
-
-    Its weights start as zeros and are not regularized.
+    """A layer of another class, or with other options, from a layer's configuration, for weights that are set next.
 
     Raises:
         CannotCopyError: if the configuration does not make such a layer.
@@ -135,13 +133,7 @@ def uncompiled(model: keras.Model) -> keras.Model:
 
 
 def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
-    """Freezes the layers of a copy that are frozen in the model: configurations omit this for layers in layers.
-
-    Args:
-        model: The original.
-        copy: The copy; layers of the same names are copies of each other.
-        frozen: Whether to freeze everything.
-    """
+    """Freezes the layers of a copy that are frozen in the model, or all: configurations omit this for inner layers."""
     copies = {layer.name: layer for layer in copy.layers}
     for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
         new = copies[layer.name]

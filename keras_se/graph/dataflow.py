@@ -100,7 +100,7 @@ def is_map(call: Call) -> bool:
     return len(call.outputs) == 1 and len(call.outputs[0]) in (3, 4, 5)
 
 
-def spelled_out_excitations(dataflow: Dataflow) -> list[tuple[Call, int, list[Call]]]:
+def excitations(dataflow: Dataflow) -> list[tuple[Call, int, list[Call]]]:
     """SE blocks that are spelled out in layers: the product, the map that is scaled, and the calls that make the gates.
 
     The gates of a map are computed from a global pooling of the map itself, with weights.
@@ -129,7 +129,7 @@ def _path_to_gates(dataflow: Dataflow, tensor: int, gate: int) -> list[Call]:
 
 def without_excitations(flow: Flow) -> Flow:
     """The graph without spelled-out SE, so that blocks are recognised with SE in them, too."""
-    blocks = spelled_out_excitations(Dataflow(flow))
+    blocks = excitations(Dataflow(flow))
     gates = {id(call) for _, _, path in blocks for call in path}
     products = {id(product): tensor for product, tensor, _ in blocks}
     passed: dict[int, int] = {}

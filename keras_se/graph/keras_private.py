@@ -41,16 +41,14 @@ def nodes(model: Any) -> list[Node]:
     return [node for depth in functional(model)._nodes_by_depth.values() for node in depth]
 
 
-def calls_of(operation: Any) -> Sequence[Node]:
+def calls_of(operation: Any) -> list[Node]:
     """The nodes in which an operation is called, in any graph, the oldest first."""
-    nodes: Sequence[Node] = operation._inbound_nodes
-    return nodes
+    return list(operation._inbound_nodes)
 
 
-def readers_of(operation: Any) -> Sequence[Node]:
+def readers_of(operation: Any) -> list[Node]:
     """The nodes that read the outputs of an operation, in any graph; one that reads twice is there twice."""
-    nodes: Sequence[Node] = operation._outbound_nodes
-    return nodes
+    return list(operation._outbound_nodes)
 
 
 def producer(tensor: Any) -> Any:
@@ -60,8 +58,7 @@ def producer(tensor: Any) -> Any:
 
 def output_index(tensor: Any) -> int:
     """Which output of its producer a symbolic tensor is."""
-    index: int = tensor._keras_history.tensor_index
-    return index
+    return int(tensor._keras_history.tensor_index)
 
 
 def flattened(layer: keras.layers.Layer, include_self: bool = True) -> list[Any]:
@@ -69,16 +66,14 @@ def flattened(layer: keras.layers.Layer, include_self: bool = True) -> list[Any]
     return list(layer._flatten_layers(include_self=include_self))
 
 
-def tracked_layers(layer: Any) -> Sequence[Any]:
+def tracked_layers(layer: Any) -> list[Any]:
     """The layers that a layer holds itself."""
-    found: Sequence[Any] = getattr(layer, "_layers", ())
-    return found
+    return list(getattr(layer, "_layers", ()))
 
 
-def all_trainable_variables(layer: Any) -> Sequence[Any]:
+def all_trainable_variables(layer: Any) -> list[Any]:
     """The trainable variables of a layer alone, also if it is frozen: the public list is empty then."""
-    variables: Sequence[Any] = layer._trainable_variables
-    return variables
+    return list(layer._trainable_variables)
 
 
 def lambda_output_shape(layer: keras.layers.Lambda) -> Any:

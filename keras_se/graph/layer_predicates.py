@@ -12,6 +12,8 @@ from keras_se.layers import EXCITATIONS, DDIMStep, ResizeLike
 # Layers of this package that look like custom additions or scalings, but are neither.
 OURS = (*EXCITATIONS, ResizeLike, DDIMStep)
 
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 DROPOUTS = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
     *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
@@ -44,7 +46,7 @@ def convolves(layer: Any) -> bool:
 
 def is_depthwise(layer: Any) -> bool:
     layer = _unwrapped(layer)
-    if isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D):
+    if isinstance(layer, DEPTHWISE):
         return True
     return getattr(layer, "groups", 1) > 1 and layer.groups == getattr(layer, "filters", None)
 
@@ -54,7 +56,7 @@ def is_pointwise(layer: Any) -> bool:
     layer = _unwrapped(layer)
     if isinstance(layer, layers.Dense):
         return True
-    plain = isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D) and not is_depthwise(layer)
+    plain = isinstance(layer, CONVOLUTIONS) and not is_depthwise(layer)
     return plain and all(size == 1 for size in layer.kernel_size)
 
 

@@ -5,14 +5,12 @@ model = edits.result()
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 import keras
 import numpy as np
 
-from keras_se.graph.activations import values_within
 from keras_se.graph.copy_layers import cloned, copied, copy_weights
 from keras_se.graph.keras_private import Node, nodes
 from keras_se.graph.walk import has_graph
@@ -30,19 +28,17 @@ class GraphEdits:
 
     Args:
         model: A functional or Sequential model.
-        data: Inputs, an array for each of the model's inputs, for passes that depend on data.
+        data: Inputs, an array for each of the model's inputs, for passes that depend on data. Nested models have none.
         parent: The edits of the model that this one is nested in.
 
     Attributes:
         nested: The edits of nested models, by name.
-        prefix: Starts the paths of this model's layers: `"backbone/"`.
         in_training: Whether this model, or one around it, is called with `training=True`.
         notes: Notes of passes for the user, shared with nested models.
     """
 
     def __init__(self, model: keras.Model, data: Weights | None = None, parent: Optional["GraphEdits"] = None):
-        self.model, self._data, self._parent = model, data, parent
-        self.prefix: str = "" if parent is None else f"{parent.prefix}{model.name}/"
+        self.model, self.data = model, data
         called_in_training = parent is not None and any(map(asks_training, parent.calls(model)))
         self.in_training: bool = called_in_training or (parent is not None and parent.in_training)
         self.notes: list[str] = [] if parent is None else parent.notes
@@ -64,23 +60,17 @@ class GraphEdits:
     def apply(self, *passes: Pass) -> "GraphEdits":
         """Runs passes one after the other, each on nested models first."""
         for one in passes:
-            for level in self.levels():
-                one(level)
+            for nested in self.nested.values():
+                nested.apply(one)
+            one(self)
         return self
 
-    def levels(self) -> Iterator["GraphEdits"]:
-        """The edits of nested models, the innermost first, and these."""
-        for level in self.nested.values():
-            yield from level.levels()
-        yield self
-
-    @cached_property
-    def data(self) -> Weights | None:
-        """The inputs of this model for the data, or `None` where they are unknown."""
-        if self._parent is None:
-            return self._data
-        given = self._parent.data
-        return None if given is None else values_within(self._parent.model, self.model, given)
+    def around(self, path: str) -> "GraphEdits":
+        """The edits of the model that has a layer of this path."""
+        level = self
+        for name in path.split("/")[:-1]:
+            level = level.nested[name]
+        return level
 
     # The edited graph
 
@@ -101,9 +91,8 @@ class GraphEdits:
             return None
         outputs = calls[0].output_tensors
         readers = [reader for x in outputs for reader in self.readers(x)]
-        return (
-            self._current(readers[0].operation) if len(readers) == 1 and not any(map(self.returns, outputs)) else None
-        )
+        only = len(readers) == 1 and not any(map(self.returns, outputs))
+        return self._current(readers[0].operation) if only else None
 
     def producer(self, tensor: Any) -> Any:
         """The layer or operation that a tensor is an output of."""

@@ -32,8 +32,7 @@ def select(argument: str, wanted: str | Sequence[str], paths: Sequence[str], des
         missing = [name for name in wanted if not any(name in both for both in names.values())]
     if missing:
         known = list(dict.fromkeys(name for both in names.values() for name in reversed(both)))
-        near = difflib.get_close_matches(missing[0], known, n=NEAREST, cutoff=0.3) or known[:NEAREST] or ["none"]
-        raise ValueError(
-            f"{argument} must match {described}. The nearest are {', '.join(near)}. Received: {missing[0]!r}"
-        )
+        near = difflib.get_close_matches(missing[0], known, n=NEAREST, cutoff=0.3) or known[:NEAREST]
+        nearest = ", ".join(near) or "none"
+        raise ValueError(f"{argument} must match {described}. The nearest are {nearest}. Received: {missing[0]!r}")
     return found

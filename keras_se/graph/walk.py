@@ -14,16 +14,8 @@ from typing import Any
 
 import keras
 
-from keras_se.graph.keras_private import (
-    Node,
-    calls_of,
-    functional,
-    is_of_keras,
-    nodes,
-    records_graph,
-    run_graph,
-    tracked_layers,
-)
+from keras_se.graph import keras_private
+from keras_se.graph.keras_private import Node, functional
 
 Shape = tuple[Any, ...]  # integers, None where a size is unknown
 
@@ -59,10 +51,7 @@ class Flow:
 
 
 def calls(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> list[Call]:
-    """Every call in a functional or Sequential model, in an order in which they can be computed.
-
-    Arguments and errors are those of `flow`.
-    """
+    """The calls of `flow`, with the same arguments and errors."""
     return flow(model, input_shapes).calls
 
 
@@ -79,7 +68,7 @@ def flow(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> Flo
         ValueError: for a model without a graph of layers, or for inputs that do not fit it.
     """
     # The graph is walked also if the model's class has a call() that does more than the graph.
-    if not records_graph(model) or not model.built:
+    if not keras_private.records_graph(model) or not model.built:
         raise ValueError(
             "The model must be functional, or Sequential with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
@@ -120,7 +109,7 @@ def has_graph(layer: Any) -> bool:
     """Whether it is a model that computes its graph and nothing else: its class has no `call()` of its own."""
     if not isinstance(layer, keras.Model) or not getattr(layer, "inputs", None):
         return False
-    return is_of_keras(next(kind for kind in type(layer).__mro__ if "call" in vars(kind)))
+    return keras_private.is_of_keras(next(kind for kind in type(layer).__mro__ if "call" in vars(kind)))
 
 
 def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers: _Numbers) -> Any:
@@ -136,23 +125,19 @@ def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers
             returned = keras.tree.flatten(outputs)
             path, index = f"{prefix}{operation.name}", counts[operation.name]
             counts[operation.name] += 1
-            shapes = _shapes(given), _shapes(returned)
+            shapes = [tuple(tuple(x.shape) for x in tensors) for tensors in (given, returned)]
             found.append(Call(operation, path, *shapes, index, reads, numbers.new(returned)))
             return outputs
 
         return call
 
-    return run_graph(model, inputs, symbolic)
-
-
-def _shapes(tensors: list[Any]) -> tuple[Shape, ...]:
-    return tuple(tuple(x.shape) for x in tensors)
+    return keras_private.run_graph(model, inputs, symbolic)
 
 
 def nodes_of(layer: Any, model: keras.Model) -> list[Node]:
     """The calls of a layer in a model, the oldest first: the layer can be a part of other models, too."""
-    of_model = {id(node) for node in nodes(model)}
-    return [node for node in calls_of(layer) if id(node) in of_model]
+    of_model = {id(node) for node in keras_private.nodes(model)}
+    return [node for node in keras_private.calls_of(layer) if id(node) in of_model]
 
 
 def operations_by_path(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -180,5 +165,5 @@ def layers_by_path(
 
 def layers_inside(layer: keras.layers.Layer) -> Sequence[Any]:
     """The layers that a model calls, or that a layer holds."""
-    found = layer.layers if isinstance(layer, keras.Model) else tracked_layers(layer)
+    found = layer.layers if isinstance(layer, keras.Model) else keras_private.tracked_layers(layer)
     return [inner for inner in found if isinstance(inner, keras.layers.Layer)]

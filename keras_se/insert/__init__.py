@@ -1,6 +1,7 @@
 """Inserts squeeze-and-excitation into an existing network."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -75,10 +76,8 @@ def insert_se(
     chosen = _chosen(model, where, r, se, identity, force)
     check_owners(model)
     graph = GraphEdits(uncompiled(model))
-    levels = {level.prefix: level for level in graph.levels()}
     for place, layer in chosen:
-        prefix, slash, name = place.path.rpartition("/")
-        levels[prefix + slash].add_behind(name, place.index, layer)
+        graph.around(place.path).add_behind(place.path.rpartition("/")[2], place.index, layer)
     result = graph.clone()
     for _, layer in chosen if se is None and identity else []:
         layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
@@ -110,9 +109,6 @@ def insertion_plan(
     >>> plan.parameters
     77852
 
-    Returns:
-        An `InsertionPlan`.
-
     Raises:
         ValueError: as `insert_se`.
     """
@@ -137,10 +133,12 @@ def _chosen(
             f"Received: se={se!r}"
         )
     chosen: list[tuple[Place, keras.layers.Layer]] = []
+    gate: Any = twice_sigmoid if identity else "sigmoid"
     found = places(model, where, force)
     taken = {path for path, _ in operations_by_path(model)}
     for place in found:
-        layer = se(place.path) if se is not None else _excitation(place, r, identity)
+        options = {"gate": gate, "data_format": place.data_format, "dtype": place.dtype}
+        layer = SqueezeExcite(r, **options) if se is None else se(place.path)
         if layer is None:
             continue
         if not isinstance(layer, keras.layers.Layer) or layer.built or any(layer is other for _, other in chosen):
@@ -153,11 +151,6 @@ def _chosen(
     if not chosen:
         raise ValueError(f"se must return a layer for at least one place. Received: None for every place of {where!r}")
     return chosen
-
-
-def _excitation(place: Place, r: int, identity: bool) -> keras.layers.Layer:
-    gate = twice_sigmoid if identity else "sigmoid"
-    return SqueezeExcite(r, gate=gate, data_format=place.data_format, dtype=place.dtype)
 
 
 def _free_name(path: str, taken: set[str]) -> str:

@@ -2,22 +2,8 @@
 
 from collections.abc import Iterator
 
+from keras_se.graph import layer_predicates as predicates
 from keras_se.graph.dataflow import Dataflow, is_map
-from keras_se.graph.layer_predicates import (
-    activates,
-    convolves,
-    enlarges,
-    is_activation,
-    is_concat,
-    is_depthwise,
-    is_dropout_or_scale,
-    is_global_pooling,
-    is_norm,
-    is_pointwise,
-    is_spatial,
-    is_sum,
-    resamples,
-)
 from keras_se.graph.walk import Call
 
 
@@ -29,11 +15,12 @@ def detect_blocks(dataflow: Dataflow) -> list[Call]:
     3. Depthwise separable convolutions.
     4. Stages, from one change of the map's size to the next.
     """
-    inverted = list(_inverted_residuals(dataflow))
+    pairs = list(_depthwise_pairs(dataflow))
+    inverted = [last for last, activated, (_, follows) in pairs if activated and not follows]
     for found in (
         [*inverted, *_residual_branches(dataflow, inverted)],
         [*_modules(dataflow), *_dense_blocks(dataflow)],
-        list(_separable(dataflow)),
+        [last for _, _, (last, activated) in pairs if activated],
         _stage_ends(dataflow),
     ):
         places = {id(call): call for call in found if is_map(call)}
@@ -44,39 +31,22 @@ def detect_blocks(dataflow: Dataflow) -> list[Call]:
 
 def _normalised(dataflow: Dataflow, call: Call) -> tuple[Call, bool]:
     """The last call of a convolution with its norm and activation, and whether there is an activation."""
-    activated = activates(call.layer)
-    for follower in dataflow.chain_behind(call.makes[0], lambda layer: is_norm(layer) or is_activation(layer)):
+    activated = predicates.activates(call.layer)
+    for reader in dataflow.chain_behind(call.makes[0], lambda x: predicates.is_norm(x) or predicates.is_activation(x)):
         if activated:
             break
-        call, activated = follower, is_activation(follower.layer)
+        call, activated = reader, predicates.is_activation(reader.layer)
     return call, activated
 
 
-def _pointwise_after(dataflow: Dataflow, depthwise: Call) -> tuple[Call, bool, Call] | None:
-    """The last call of a depthwise convolution, whether it is activated, and the 1x1 convolution that follows."""
-    last, activated = _normalised(dataflow, depthwise)
-    pointwise = dataflow.only_reader(last.makes[0])
-    return (last, activated, pointwise) if pointwise and is_pointwise(pointwise.layer) else None
-
-
-def _inverted_residuals(dataflow: Dataflow) -> Iterator[Call]:
-    """Depthwise, norm, activation ← here, and a 1x1 convolution that no activation follows."""
+def _depthwise_pairs(dataflow: Dataflow) -> Iterator[tuple[Call, bool, tuple[Call, bool]]]:
+    """The last call of each depthwise convolution, whether it is activated, and both of the 1x1 one that follows."""
     for call in dataflow.calls:
-        found = _pointwise_after(dataflow, call) if is_depthwise(call.layer) else None
-        if found is not None:
-            last, activated, pointwise = found
-            if activated and not _normalised(dataflow, pointwise)[1]:
-                yield last
-
-
-def _separable(dataflow: Dataflow) -> Iterator[Call]:
-    """Depthwise, a 1x1 convolution, norm, activation ← here."""
-    for call in dataflow.calls:
-        found = _pointwise_after(dataflow, call) if is_depthwise(call.layer) else None
-        if found is not None:
-            last, activated = _normalised(dataflow, found[2])
-            if activated:
-                yield last
+        if predicates.is_depthwise(call.layer):
+            last, activated = _normalised(dataflow, call)
+            pointwise = dataflow.only_reader(last.makes[0])
+            if pointwise and predicates.is_pointwise(pointwise.layer):
+                yield last, activated, _normalised(dataflow, pointwise)
 
 
 def _residual_branches(dataflow: Dataflow, inverted: list[Call]) -> Iterator[Call]:
@@ -85,12 +55,12 @@ def _residual_branches(dataflow: Dataflow, inverted: list[Call]) -> Iterator[Cal
     found: set[int] = set()
     with_se = {id(call) for call in inverted}
     for addition in dataflow.calls:
-        if not is_sum(addition) or not is_map(addition) or id(addition) in within_cells:
+        if not predicates.is_sum(addition) or not is_map(addition) or id(addition) in within_cells:
             continue
         start = dataflow.dominator(addition.reads)
         inside = dataflow.between(start, addition.reads)
         # A block has no blocks inside: the long path of a U-Net or of a feature pyramid has.
-        if found & {id(call) for call in inside} or any(enlarges(call.layer) for call in inside):
+        if found & {id(call) for call in inside} or any(predicates.enlarges(call.layer) for call in inside):
             continue
         depths = dataflow.depths(start, addition.reads)
         shallowest = min(depths)
@@ -105,40 +75,40 @@ def _residual_branches(dataflow: Dataflow, inverted: list[Call]) -> Iterator[Cal
 def _end(dataflow: Dataflow, tensor: int) -> Call:
     """The last call of a branch, before its dropout and scaling, if any."""
     call = dataflow.producer[tensor]
-    while is_dropout_or_scale(call.layer) and len(call.reads) == 1 and call.reads[0] in dataflow.producer:
+    while predicates.is_dropout_or_scale(call.layer) and len(call.reads) == 1 and call.reads[0] in dataflow.producer:
         call = dataflow.producer[call.reads[0]]
     return call
 
 
 def _cell(dataflow: Dataflow, concat: Call) -> list[Call]:
     """The sums and concatenations that are read by nothing but a concatenation and each other."""
-    if not is_concat(concat):
+    if not predicates.is_concat(concat):
         return []
     merges = [dataflow.producer[tensor] for tensor in concat.reads if tensor in dataflow.producer]
     parts = [call for call in merges if _merges(call) and all(map(_merges, dataflow.readers[call.makes[0]]))]
     # A single sum can be a residual block beside others that are concatenated. NASNet has two or more.
-    sums = [call for call in parts if is_sum(call)]
+    sums = [call for call in parts if predicates.is_sum(call)]
     return parts if len(sums) != 1 else [call for call in parts if call not in sums]
 
 
 def _merges(call: Call) -> bool:
-    return is_sum(call) or is_concat(call)
+    return predicates.is_sum(call) or predicates.is_concat(call)
 
 
 def _modules(dataflow: Dataflow) -> Iterator[Call]:
     """Concatenations of branches of one tensor, two or more with convolutions, of which one is a spatial one."""
     parts = {id(merge) for concat in dataflow.calls for merge in _cell(dataflow, concat)}
     for concat in dataflow.calls:
-        if not is_concat(concat) or id(concat) in parts:
+        if not predicates.is_concat(concat) or id(concat) in parts:
             continue
         arms = list(_arms(dataflow, concat, {id(merge) for merge in _cell(dataflow, concat)}))
         layers = [call.layer for arm in arms if arm is not None for call in arm]
-        convolving = [arm for arm in arms if arm and any(convolves(call.layer) for call in arm)]
+        convolving = [arm for arm in arms if arm and any(predicates.convolves(call.layer) for call in arm)]
         if (
             None not in arms
             and len(convolving) > 1
-            and any(is_spatial(layer) for layer in layers)
-            and not any(enlarges(layer) for layer in layers)
+            and any(predicates.is_spatial(layer) for layer in layers)
+            and not any(predicates.enlarges(layer) for layer in layers)
         ):
             yield concat
 
@@ -162,9 +132,10 @@ def _dense_blocks(dataflow: Dataflow) -> Iterator[Call]:
     """The last of concatenations that each add channels to their input, and the pooling that follows."""
     layers = {}
     for concat in dataflow.calls:
-        start = dataflow.dominator(concat.reads) if is_concat(concat) else -1
+        start = dataflow.dominator(concat.reads) if predicates.is_concat(concat) else -1
         inside = dataflow.between(start, concat.reads) if start in concat.reads and len(concat.reads) == 2 else []
-        if any(convolves(call.layer) for call in inside) and not any(resamples(c.layer) for c in inside):
+        added = [call.layer for call in inside]
+        if any(map(predicates.convolves, added)) and not any(map(predicates.resamples, added)):
             layers[concat.makes[0]] = (start, concat)
     starts = {start for start, _ in layers.values()}
     for tensor, (_, concat) in layers.items():
@@ -172,9 +143,9 @@ def _dense_blocks(dataflow: Dataflow) -> Iterator[Call]:
             continue
         yield concat
         convolved = False
-        for call in dataflow.chain_behind(tensor, lambda layer: not is_global_pooling(layer)):
-            convolved |= convolves(call.layer)
-            if resamples(call.layer):
+        for call in dataflow.chain_behind(tensor, lambda layer: not predicates.is_global_pooling(layer)):
+            convolved |= predicates.convolves(call.layer)
+            if predicates.resamples(call.layer):
                 yield from [call] if convolved else []
                 break
 
@@ -185,11 +156,11 @@ def _stage_ends(dataflow: Dataflow) -> list[Call]:
     ends: dict[int, Call] = {}
     for position, call in enumerate(dataflow.calls):
         stage = max((stages.get(tensor, 0) for tensor in call.reads), default=0)
-        if resamples(call.layer):
+        if predicates.resamples(call.layer):
             stage = position + 1
         stages.update(dict.fromkeys(call.makes, stage))
-        if is_global_pooling(call.layer) or not is_map(call) or dataflow.returned & set(call.makes):
+        if predicates.is_global_pooling(call.layer) or not is_map(call) or dataflow.returned & set(call.makes):
             continue
-        if activates(call.layer) and any(size != 1 for size in call.outputs[0][1:-1]):
+        if predicates.activates(call.layer) and any(size != 1 for size in call.outputs[0][1:-1]):
             ends[stage] = call
     return list(ends.values())

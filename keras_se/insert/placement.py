@@ -6,14 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_se.graph.dataflow import (
-    Dataflow,
-    data_format,
-    dtype_policy,
-    is_map,
-    spelled_out_excitations,
-    without_excitations,
-)
+from keras_se.graph.dataflow import Dataflow, data_format, dtype_policy, excitations, is_map, without_excitations
 from keras_se.graph.select import select
 from keras_se.graph.walk import Call, Shape, flow, has_graph
 from keras_se.insert.detect_blocks import detect_blocks
@@ -80,7 +73,7 @@ def _check_graph(model: Any) -> None:
 
 def _check_plain(dataflow: Dataflow) -> None:
     blocks = [call.path for call in dataflow.calls if isinstance(call.layer, EXCITATIONS)]
-    blocks += [product.path for product, _, _ in spelled_out_excitations(dataflow)]
+    blocks += [product.path for product, _, _ in excitations(dataflow)]
     if blocks:
         raise ValueError(
             "The model has squeeze-and-excitation already. Use force=True (--more-se) to insert more. "

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_se.excitation.constant_gates import constant_gates
-from keras_se.graph.activations import PROBE_BATCH, columns_of
+from keras_se.graph.activations import batches, columns_of, probe
 from keras_se.graph.copy_layers import check_owners, freeze_like, uncompiled
 from keras_se.graph.rewrite import GraphEdits
 from keras_se.graph.select import select
@@ -107,33 +107,31 @@ def remove_se(
     if not 0 < tolerance <= 1:
         raise ValueError(f"tolerance must be above 0 and at most 1. Received: tolerance={tolerance}")
     check_owners(model)
-    blocks = [path for path, layer in operations_by_path(model) if isinstance(layer, EXCITATIONS)]
-    dropped = select("drop", drop, blocks, "SE blocks of the model")
+    blocks = {path: layer for path, layer in operations_by_path(model) if isinstance(layer, EXCITATIONS)}
+    dropped = select("drop", drop, list(blocks), "SE blocks of the model")
     columns = None if data is None else columns_of(model, data)
     if columns is None and not dropped:
         raise ValueError("remove_se requires data or drop. Received: neither")
-    graph = GraphEdits(uncompiled(model), columns)
+    graph = GraphEdits(uncompiled(model))
+    for path in dropped:
+        graph.around(path).drop(blocks[path])
     folded: dict[str, str] = {}
     scaled, ones = list[str](), list[str]()
-    for level in graph.levels():
-        for layer in level.layers:
-            if f"{level.prefix}{layer.name}" in dropped:
-                level.drop(layer)
-        constants = {} if level.data is None else constant_gates(level.model, level.data, tolerance)
-        for name, (block, gates) in constants.items():
-            path = f"{level.prefix}{name}"
-            if path in dropped or not isinstance(block, SqueezeExcite):
-                continue
-            if np.all(gates == 1):
-                level.drop(block)
-                ones.append(path)
-            elif taker := fold(level, block, gates):
-                level.drop(block)
-                folded[path] = f"{level.prefix}{taker}"
-            else:
-                scale = ChannelScale(data_format=block.data_format, dtype=block.dtype_policy, name=name)
-                level.replace(block, scale, [gates])
-                scaled.append(path)
+    constants = {} if columns is None else constant_gates(model, columns, tolerance)
+    for path, (block, gates) in constants.items():
+        if path in dropped or not isinstance(block, SqueezeExcite):
+            continue
+        level = graph.around(path)
+        if np.all(gates == 1):
+            level.drop(block)
+            ones.append(path)
+        elif taker := fold(level, block, gates):
+            level.drop(block)
+            folded[path] = path.removesuffix(block.name) + taker
+        else:
+            scale = ChannelScale(data_format=block.data_format, dtype=block.dtype_policy, name=block.name)
+            level.replace(block, scale, [gates])
+            scaled.append(path)
     result = graph.clone()
     freeze_like(model, result, frozen=not model.trainable)
     kept = [path for path in blocks if path not in {*dropped, *folded, *scaled, *ones}]
@@ -144,19 +142,15 @@ def remove_se(
 def _change(model: keras.Model, result: keras.Model, columns: list[np.ndarray]) -> tuple[float, float]:
     """The largest difference of outputs, and the root mean square of all relative to that of the outputs."""
     largest, differences, squares = 0.0, 0.0, 0.0
-    for start in range(0, len(columns[0]), PROBE_BATCH):
-        samples = slice(start, start + PROBE_BATCH)
-        batch = [ops.convert_to_tensor(x[samples], y.dtype) for x, y in zip(columns, model.inputs, strict=True)]
-        old, new = (_outputs(network, batch) for network in (model, result))
-        for expected, actual in zip(old, new, strict=True):
+    old, new = (probe(network, network.outputs) for network in (model, result))
+    for batch in batches(columns):
+        for expected, actual in zip(map(_in_float64, old(batch)), map(_in_float64, new(batch)), strict=True):
             largest = float(np.maximum(largest, np.abs(actual - expected).max()))  # NaN if any output is NaN
             differences += float(np.sum((actual - expected) ** 2))
             squares += float(np.sum(expected**2))
     return largest, float(np.sqrt(differences / squares)) if squares else float(differences > 0)
 
 
-def _outputs(model: keras.Model, batch: list[Any]) -> list[np.ndarray]:
-    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    outputs = keras.tree.flatten(model(keras.tree.pack_sequence_as(structure, batch), training=False))
-    widened = [ops.cast(output, accumulation_dtype(output.dtype)) for output in outputs]  # NumPy has no bfloat16
-    return [ops.convert_to_numpy(output).astype("float64") for output in widened]
+def _in_float64(tensor: Any) -> np.ndarray:
+    widened = ops.cast(tensor, accumulation_dtype(tensor.dtype))  # NumPy has no bfloat16
+    return ops.convert_to_numpy(widened).astype("float64")

@@ -6,11 +6,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_se.graph.layer_predicates import DROPOUTS
+from keras_se.graph.layer_predicates import CONVOLUTIONS, DEPTHWISE, DROPOUTS
 from keras_se.graph.rewrite import GraphEdits
 
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 # Layers that commute with a constant for each channel.
 CHANNELWISE = (
     *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
