@@ -266,9 +266,9 @@ def test_refuses_strides(strides: Any) -> None:
 def test_refuses_models_of_other_makers() -> None:
     with pytest.raises(ValueError, match=r"^model must be one that a builder .* returned\. Received: 'mine'$"):
         feature_pyramid(keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(2, 3)], name="mine"))
-    with pytest.raises(ValueError, match=r"^The model must be a functional one"):
+    with pytest.raises(ValueError, match=r"^The model must be functional"):
         feature_pyramid(keras.Sequential([keras.layers.Conv2D(2, 3)]))
-    with pytest.raises(ValueError, match=r"^The model must be a functional one, .* Received: 'SEResNet50', a str$"):
+    with pytest.raises(ValueError, match=r"^The model must be functional, .* Received: 'SEResNet50', a str$"):
         feature_pyramid("SEResNet50")
 
 
