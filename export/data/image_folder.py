@@ -1,10 +1,8 @@
 """Images in a folder, as calibration data."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -102,24 +100,3 @@ class Images:
         if tensor.scaling is not None:
             return pixels
         return prepared.preprocess_input(pixels, data_format="channels_last")
-
-
-def summary(feeds: Any) -> dict[str, Any]:
-    """What a quantizer saw: how many samples, the range of each input, and how many samples of each class."""
-    ranges = {
-        name: {"min": float(column.min()), "max": float(column.max()), "mean": float(np.mean(column, dtype="float64"))}
-        for name, column in feeds.items()
-    }
-    samples = len(next(iter(feeds.values())))
-    return {"samples": samples, "inputs": ranges, "classes": dict(getattr(feeds, "classes", {}))}
-
-
-def sentence(seen: Mapping[str, Any]) -> str:
-    """A summary for people."""
-    ranges = ", ".join(
-        f"{name} from {values['min']:.3g} to {values['max']:.3g}" for name, values in seen["inputs"].items()
-    )
-    text = f"Calibrated on {seen['samples']} samples: {ranges}"
-    if counts := list(seen["classes"].values()):
-        text += f"; {len(counts)} classes of {min(counts)} to {max(counts)} samples"
-    return f"{text}."
