@@ -104,27 +104,20 @@ def export(
         ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
             finished before it stay.
     """
-    modes = [
-        MODES[one_of("quantize", name, tuple(MODES))] for name in _several("quantize", quantize, (str, type(None)))
-    ]
-    rows = [FORMATS[one_of("formats", name, tuple(FORMATS))] for name in _several("formats", formats, (str,))]
-    rows = list(dict.fromkeys(rows))
-    if not rows or not modes:
+    modes = [one_of("quantize", mode, tuple(MODES)) for mode in _several("quantize", quantize, (str, type(None)))]
+    formats = [one_of("formats", name, tuple(FORMATS)) for name in _several("formats", formats, (str,))]
+    if not formats or not modes:
         raise ValueError(
             f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
         )
-    if not any(row.name in mode.writers for mode in modes for row in rows):
+    if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
         raise ValueError(
-            "quantize must be a mode that one of the formats has. "
-            f"Received: quantize={[mode.name for mode in modes]}, formats={[row.name for row in rows]}"
+            f"quantize must be a mode that one of the formats has. Received: quantize={modes}, formats={formats}"
         )
-    if metadata_file and all(row.is_folder for row in rows):
-        raise ValueError(
-            "metadata_file requires a format of single files, "
-            f"{' or '.join(row.name for row in FORMATS.values() if not row.is_folder)}. "
-            f"Received: formats={[row.name for row in rows]}"
-        )
-    jobs = planned(getattr(model, "name", "model"), directory, rows, modes)
+    if metadata_file and all(FORMATS[name].is_folder for name in formats):
+        single = " or ".join(row.name for row in FORMATS.values() if not row.is_folder)
+        raise ValueError(f"metadata_file requires a format of single files, {single}. Received: formats={formats}")
+    jobs = planned(getattr(model, "name", "model"), directory, formats, modes)
     check_calibration(calibration_data, [job.mode for job in jobs])
     given = {
         "keep": keep,
@@ -186,18 +179,21 @@ def _is_default(name: str, value: Any) -> bool:
 def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
     """Refuses an option that none of the files has."""
     for name, value in given.items():
-        if not any(job.format.takes(name, job.mode, value) for job in jobs):
-            able = [
-                f"formats={row.name!r}" + (f" with quantize={mode.name!r}" if mode.name else "")
-                for row in FORMATS.values()
-                for mode in MODES.values()
-                if row.name in mode.writers and row.takes(name, mode, value)
-            ]
-            ways = f"{name}={value!r} requires {' or '.join(able)}" if able else f"No format supports {name}={value!r}"
-            raise ValueError(
-                f"{ways}. Received: formats={[job.format.name for job in jobs]}, "
-                f"quantize={[job.mode.name for job in jobs]}"
-            )
+        if any(job.format.takes(name, job.mode, value) for job in jobs):
+            continue
+        able = [
+            f"formats={row.name!r}" + (f" with quantize={mode.name!r}" if mode.name else "")
+            for row in FORMATS.values()
+            for mode in MODES.values()
+            if row.name in mode.writers and row.takes(name, mode, value)
+        ]
+        if not able:  # a value that no mode has: of the type of inputs and outputs
+            known = dict.fromkeys(dtype for mode in MODES.values() for dtype in mode.io_dtypes)
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Received: {name}={value!r}")
+        raise ValueError(
+            f"{name}={value!r} requires {' or '.join(able)}. Received: formats={[job.format.name for job in jobs]}, "
+            f"quantize={[job.mode.name for job in jobs]}"
+        )
 
 
 def _taken(given: Mapping[str, Any], job: Job) -> dict[str, Any]:
@@ -233,12 +229,12 @@ def report_path(name: str, directory: str | os.PathLike) -> Path:
     return Path(directory) / f"{_stem(name)}_report.html"
 
 
-def planned(name: str, directory: str | os.PathLike, formats: Sequence[Format], modes: Sequence[Mode]) -> list[Job]:
+def planned(name: str, directory: str | os.PathLike, formats: Sequence[str], modes: Sequence[str | None]) -> list[Job]:
     """The files that `export` writes, in order. A format that does not have a mode is written once, in floats."""
     return [
         Job(row, mode, Path(directory) / f"{_stem(name)}{f'_{mode.name}' if mode.name else ''}{row.suffix}")
-        for row in formats
-        for mode in dict.fromkeys(mode if row.name in mode.writers else MODES[None] for mode in modes)
+        for row in dict.fromkeys(FORMATS[row] for row in formats)
+        for mode in dict.fromkeys(MODES[mode if mode in row.modes else None] for mode in modes)
     ]
 
 

@@ -127,7 +127,7 @@ def test_nodes_without_names_are_several_operations(tmp_path: Path) -> None:
 
 
 def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["keras_se.export.benchmark"]
+    module = sys.modules["keras_se.export.benchmark.benchmark"]
     monkeypatch.setattr(module, "PROFILER_TIMEOUT", 0.01)
     monkeypatch.setattr(module, "PROFILED", 0)
     (one,) = benchmark([exported("se_resnet", "onnx").path], memory=False, **QUICK)

@@ -134,10 +134,8 @@ def export(
                 bar.update(task, description=f"exporting {path.name}", total=total)
                 bar.advance(task, 0 if bar.tasks[0].total is None else 1)
 
-            rows = [FORMATS[name] for name in chosen if name in FORMATS]
-            total = (
-                len(planned(network.name, directory, rows, [MODES[mode] for mode in modes if mode in MODES])) + report
-            )
+            known = [name for name in chosen if name in FORMATS], [mode for mode in modes if mode in MODES]
+            total = len(planned(network.name, directory, *known)) + report
             artifacts = export_all(
                 network,
                 directory,
