@@ -14,9 +14,10 @@ from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
 from keras_se.export.targets.check import verdict
 from tests.export.tflite.test_tflite import operations, outside_the_delegate
+from tests.support.arrays import relative_error
 from tests.support.cases import case
-from tests.support.networks.exported import relative_error
-from tests.support.networks.families import FULL, NARROW, TABLE, enliven
+from tests.support.networks import FULL, NARROW
+from tests.support.networks.families import TABLE, enliven
 from tests.support.runtimes import interpreter
 
 SAMPLES = 24

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_se.export import to_tflite
 from keras_se.export.data.calibration import calibration_feeds
 from keras_se.export.frontend.tensor_spec import Tensor, feeds_of
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 ONE = (Tensor("image", (4, 4, 3), "float32"),)
 TWO = (Tensor("zebra", (4, 4, 3), "float32"), Tensor("apple", (2,), "float32"))

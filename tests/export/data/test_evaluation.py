@@ -8,7 +8,7 @@ import pytest
 
 from keras_se.export.data.evaluation import evaluation_of
 from keras_se.export.frontend.inference_model import InferenceModel
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 X = np.zeros((4, 8, 8, 8), "float32")
 Y = np.array([0, 4, 1, 2])

@@ -12,7 +12,9 @@ from keras_se.export import DEFAULT_FORMATS, FORMATS, ExportError, to_onnx, to_s
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.io_names import _unique
 from keras_se.export.frontend.tensor_spec import random_feeds
-from tests.support.networks.exported import NETWORKS, relative_error, sample, se_resnet, sequential
+from tests.support.arrays import relative_error
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import se_resnet, sequential
 
 # What is made for microcontrollers is a TFLite file.
 CONVERTERS = pytest.mark.parametrize("format", DEFAULT_FORMATS)
@@ -76,9 +78,9 @@ def names(model):
     return [t.name for t in inference.inputs], [t.name for t in inference.outputs]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_names_of_a_second_build_are_the_same(name):
-    network = NETWORKS[name]
+    network = EXPORTED[name]
     assert names(network.build()) == names(network.build()) == (list(network.inputs), list(network.outputs))
 
 

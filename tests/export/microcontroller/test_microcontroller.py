@@ -12,12 +12,15 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
-from keras_se.export import Artifact, ExportError, microcontroller
+from keras_se.export import Artifact, ExportError
+from keras_se.export.microcontroller import convert as microcontroller
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.convert import to_microcontroller
 from keras_se.export.targets.tflite_micro_ops import METHODS
+from tests.support.arrays import relative_error
 from tests.support.microcontrollers import STRICT, STUB, arm, run, runtime
-from tests.support.networks.exported import relative_error, sample, se_resnet
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet
 
 CASES = [
     *[(name, "int8") for name in ("se_resnet", "two_inputs", "sequence")],

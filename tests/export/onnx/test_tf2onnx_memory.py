@@ -11,7 +11,7 @@ from tf2onnx.graph import Node
 from keras_se.export import to_onnx
 from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.onnx import tf2onnx_frontend as tf2onnx_memory
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 
 def test_the_file_is_the_same(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from keras_se.export.inspect import inspect
 from keras_se.export.report.gates import Block
 from keras_se.export.report.plots import Point, histogram, scatter
 from keras_se.weights import Preprocessing
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 VOID = {"meta", "br", "img", "input", "link", "hr", "use", "path", "rect"}
 # Elements that a page of text, tables and pictures is made of: nothing that runs, and nothing that loads.

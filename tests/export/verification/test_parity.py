@@ -27,7 +27,7 @@ from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.saved_model import convert as saved_model_format
 from keras_se.export.tflite import convert as tflite_format
 from keras_se.export.verification.parity import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 from tests.support.runtimes import constants
 
 FIRST_KERNEL = (8, 3, 3, 3)  # of se_resnet: (filters, height, width, channels) in TFLite; ONNX has channels second
