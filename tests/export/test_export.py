@@ -8,8 +8,9 @@ import pytest
 
 from keras_se.export import FORMATS, Artifact, ExportError, export, to_onnx, verify
 from keras_se.export.onnx import convert as onnx_format
-
-from .networks import relative_error, sample, se_resnet
+from tests.support.arrays import relative_error
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet
 
 ALL = tuple(FORMATS)
 
