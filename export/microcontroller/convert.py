@@ -20,7 +20,10 @@ from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request, one_of
 from keras_se.export.tflite import convert as tflite
 from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.quantize import write_floats
 from keras_se.layers.base import positive_integer
+
+__all__ = ["resolve", "to_microcontroller", "write", "write_floats"]
 
 # Golden samples, at most, if no other number is asked for.
 GOLDEN = 4

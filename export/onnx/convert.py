@@ -128,11 +128,16 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
         _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, source)
-    graph = request.mode.writer(request.format.name)(graph, source, request)
+    graph = request.format.writer(request.mode)(graph, source, request)
     _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: request.quantize or "none"})
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return notes
+
+
+def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    """The graph as it is."""
+    return graph
 
 
 def _optimize(graph: Any, in_8_bits: bool) -> None:

@@ -97,11 +97,6 @@ def nodes_in_floats(graph: Any, model: InferenceModel) -> list[str]:
     return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]
 
 
-def in_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
-    """The graph as it is."""
-    return graph
-
-
 def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
     return to_float16(graph)
 

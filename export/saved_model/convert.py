@@ -110,7 +110,7 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     source, notes = request.inference, list[str]()
     if request.optimize:
         source, notes = optimized(source, runtime=request.format.runtime)
-    request.mode.writer(request.format.name)(source, request, path)
+    request.format.writer(request.mode)(source, request, path)
     normalise(path)
     return notes
 
