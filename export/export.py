@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_se._files import check_target
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.data.evaluation import evaluation_of
@@ -16,14 +17,13 @@ from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.onnx.convert import DEFAULT_OPSET, LAYOUTS, OPSETS
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.pipeline import resolved_inputs, verification_feeds
 from keras_se.export.report.write import check_report, write_report
 from keras_se.export.saved_model.signatures import names_of, serving_of
 from keras_se.export.tflite.convert import IO_DTYPES
 from keras_se.export.tflite.selective import MODE as SELECTIVE
 from keras_se.export.tflite.selective import chosen_layers, refuse_keep
 from keras_se.export.tflite.unsupported import refuse_mode
-from keras_se.layers.base import positive_integer
 
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
 # The formats whose files have no unknown sizes.
@@ -105,14 +105,14 @@ def export(
             f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
         )
     for name in formats:
-        option("formats", name, tuple(FORMATS))
+        one_of("formats", name, tuple(FORMATS))
     if metadata_file and not any(name in SINGLE_FILES for name in formats):
         raise ValueError(
             f"metadata_file goes with a format of single files, {' or '.join(SINGLE_FILES)}. "
             f"Received: formats={list(formats)}"
         )
     for mode in modes:
-        option("quantize", mode, MODES)
+        one_of("quantize", mode, MODES)
     if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
         raise ValueError(
             f"quantize must be a mode that one of the formats has. Received: quantize={list(modes)}, "
@@ -127,8 +127,8 @@ def export(
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
     # What a format would refuse is refused before any file is written.
-    opset = option("opset", opset, OPSETS)
-    option("layout", layout, LAYOUTS)
+    opset = one_of("opset", opset, OPSETS)
+    one_of("layout", layout, LAYOUTS)
     if "onnx" not in formats and (opset, layout) != (DEFAULT_OPSET, LAYOUTS[0]):
         raise ValueError(
             f"opset and layout go with the format onnx. Received: opset={opset}, layout={layout!r}, "

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_se._files import check_target, published
+from keras_se._validation import positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import calibration_feeds
 from keras_se.export.data.image_folder import summary
@@ -21,7 +22,6 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
 from keras_se.export.verification.parity import SAMPLES, Parity
-from keras_se.layers.base import positive_integer
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -121,16 +121,6 @@ def verification_feeds(inputs: Sequence[Tensor], data: Any, *, pixels: bool = Fa
         return random_feeds(inputs, SAMPLES)
     given = calibration_feeds(inputs, data, "verification_data", pixels=pixels)
     return {name: column[:SAMPLES] for name, column in given.items()}
-
-
-def option(name: str, value: Any, allowed: Sequence[Any], when: str = "") -> Any:
-    """The one of `allowed` that a value is. A whole number may be NumPy's."""
-    if isinstance(value, np.integer):
-        value = int(value)
-    if not any(isinstance(value, type(choice)) and value == choice for choice in allowed) or isinstance(value, bool):
-        listed = ", ".join(repr(choice) for choice in allowed)
-        raise ValueError(f"{name} must be one of {listed}{when}. Received: {name}={value!r}")
-    return value
 
 
 def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_se._validation import positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.formats import FORMATS, format_of
 from keras_se.export.probes.sandbox import RefusedError, probe
 from keras_se.export.probes.timing import Latency
-from keras_se.layers.base import positive_integer
 
 # The format and what its runtime is imported as, and with which extra.
 RUNTIMES = {

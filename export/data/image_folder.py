@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_se._files import check_path
+from keras_se._validation import positive_integer
 from keras_se.export.frontend.tensor_spec import Tensor
-from keras_se.layers.base import positive_integer
 from keras_se.weights import Preprocessing
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

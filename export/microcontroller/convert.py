@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_se._files import check_target, published
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.data.labels import labels_of
@@ -23,11 +24,10 @@ from keras_se.export.microcontroller.golden import golden_vectors
 from keras_se.export.microcontroller.manifest import sha256, write_manifest
 from keras_se.export.microcontroller.resolver import micro_methods
 from keras_se.export.microcontroller.sources import Program
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.pipeline import resolved_inputs, verification_feeds
 from keras_se.export.tflite.convert import IO_DTYPES, ends_dtype, image_dtype, stated, to_tflite
 from keras_se.export.tflite.graph import read_graph
 from keras_se.export.tflite.metadata import end_facts
-from keras_se.layers.base import positive_integer
 
 # The modes that the runtime's kernels have, and the type of the ends of a file without other ones inside.
 MODES = {None: "float32", "int8": "int8", "int16x8": "int16"}
@@ -101,15 +101,15 @@ def to_microcontroller(
         ExportError: if the conversion fails, the file does not compute what the model computes, or it has an operation
             that the runtime lacks.
     """
-    option("quantize", quantize, tuple(MODES), " for microcontrollers")
+    one_of("quantize", quantize, tuple(MODES), " for microcontrollers")
     refuse_calibration(calibration_data, (quantize,))
     prepared = preprocessing_of(model, preprocessing)
     pixels = prepared is not None
     if io_dtype is None:
         io_dtype = "float32" if pixels else MODES[quantize]
     io_dtype = ends_dtype(io_dtype, quantize, pixels)
-    option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
-    option("batch_size", batch_size, (1,), " for microcontrollers")
+    one_of("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
+    one_of("batch_size", batch_size, (1,), " for microcontrollers")
     golden = positive_integer("golden", golden)
     inference = prepared_model(model, prepared, image_dtype(quantize))
     name = _name(name, inference.model.name)

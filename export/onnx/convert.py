@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
 from keras_se.export.data.labels import labels_of
@@ -23,9 +24,8 @@ from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY, TO_NCHW, _turn
 from keras_se.export.onnx.tf2onnx_frontend import _converted
 from keras_se.export.passes.lower_for_runtime import spell_out_hard_swish
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.pipeline import option, verification_feeds, write_verified
+from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.graph.rewrite import layers_of
-from keras_se.layers.base import positive_integer
 from keras_se.version import __version__
 
 # What tf2onnx writes, and this package tests.
@@ -90,10 +90,10 @@ def to_onnx(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
-    option("quantize", quantize, FORMATS["onnx"].modes)
+    one_of("quantize", quantize, FORMATS["onnx"].modes)
     refuse_calibration(calibration_data, (quantize,))
-    opset = option("opset", opset, OPSETS)
-    option("layout", layout, LAYOUTS)
+    opset = one_of("opset", opset, OPSETS)
+    one_of("layout", layout, LAYOUTS)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
     prepared = preprocessing_of(model, preprocessing)

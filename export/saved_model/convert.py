@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.labels import labels_of
 from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
@@ -20,7 +21,6 @@ from keras_se.export.pipeline import verification_feeds, write_verified
 from keras_se.export.saved_model.canonicalize import normalise
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.saved_model.signatures import names_of, serving_of
-from keras_se.layers.base import positive_integer
 
 
 @on_any_backend

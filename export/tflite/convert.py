@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import batches, calibration_feeds, refuse_calibration
 from keras_se.export.data.labels import labels_of
@@ -22,14 +23,13 @@ from keras_se.export.frontend.tensor_spec import Tensor as Input
 from keras_se.export.metadata import Facts
 from keras_se.export.passes.lower_for_runtime import FOR_INT8, spell_out_hard_swish
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
+from keras_se.export.pipeline import resolved_inputs, verification_feeds, write_verified
 from keras_se.export.saved_model.convert import save
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.tflite.quantize import _dynamic, _int8
 from keras_se.export.tflite.selective import Choice, chosen_layers, quantized_but
 from keras_se.export.tflite.unsupported import refuse_mode, refuse_while
 from keras_se.graph.rewrite import Rewrite
-from keras_se.layers.base import positive_integer
 
 # What the inputs and outputs of a file can be, for each mode.
 IO_DTYPES = {
@@ -117,12 +117,12 @@ def to_tflite(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
-    option("quantize", quantize, FORMATS["tflite"].modes)
+    one_of("quantize", quantize, FORMATS["tflite"].modes)
     refuse_calibration(calibration_data, (quantize,))
     prepared = preprocessing_of(model, preprocessing)
     pixels = prepared is not None
     io_dtype = ends_dtype(io_dtype, quantize, pixels)
-    option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
+    one_of("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
     batch_size = positive_integer("batch_size", batch_size)
     inference = prepared_model(model, prepared, image_dtype(quantize))
     refuse_mode(inference, quantize)
