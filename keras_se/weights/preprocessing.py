@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_se._text import reason, shown
-from keras_se.layers.base import data_format_of, is_number, positive_integer
+from keras_se._validation import number_between, numbers_between, one_of, positive_integer
+from keras_se.layers.base import data_format_of
 
 CLASSES = 1000
 # Above and below are mistakes.
@@ -42,17 +43,13 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         checked = {
-            "size": _numbers("size", self.size, 2, 1, LARGEST_SIZE, whole=True),
-            "mean": _numbers("mean", self.mean, 3, -LARGEST_MEAN, LARGEST_MEAN),
-            "std": _numbers("std", self.std, 3, LEAST_STD, 1 / LEAST_STD),
-            "crop": _numbers("crop", self.crop, 1, LEAST_CROP, 1)[0],
-            "classes": _numbers("classes", self.classes, 1, 1, MOST_CLASSES, whole=True)[0],
+            "size": numbers_between("size", self.size, 2, 1, LARGEST_SIZE, whole=True),
+            "mean": numbers_between("mean", self.mean, 3, -LARGEST_MEAN, LARGEST_MEAN),
+            "std": numbers_between("std", self.std, 3, LEAST_STD, 1 / LEAST_STD),
+            "interpolation": one_of("interpolation", self.interpolation, RESAMPLING),
+            "crop": number_between("crop", self.crop, LEAST_CROP, 1),
+            "classes": number_between("classes", self.classes, 1, MOST_CLASSES, whole=True),
         }
-        if not isinstance(self.interpolation, str) or self.interpolation not in RESAMPLING:
-            allowed = ", ".join(f'"{name}"' for name in RESAMPLING)
-            raise ValueError(
-                f"interpolation must be one of {allowed}. Received: interpolation={shown(self.interpolation)}"
-            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # tuples, whatever they were: the class is frozen
 
@@ -199,16 +196,6 @@ def _input_size(value: Any) -> list[Any]:
     if value is None:
         return [3, *Preprocessing().size]
     return value if isinstance(value, list) and value else [3, value]
-
-
-def _numbers(name: str, value: Any, count: int, least: float, most: float, *, whole: bool = False) -> tuple[float, ...]:
-    values = (value,) if count == 1 else tuple(value) if isinstance(value, tuple | list) else ()
-    right = all(is_number(v) and least <= v <= most and (not whole or v == int(v)) for v in values)
-    if len(values) != count or not right:
-        kind = "whole number" if whole else "number"
-        wanted = f"a {kind}" if count == 1 else f"{count} {kind}s"
-        raise ValueError(f"{name} must be {wanted} from {least} to {most}. Received: {name}={shown(value)}")
-    return tuple(int(v) for v in values) if whole else values
 
 
 def _is_first(data_format: str | None) -> bool:

@@ -63,7 +63,7 @@ def test_a_family_imports_the_shared_pieces_and_no_other_family(family: str) -> 
     assert models_imported(path) <= SHARED
     assert {"builder", "excite", "network"} <= models_imported(path)
     own = [module for module in imports(path) if within(module, ("keras_se",))]
-    assert [module for module in own if not within(module, (MODELS, "keras_se.layers"))] == []
+    assert [module for module in own if not within(module, (MODELS, "keras_se.layers", "keras_se._validation"))] == []
 
 
 @pytest.mark.parametrize("shared", sorted(SHARED))
@@ -74,14 +74,19 @@ def test_what_is_shared_imports_no_family(shared: str) -> None:
 @pytest.mark.parametrize("name", sorted(files("models/generative")))
 def test_what_makes_images_imports_the_shared_pieces_and_itself(name: str) -> None:
     own = [module for module in imports(files("models/generative")[name]) if within(module, ("keras_se",))]
-    allowed = (f"{MODELS}.generative", "keras_se.layers", *(f"{MODELS}.{shared}" for shared in SHARED))
+    allowed = (
+        f"{MODELS}.generative",
+        "keras_se.layers",
+        "keras_se._validation",
+        *(f"{MODELS}.{shared}" for shared in SHARED),
+    )
     assert [module for module in own if not within(module, allowed)] == []
 
 
 @pytest.mark.parametrize("name", sorted(files("layers")))
-def test_layers_import_layers_alone(name: str) -> None:
+def test_layers_import_layers_and_argument_checks(name: str) -> None:
     own = [module for module in imports(files("layers")[name]) if within(module, ("keras_se",))]
-    assert [module for module in own if not within(module, ("keras_se.layers",))] == []
+    assert [module for module in own if not within(module, ("keras_se.layers", "keras_se._validation"))] == []
 
 
 @pytest.mark.parametrize("folder", ["layers", "models", "models/generative"])
