@@ -96,7 +96,7 @@ def test_nothing_imports_what_stands_on_it(folder: str) -> None:
     )
     above += ("tensorflow", "jax", "torch")
     # A builder's `weights` are found by what knows of all networks: it is imported when they are asked for.
-    late = {("models", "builder"): ["keras_se.weights.resolve.filler"]}
+    late = {("models", "builder"): ["keras_se.weights.resolve.weight_loader"]}
     for name, path in files(folder).items():
         assert [module for module in imports(path) if within(module, above)] == late.get((folder, name), []), name
 
