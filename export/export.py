@@ -16,6 +16,7 @@ from keras_se.export.data.labels import labels_of
 from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
 from keras_se.export.frontend.backend_process import on_any_backend
+from keras_se.export.frontend.replaceable import replaceable_export
 from keras_se.export.onnx.convert import DEFAULT_OPSET, LAYOUTS, OPSETS
 from keras_se.export.pipeline import resolved_inputs, verification_feeds
 from keras_se.export.report.write import check_report, write_report
@@ -194,7 +195,7 @@ def export(
     }
     jobs = planned(model.name, directory, formats, modes)
     for row, _, path in jobs:
-        check_target(path, overwrite)
+        check_target(path, overwrite, replaceable_export)
         if metadata_file and row.name in SINGLE_FILES:
             check_target(Path(f"{path}.json"), overwrite)
     artifacts = []

@@ -19,6 +19,7 @@ from keras_se.export.data.image_folder import summary
 from keras_se.export.errors import ExportError
 from keras_se.export.formats import FORMATS
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.replaceable import replaceable_export
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
 from keras_se.export.verification.parity import SAMPLES, Parity
@@ -55,7 +56,7 @@ def write_verified(
     with ExitStack() as places:
         if metadata_file:
             check_target(Path(f"{os.fspath(path)}.json"), overwrite)
-        staged = places.enter_context(published(path, overwrite))
+        staged = places.enter_context(published(path, overwrite, replaceable_export))
         try:
             notes = tuple(write(staged))
             carries = carrier(FORMATS[format])

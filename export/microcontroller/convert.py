@@ -17,6 +17,7 @@ from keras_se.export.data.labels import labels_of
 from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.frontend.backend_process import on_any_backend
+from keras_se.export.frontend.replaceable import replaceable_export
 from keras_se.export.metadata import Facts, with_parity
 from keras_se.export.microcontroller.arena import Arena, estimated_arena
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
@@ -114,7 +115,7 @@ def to_microcontroller(
     inference = prepared_model(model, prepared, image_dtype(quantize))
     name = _name(name, inference.model.name)
     path = Path(path)
-    check_target(path, overwrite)
+    check_target(path, overwrite, replaceable_export)
     inputs = resolved_inputs(inference.inputs, input_shape)
     # Read once: data can be a generator.
     calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
@@ -125,7 +126,7 @@ def to_microcontroller(
         samples = calibration_feeds(inputs, given, "verification_data", pixels=pixels)
     options = stated(optimize, io_dtype, batch_size, None if input_shape is None else inputs)
     facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
-    with published(path, overwrite) as staged:
+    with published(path, overwrite, replaceable_export) as staged:
         staged.mkdir()
         artifact = to_tflite(
             model,
