@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import ml_dtypes
 import numpy as np
 
+from keras_se._optional import require
 from keras_se._text import LONGEST, reason, shown
 
 T = TypeVar("T")
@@ -54,14 +55,11 @@ def open_tensors(path: Path) -> Tensors:
 
 
 def _safetensors(path: Path) -> Tensors:
+    safetensors = require("safetensors", "weights")
     try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise ImportError("Reading .safetensors files requires safetensors: pip install 'keras-se[weights]'") from error
-    try:
-        with safe_open(path, framework="np"):  # checks the whole header
+        with safetensors.safe_open(path, framework="np"):  # checks the whole header
             places = _places(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ValueError(
             f"weights must be a complete .safetensors file. Received: {str(path)!r} ({reason(error)})"
         ) from error
@@ -103,12 +101,7 @@ def _places(path: Path) -> dict[str, _Place]:
 
 
 def _torch(path: Path) -> Tensors:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {path.suffix} files requires PyTorch: pip install 'keras-se[torch]'. .safetensors files do not."
-        ) from error
+    torch = require("torch", "torch")
     try:
         zipped = _is_zip(path)
     except OSError as error:

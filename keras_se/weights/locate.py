@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from keras_se._optional import require
 from keras_se._text import reason, shown
 
 HUB = "hf://"
@@ -84,11 +85,7 @@ def _folder_source(path: Path) -> Source:
 
 
 def _hub_source(address: str) -> Source:
-    try:
-        import huggingface_hub
-        from huggingface_hub import errors
-    except ImportError as error:
-        raise ImportError(f"{HUB} addresses require huggingface_hub: pip install 'keras-se[weights]'") from error
+    huggingface_hub, errors = require("huggingface_hub", "weights"), require("huggingface_hub.errors", "weights")
     name, _, revision = address.removeprefix(HUB).partition("@")
     if name.count("/") != 1 or not all(name.split("/")):
         raise ValueError(f"A hub address must be {HUB}owner/name. Received: weights={address!r}")

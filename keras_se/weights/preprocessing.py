@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._optional import require
 from keras_se._text import reason, shown
 from keras_se._validation import number_between, numbers_between, one_of, positive_integer
 from keras_se.layers.base import data_format_of
@@ -96,10 +97,7 @@ class Preprocessing:
             ValueError: for a file that is not an image, or one so narrow that its longer side would become too long.
             ImportError: if Pillow is missing.
         """
-        try:
-            from PIL import Image, ImageOps
-        except ImportError as error:
-            raise ImportError("Reading images requires Pillow: pip install 'keras-se[weights]'") from error
+        Image, ImageOps = require("PIL.Image", "weights"), require("PIL.ImageOps", "weights")  # noqa: N806
         first = _is_first(data_format)
         try:
             with Image.open(path) as file:

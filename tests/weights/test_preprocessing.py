@@ -283,7 +283,7 @@ def test_images_that_would_become_too_large(tmp_path: Path) -> None:
 
 def test_the_package_that_reads_images_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"^Reading images requires Pillow: pip install 'keras-se\[weights\]'$"):
+    with pytest.raises(ImportError, match=r"^This requires PIL, .*pip install 'keras-se\[weights\]'$"):
         Preprocessing().load_image("image.png")
 
 
