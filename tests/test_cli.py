@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from keras_se import cli, complexity
+from keras_se.catalog import NETWORKS
 from keras_se.export import read_metadata
-from keras_se.models import SEMobileNet, SEResNet, catalog
+from keras_se.models import SEMobileNet, SEResNet
 
 BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
 
@@ -49,7 +50,7 @@ def files() -> set[str]:
 def test_models_lists_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
     status, rows = run_json(capfd, "models")
     assert status == 0
-    assert [row["builder"] for row in rows] == [network.builder for network in catalog.NETWORKS]
+    assert [row["builder"] for row in rows] == [network.builder for network in NETWORKS]
     assert rows[2]["parameters"] == 28_088_024
     assert cli.run(["models"]) == 0
     assert "28,088,024" in capfd.readouterr().out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_se.models.catalog import NETWORKS
+from keras_se.catalog import NETWORKS
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "paper.py"
 SPEC = importlib.util.spec_from_file_location("paper", SCRIPT)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_se.catalog import NETWORKS
 from keras_se.cli.console import Output
-from keras_se.models.catalog import NETWORKS
 
 if TYPE_CHECKING:
     import keras

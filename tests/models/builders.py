@@ -11,8 +11,8 @@ import numpy as np
 from helpers import randomise
 
 from keras_se import SqueezeExcite, models
+from keras_se.catalog import NETWORKS
 from keras_se.models._shared.blocks import BATCH_NORM_MOMENTUM
-from keras_se.models.catalog import NETWORKS
 from keras_se.models.families import inception, inception_resnet, mobilenet, mobilenet_v2
 
 CLASSES = 5

@@ -4,9 +4,9 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from keras_se.catalog import NETWORKS
 from keras_se.cli.console import Output
 from keras_se.cli.model_argument import json_option
-from keras_se.models.catalog import NETWORKS
 
 
 @click.command()
