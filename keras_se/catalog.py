@@ -1,4 +1,4 @@
-"""The table of networks that the command line, tests and docs read. It imports no Keras: `keras-se models` is instant."""
+"""The table of networks for the command line, tests and docs. It imports no Keras, so `keras-se models` is instant."""
 
 from dataclasses import dataclass
 
