@@ -1,13 +1,16 @@
 """Argument checks: each returns the checked value, or raises a `ValueError` that names the argument.
 
-The messages have one form: `r must be a positive integer. Received: r=0`.
+The messages have one form: `r must be a positive integer. Received: r=0`. Every package may import this module, which
+imports NumPy but not Keras.
 """
 
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from keras_se._text import shown
 
@@ -62,8 +65,8 @@ def numbers_between(
 def one_of(name: str, value: Any, allowed: Iterable[Any], condition: str = "") -> Any:
     """One of the allowed values. `condition` says when they are allowed: `" with quantize='int8'"`."""
     choices = list(allowed)
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        value = int(value)  # it may be NumPy's
+    if isinstance(value, np.integer):
+        value = int(value)
     if isinstance(value, bool) or not any(isinstance(value, type(one)) and value == one for one in choices):
         wanted = ", ".join(map(repr, choices))
         raise invalid(name, f"{'one of ' if len(choices) > 1 else ''}{wanted}{condition}", value)

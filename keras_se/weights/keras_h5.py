@@ -135,11 +135,11 @@ def _name(group: Any, otherwise: str) -> str:
 
 def _layers_of_model(model: keras.Model) -> dict[str, Weights]:
     found: dict[str, Weights] = {}
-    kinds: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for layer in model.layers:
         kind = type(layer).__name__.lower().replace("_", "")
-        key = f"{kind}_{kinds[kind]}" if kinds[kind] else kind
-        kinds[kind] += 1
+        key = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
         shapes = [tuple(variable.shape) for variable in layer.variables if "seed" not in variable.name]
         found[key] = Weights(layer.name, sorted(shapes, key=_order))
     return {key: weights for key, weights in found.items() if weights.shapes}

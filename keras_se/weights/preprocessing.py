@@ -102,7 +102,7 @@ class Preprocessing:
         try:
             with Image.open(path) as file:
                 image = _in_8_bits(ImageOps.exif_transpose(file)).convert("RGB")
-        except Exception as error:  # each format of Pillow raises errors of its own classes
+        except Exception as error:  # each of Pillow's formats raises other errors
             raise ValueError(
                 f"The file must be an image that Pillow can read. Received: {str(path)!r} ({reason(error)})"
             ) from error

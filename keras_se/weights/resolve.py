@@ -30,7 +30,7 @@ def weight_loader(
 
     Args:
         weights: `None`, `"imagenet"`, a network of `keras.applications`, or an address.
-        builder, options: The builder's name, and its own options.
+        builder, options: The builder's name and its options.
         include_top: Whether the network has its head.
     """
     if weights is None:
