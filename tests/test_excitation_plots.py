@@ -156,7 +156,7 @@ def test_maps_over_images() -> None:
 
 def test_what_does_not_fit_is_refused(recorded: Recording) -> None:
     for plot in (excitation.plot_means, excitation.plot_spread, excitation.plot_classes):
-        with pytest.raises(ValueError, match=r"labels must be a list of 6 labels, one per sample. Received: shape \(5,\)"):
+        with pytest.raises(ValueError, match=r"labels must be a list of 6 labels, .* Received: shape \(5,\)"):
             plot(recorded, LABELS[:5])
         with pytest.raises(ValueError, match=r"labels among \['a', 'b', 'c'\]. Received: \['z'\]"):
             plot(recorded, LABELS, classes=["z"])

@@ -11,8 +11,8 @@ import pytest
 from builders import FULL, NARROW, TABLE, enliven
 
 from keras_se.export import FORMATS, Artifact
-from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
+from keras_se.export.modes import calibrated_names
 from keras_se.export.targets.check import verdict
 
 from .networks import relative_error
@@ -131,7 +131,7 @@ def test_int8_of_the_mobile_families_goes_everywhere(name: str, tmp_path: Path) 
 
 def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
     model, known, new, expected = network(name)
-    data = {"calibration_data": known} if mode in CALIBRATED else {}
+    data = {"calibration_data": known} if mode in calibrated_names() else {}
     artifact = FORMATS[format].convert(model, folder / f"model{FORMATS[format].suffix}", quantize=mode, **data)
     assert artifact.parity.passed
     assert artifact.parity.conclusive == (name not in AMPLIFYING)

@@ -145,7 +145,9 @@ def test_overwriting_does_not_delete_what_others_put_into_a_saved_model(tmp_path
     to_saved_model(se_resnet(), folder, overwrite=True)
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("mine")
-    with pytest.raises(FileExistsError, match=rf"model' is the folder of a SavedModel that also holds '{name}', and is never"):
+    with pytest.raises(
+        FileExistsError, match=rf"model' is the folder of a SavedModel that also holds '{name}', and is never"
+    ):
         to_saved_model(se_resnet(), folder, overwrite=True)
     assert (folder / name).read_text() == "mine"
 

@@ -19,7 +19,7 @@ import pytest
 
 from keras_se import cli
 from keras_se.export import Images, export
-from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.calibration import read_data
 from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.weights import Preprocessing
 
@@ -362,7 +362,7 @@ def test_what_may_not_be_read(as_nobody: Path, locked: str) -> None:
     os.seteuid(user)
     inputs = (Tensor("image", (SIZE, SIZE, 3), "float32"),)
     with bounded(), pytest.raises(ValueError, match=rf"(calibration_data must be|An image file) .*{as_nobody.name}"):
-        calibration_feeds(inputs, Images(as_nobody, Preprocessing()))
+        read_data(inputs, Images(as_nobody, Preprocessing()))
 
 
 def test_a_member_with_a_path_is_not_unpacked_to_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_half_precision_is_exported_in_float32(exported, format):
     artifact, network = exported("mixed_float16", format), sample("mixed_float16")
     # Held against the twin in float32: a file that computed in float16 would be off by 1e-3.
     assert relative_error(network.expected["predictions"], artifact.predict(network.data)) < 1e-5
-    assert {tensor.dtype for tensor in artifact._runner.inputs} == {"float32"}
+    assert {tensor.dtype for tensor in artifact.runner.inputs} == {"float32"}
 
 
 def with_arithmetic():

@@ -21,7 +21,7 @@ OPERATIONS = {
 
 def operations(artifact):
     """How often each operation occurs in the file, and the delegate in the running network."""
-    return Artifact.open(artifact.path)._runner.operations()
+    return Artifact.open(artifact.path).runner.operations()
 
 
 def outside_the_delegate(path):

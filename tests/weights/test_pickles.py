@@ -320,7 +320,5 @@ def test_names_that_cannot_be_printed(model: keras.Model, state: dict[str, Any],
 def test_the_package_that_reads_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "weights.pth", b"")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(
-        ImportError, match=r"^This requires torch, .*pip install 'keras-se\[torch\]'$"
-    ):
+    with pytest.raises(ImportError, match=r"^This requires torch, .*pip install 'keras-se\[torch\]'$"):
         open_tensors(path)

@@ -321,9 +321,7 @@ def test_an_address_on_the_hub(address: str) -> None:
 
 def test_the_package_that_downloads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(
-        ImportError, match=r"^This requires huggingface_hub, .*pip install 'keras-se\[weights\]'$"
-    ):
+    with pytest.raises(ImportError, match=r"^This requires huggingface_hub, .*pip install 'keras-se\[weights\]'$"):
         find_source("hf://timm/seresnet50")
 
 

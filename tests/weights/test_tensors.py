@@ -283,7 +283,5 @@ def test_the_package_that_reads_the_file_is_named(
 ) -> None:
     path = write(tmp_path / "model.safetensors", good.tensors)
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(
-        ImportError, match=r"^This requires safetensors, .*pip install 'keras-se\[weights\]'$"
-    ):
+    with pytest.raises(ImportError, match=r"^This requires safetensors, .*pip install 'keras-se\[weights\]'$"):
         open_tensors(path)

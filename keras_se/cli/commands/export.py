@@ -119,9 +119,10 @@ def export(
     with quiet(output):
         from keras_se.export import DEFAULT_FORMATS, FORMATS, Images
         from keras_se.export import export as export_all
-        from keras_se.export.data.image_folder import SAMPLES, sentence
+        from keras_se.export.data.calibration import calibration_sentence
+        from keras_se.export.data.image_folder import SAMPLES
         from keras_se.export.export import planned, report_path
-        from keras_se.export.onnx.convert import DEFAULT_OPSET
+        from keras_se.export.modes import MODES
 
         data: Any = calibration
         if calibration is not None and os.path.isdir(calibration):
@@ -146,7 +147,8 @@ def export(
                 bar.update(task, description=f"exporting {path.name}", total=total)
                 bar.advance(task, 0 if bar.tasks[0].total is None else 1)
 
-            total = len(planned(network.name, directory, [name for name in chosen if name in FORMATS], modes)) + report
+            known = [name for name in chosen if name in FORMATS], [mode for mode in modes if mode in MODES]
+            total = len(planned(network.name, directory, *known)) + report
             artifacts = export_all(
                 network,
                 directory,
@@ -158,7 +160,7 @@ def export(
                 io_dtype=io_dtype,
                 batch_size=batch_size,
                 input_shape=shape,
-                opset=DEFAULT_OPSET if opset is None else opset,
+                opset=opset,
                 layout=layout,
                 optimize=not no_optimize,
                 verification_data=verification,
@@ -175,7 +177,8 @@ def export(
             made = {"optimize": not no_optimize, "preprocessing": preprocessing}
             errors = errors_of(artifacts, network, verification or data, **made) if debug_layers else {}
     notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
-    notes += [sentence(seen) for seen in [artifact.calibration for artifact in artifacts if artifact.calibration][:1]]
+    seen = [artifact.calibration for artifact in artifacts if artifact.calibration]
+    notes += [calibration_sentence(summary) for summary in seen[:1]]
     if report:
         output.notes.append(f"Report: {report_path(network.name, directory)}")
     notes += [note for found in errors.values() for note in layer_notes(found)]
