@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_se.models.catalog import NETWORKS
+from keras_se.catalog import NETWORKS
 
 BUILDERS = [network.builder for network in NETWORKS]
 # Of batch norms: what values are around, and how far from it.

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_se._files import check_target
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.data.evaluation import evaluation_of
-from keras_se.export.formats import FORMATS, Format
+from keras_se.export.formats import FORMATS, Format, replaceable_export
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.modes import MODES, Mode
 from keras_se.export.pipeline import beside, write_verified
 from keras_se.export.report.write import check_report, write_report
-from keras_se.export.request import ExportRequest, Source, check_calibration, one_of, resolve_request
+from keras_se.export.request import ExportRequest, Source, check_calibration, resolve_request
 
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
 # The options that some formats have and others have not, and their values where nobody asks for one.
@@ -149,7 +150,7 @@ def export(
     if report:
         check_report(page, overwrite)
     for job in jobs:
-        check_target(job.path, overwrite)
+        check_target(job.path, overwrite, replaceable_export)
         if metadata_file and not job.format.is_folder:
             check_target(beside(job.path), overwrite)
     started = on_start or (lambda path: None)

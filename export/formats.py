@@ -8,7 +8,7 @@ from keras_se.export.onnx import FORMAT as ONNX
 from keras_se.export.saved_model import FORMAT as SAVED_MODEL
 from keras_se.export.tflite import FORMAT as TFLITE
 
-__all__ = ["FORMATS", "Format", "Runner", "format_of"]
+__all__ = ["FORMATS", "Format", "Runner", "format_of", "replaceable_export"]
 
 FORMATS: dict[str, Format] = {row.name: row for row in (SAVED_MODEL, TFLITE, MICROCONTROLLER, ONNX)}
 
@@ -21,3 +21,11 @@ def format_of(path: Path) -> Format:
         problem = "not one of these" if path.exists() else "no such file or folder"
         raise ValueError(f"The file must be one of {known}. Received: {str(path)!r} ({problem})")
     return row
+
+
+def replaceable_export(folder: Path) -> str:
+    """The rule of `keras_se._files` for exports: they replace empty folders, and exports that nobody added to."""
+    row = next((row for row in FORMATS.values() if row.recognises(folder)), None)
+    if row is not None:
+        return row.loss(folder)
+    return "a folder that is not an export" if any(folder.iterdir()) else ""

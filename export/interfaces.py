@@ -54,6 +54,7 @@ class Format:
         extra: The extra of keras-se that brings it.
         used_for: Where such files go.
         recognises: Whether a path that exists is such a file.
+        loss: Why a folder of this format cannot be replaced without loss, as a part of a sentence; empty if it can.
         packages: The packages that write and run the file, whose versions its metadata list.
         fixed_sizes: Whether its files have no unknown sizes: a batch of 1, if nothing else is asked for.
         runs_here: Whether its files are made for this machine: what is for boards is not timed.
@@ -74,6 +75,7 @@ class Format:
     used_for: str
     recognises: Callable[[Path], bool]
     packages: tuple[str, ...]
+    loss: Callable[[Path], str] = lambda folder: ""
     fixed_sizes: bool = False
     runs_here: bool = True
     options: Mapping[str, Callable[[Mode, Any], bool]] = field(default_factory=dict)

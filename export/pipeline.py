@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_se._files import check_target, published
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import ExportError
-from keras_se.export.formats import FORMATS
+from keras_se.export.formats import FORMATS, replaceable_export
 from keras_se.export.metadata import document_of
 from keras_se.export.request import ExportRequest
 
@@ -38,7 +38,7 @@ def write_verified(
     with ExitStack() as places:
         if metadata_file:
             check_target(beside(path), overwrite)
-        staged = places.enter_context(published(path, overwrite))
+        staged = places.enter_context(published(path, overwrite, replaceable_export))
         try:
             notes = tuple(row.write(request, staged))
             tensors = row.metadata.tensors(staged)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.data.labels import labels_of
 from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
@@ -17,7 +18,6 @@ from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.interfaces import Format
 from keras_se.export.modes import MODES, Mode, calibrated_names
 from keras_se.export.verification.parity import SAMPLES
-from keras_se.layers.base import positive_integer
 from keras_se.weights import Preprocessing
 
 
@@ -192,16 +192,6 @@ def check_calibration(data: Any, modes: Sequence[Mode]) -> None:
             f"calibration_data requires quantize={listed}; verification_data can be given in every mode. "
             f"Received: calibration_data with quantize={', '.join(repr(mode.name) for mode in modes)}"
         )
-
-
-def one_of(name: str, value: Any, allowed: Sequence[Any], where: str = "") -> Any:
-    """The one of `allowed` that a value is. A whole number may be NumPy's."""
-    if not isinstance(value, str | None | int) and hasattr(value, "item"):
-        value = value.item()
-    if not any(isinstance(value, type(choice)) and value == choice for choice in allowed) or isinstance(value, bool):
-        listed = ", ".join(repr(choice) for choice in allowed)
-        raise ValueError(f"{name} must be one of {listed}{where}. Received: {name}={value!r}")
-    return value
 
 
 def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_se._files import check_path
+from keras_se._validation import non_negative_integer, positive_integer
 from keras_se.export.frontend.tensor_spec import Tensor
-from keras_se.layers.base import positive_integer
 from keras_se.weights import Preprocessing
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -41,8 +41,7 @@ class Images:
 
     def __post_init__(self) -> None:
         check_path(self.folder, "folder")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number, 0 or more. Received: seed={self.seed!r}")
+        non_negative_integer("seed", self.seed)
 
     def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
         """Samples for an input, and how many are of each class.

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 from keras_se.export.interfaces import Format, any_mode
-from keras_se.export.microcontroller.manifest import read_manifest
+from keras_se.export.microcontroller.manifest import is_untouched, read_manifest
 
 
 def _recognises(path: Path) -> bool:
     return (read_manifest(path) or {}).get("format") == "microcontroller"
+
+
+def _loss(folder: Path) -> str:
+    return "" if is_untouched(folder) else "a folder that was changed since it was exported"
 
 
 FORMAT = Format(
@@ -19,6 +23,7 @@ FORMAT = Format(
     extra="tflite",
     used_for="microcontrollers (tflite-micro), as C sources",
     recognises=_recognises,
+    loss=_loss,
     packages=("keras", "tensorflow", "ai-edge-litert"),
     fixed_sizes=True,
     runs_here=False,

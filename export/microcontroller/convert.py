@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.microcontroller import FORMAT
@@ -17,11 +18,10 @@ from keras_se.export.microcontroller.manifest import sha256, write_manifest
 from keras_se.export.microcontroller.resolver import micro_methods
 from keras_se.export.microcontroller.sources import Program
 from keras_se.export.pipeline import write_verified
-from keras_se.export.request import ExportRequest, full_request, one_of
+from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.tflite import convert as tflite
 from keras_se.export.tflite.graph import read_graph
 from keras_se.export.tflite.quantize import write_floats
-from keras_se.layers.base import positive_integer
 
 __all__ = ["resolve", "to_microcontroller", "write", "write_floats"]
 

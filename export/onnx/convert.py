@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.frontend.backend_process import on_any_backend
@@ -19,7 +20,7 @@ from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY
 from keras_se.export.onnx.tf2onnx_frontend import _converted
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
-from keras_se.export.request import ExportRequest, full_request, one_of
+from keras_se.export.request import ExportRequest, full_request
 from keras_se.graph.rewrite import layers_of
 from keras_se.version import __version__
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
-from keras_se.export.request import ExportRequest, full_request, one_of
+from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.tflite import FORMAT
 from keras_se.export.tflite.quantize import write_floats
 from keras_se.export.tflite.selective import chosen_layers

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_se.catalog import NETWORKS
 from keras_se.export import FORMATS
 from keras_se.models import SEResNet50
-from keras_se.models.catalog import NETWORKS
 from keras_se.weights import ARCHITECTURES
 from tests.support import checkpoints
 from tests.support.cases import case

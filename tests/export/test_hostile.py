@@ -96,9 +96,9 @@ AMONG_IMAGES = {
 
 # In place of MODEL.
 MODELS: dict[str, tuple[Prepare, str]] = {
-    "nothing.keras": (content("nothing.keras", b""), "as Model.save writes it"),
-    "cut.keras": (cut("cut.keras", lambda: shutil.copy("small.keras", "cut.keras")), "as Model.save writes it"),
-    "text.keras": (content("text.keras", b"weights"), "as Model.save writes it"),
+    "nothing.keras": (content("nothing.keras", b""), "that Model.save wrote"),
+    "cut.keras": (cut("cut.keras", lambda: shutil.copy("small.keras", "cut.keras")), "that Model.save wrote"),
+    "text.keras": (content("text.keras", b"weights"), "that Model.save wrote"),
     "bare.keras": (lambda: zipfile.ZipFile("bare.keras", "w").close(), "that Keras can load"),
     "list.keras": (keras_file("list.keras", [1, 2]), "that Keras can load"),
     "prose.keras": (keras_file("prose.keras", "no JSON"), "that Keras can load"),

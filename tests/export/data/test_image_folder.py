@@ -108,12 +108,12 @@ def test_the_command_takes_a_folder(folder: Path, tmp_path: Path, capfd: pytest.
     said = r"Calibrated on 6 samples: image from 4\d to 202; 2 classes of 3 to 3 samples\."
     assert re.search(said, capfd.readouterr().out)
     assert cli.run([*command, "--samples", "6"]) == 2
-    assert "--samples and --calibration-seed go with a folder of images" in capfd.readouterr().err
+    assert "--samples and --calibration-seed require a folder of images" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, True, "1"])
 def test_a_seed_is_a_whole_number(folder: Path, seed: object) -> None:
-    with pytest.raises(ValueError, match=rf"seed must be a whole number, 0 or more. Received: seed={seed!r}"):
+    with pytest.raises(ValueError, match=rf"seed must be an integer of 0 or more. Received: seed={seed!r}"):
         Images(folder, seed=seed)  # type: ignore[arg-type]
 
 

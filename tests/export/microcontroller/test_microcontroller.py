@@ -391,8 +391,8 @@ def test_other_types_at_the_ends(tmp_path, io_dtype):
     [
         ({"quantize": "float16"}, r"quantize must be one of None, 'int8', 'int16x8' for microcontrollers.*'float16'"),
         ({"quantize": "dynamic"}, r"quantize must be one of .*'dynamic'"),
-        ({"batch_size": None}, r"batch_size must be one of 1 for microcontrollers.*None"),
-        ({"batch_size": 2}, r"batch_size must be one of 1 for microcontrollers.*2"),
+        ({"batch_size": None}, r"batch_size must be 1 for microcontrollers.*None"),
+        ({"batch_size": 2}, r"batch_size must be 1 for microcontrollers.*2"),
         ({"calibration_data": None}, "calibration_data must be given"),
         ({"io_dtype": "int16"}, "io_dtype must be one of .* with quantize='int8'"),
         ({"name": "se-resnet"}, r"name must be what C calls an identifier.*'se-resnet'"),

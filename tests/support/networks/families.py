@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from keras_se import SqueezeExcite, models
+from keras_se.catalog import NETWORKS
 from keras_se.models._shared.blocks import BATCH_NORM_MOMENTUM
-from keras_se.models.catalog import NETWORKS
 from keras_se.models.families import inception, inception_resnet, mobilenet, mobilenet_v2
 from tests.support.arrays import randomise
 from tests.support.networks.network import Network
