@@ -15,12 +15,12 @@ from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.metadata import Facts
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, remove_identity_reshapes
-from keras_se.export.onnx.quantize import nodes_in_floats, to_float16, to_int8
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import fold_pads, pool_means, remove_identity_reshapes
+from keras_se.export.onnx.quantize import float_nodes, to_float16, to_int8
 from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY, TO_NCHW, _turned
-from keras_se.export.onnx.tf2onnx_frontend import _converted
+from keras_se.export.onnx.tf2onnx_frontend import float_graph
 from keras_se.export.passes.lower_for_runtime import spell_out_hard_swish
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import option, verification_feeds, write_verified
@@ -116,7 +116,7 @@ def to_onnx(
         source, notes = inference, list[str]()
         if optimize:
             source, notes = optimized(inference, calibration, (spell_out_hard_swish,) if quantize == "int8" else ())
-        graph = _converted(source, opset, layout, batch_size)
+        graph = float_graph(source, opset, layout, batch_size)
         if optimize:
             _optimize(graph, in_8_bits=quantize == "int8")
         # Before the graph is quantized, whose tensors are named after these.
@@ -125,7 +125,7 @@ def to_onnx(
             graph = to_float16(graph)
         elif calibration is not None:
             turned = {name: _turned(column, layout == "nchw", TO_NCHW) for name, column in calibration.items()}
-            graph = to_int8(graph, turned, batch_size, nodes_in_floats(graph, source))
+            graph = to_int8(graph, turned, batch_size, float_nodes(graph, source))
         _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: quantize or "none"})
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, staged)
@@ -146,11 +146,11 @@ def to_onnx(
 
 
 def _optimize(graph: Any, in_8_bits: bool) -> None:
-    means_to_poolings(graph)
+    pool_means(graph)
     remove_identity_reshapes(graph)
-    paddings_to_windows(graph)
+    fold_pads(graph)
     if not in_8_bits:
-        hard_activations(graph)
+        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
@@ -162,7 +162,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
+    rename_by_layer(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
 
 
 def _name_sizes(model: Any) -> None:

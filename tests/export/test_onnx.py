@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
 from keras_se.export.onnx.convert import LAYOUTS, OPSETS
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, remove_identity_reshapes
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import pool_means, remove_identity_reshapes
 
 from .networks import NETWORKS, relative_error, sample, se_resnet
 from .runtimes import run_onnx
@@ -157,7 +157,7 @@ def poolings_of(model):
         return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
 
     before = run()
-    means_to_poolings(model)
+    pool_means(model)
     for expected, actual in zip(before, run(), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
     return [node.op_type for node in model.graph.node]
@@ -450,7 +450,7 @@ def with_a_branch(first):
     ],
     ids=["turned", "reversed", "reshaped"],
 )
-@pytest.mark.parametrize("rewrite", [means_to_poolings, remove_identity_reshapes, lambda model: rename(model, ["t"])])
+@pytest.mark.parametrize("rewrite", [pool_means, remove_identity_reshapes, lambda model: rename_by_layer(model, ["t"])])
 def test_what_a_branch_reads_is_there(first, stays, rewrite):
     model = with_a_branch(first)
     feeds = {"x": np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype("float32"), "c": np.array(True)}

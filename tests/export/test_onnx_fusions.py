@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.passes import paddings_to_windows
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.passes import fold_pads
 from keras_se.models import SEMobileNet, SEMobileNetV3Small, SEResNet
 
 from .runtimes import run_onnx
@@ -88,7 +88,7 @@ def hard(turned: bool = False, swish: bool = True, **constants: float) -> Any:
 )
 def test_hard_activations(turned: bool, swish: bool, opset: int, expected: dict[str, int]) -> None:
     model = model_of(*hard(turned, swish), opset=opset)
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == expected
     assert not model.graph.initializer or opset == 13
 
@@ -96,7 +96,7 @@ def test_hard_activations(turned: bool, swish: bool, opset: int, expected: dict[
 @pytest.mark.parametrize("constants", [{"three": 2.5}, {"zero": -1.0}, {"six": 5.0}, {"sixth": 0.2}])
 def test_other_constants_are_something_else(constants: dict[str, float]) -> None:
     model = model_of(*hard(**constants))
-    hard_activations(model)
+    fuse_hard_activations(model)
     assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
 
 
@@ -109,17 +109,17 @@ def test_a_constant_of_more_axes_gives_the_result_more(larger: str, swish: bool)
         constants[name] = constants[name].reshape((1,) * rank)
     model = model_of(nodes, constants, shape=[6, 4])
     before = operations(model)
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == before
     constants[larger] = constants[larger].reshape(1, 1)
     model = model_of(nodes, constants, shape=[6, 4])
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == ({"HardSwish": 1} if swish else {"HardSigmoid": 1})
 
 
 def test_of_a_tensor_of_unknown_rank_nothing_is_made() -> None:
     model = model_of(*hard(), shape=None)
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
 
 
@@ -127,7 +127,7 @@ def test_of_a_tensor_of_unknown_rank_nothing_is_made() -> None:
 def test_what_is_read_besides_stays(shown: str) -> None:
     """The parts are outputs, too: of them HardSigmoid is the most that can be made, and not of its own."""
     model = model_of(*hard(), outputs=("y", shown))
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == ({"HardSigmoid": 1, "Mul": 1} if shown == "c" else {"Add": 1, "Clip": 1, "Mul": 2})
 
 
@@ -136,14 +136,14 @@ def test_another_tensor_times_a_hard_sigmoid_is_a_gate() -> None:
     nodes.insert(0, helper.make_node("Neg", ["x"], ["z"]))
     nodes[-1].input[:] = ["z", "c"]
     model = model_of(nodes, constants)
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == {"Neg": 1, "HardSigmoid": 1, "Mul": 1}
 
 
 def test_a_hard_sigmoid_of_other_slope_is_no_part_of_a_swish() -> None:
     nodes = [helper.make_node("HardSigmoid", ["x"], ["c"]), helper.make_node("Mul", ["x", "c"], ["y"])]
     model = model_of(nodes, {})
-    hard_activations(model)
+    fuse_hard_activations(model)
     assert operations(model) == {"HardSigmoid": 1, "Mul": 1}
 
 
@@ -212,7 +212,7 @@ def test_paddings_go_into_convolutions(
         pads=own,
         strides=[stride, stride],
     )
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Conv": readers}
 
 
@@ -228,7 +228,7 @@ def test_paddings_go_into_convolutions(
     ids=["ones", "reflected", "read besides", "cropped", "padded by itself"],
 )
 def test_other_paddings_stay(model: Any) -> None:
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model)["Pad"] == 1
 
 
@@ -253,7 +253,7 @@ def pooled(
 def test_paddings_go_into_poolings(space: list[int], stride: int) -> None:
     top, left, bottom, right = space
     model = pooled((0, 0, top, left, 0, 0, bottom, right), strides=[stride, stride])
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Relu": 1, "MaxPool": 1}
 
 
@@ -271,7 +271,7 @@ def test_paddings_go_into_poolings(space: list[int], stride: int) -> None:
     ids=["negative", "ones", "windows of zeros", "of zeros by both", "rounded up", "dilated", "padded by itself"],
 )
 def test_other_paddings_of_poolings_stay(model: Any) -> None:
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model)["Pad"] == 1
 
 
@@ -281,7 +281,7 @@ def test_a_padding_goes_into_all_that_read_it() -> None:
     model.graph.node.append(helper.make_node("Conv", ["p", "kernel"], ["z"]))
     model.graph.initializer.append(numpy_helper.from_array(kernel, "kernel"))
     model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Relu": 1, "MaxPool": 1, "Conv": 1}
 
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx.resize import keep_sizes
+from keras_se.export.onnx.resize import fix_resize_scales
 
 NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}
 
@@ -50,7 +50,7 @@ def scale_of(model: onnx.ModelProto) -> np.float32:
 def test_a_resize_gives_the_size(before: int, after: int) -> None:
     model, x = resizing(before, after / before), np.arange(before, dtype="float32").reshape(1, 1, 1, -1)
     old, scale = run(model, x), scale_of(model)
-    keep_sizes(model)
+    fix_resize_scales(model)
     new = run(model, x)
     assert new.shape == (1, 1, 1, after)
     assert scale <= scale_of(model) <= scale * (1 + 2**-22)
@@ -65,7 +65,7 @@ def test_the_nearest_pixel_stays_the_nearest(before: int) -> None:
     for after in range(2, 40):
         model, x = resizing(before, after / before, NEAREST), np.arange(before, dtype="float32").reshape(1, 1, 1, -1)
         old = run(model, x)
-        keep_sizes(model)
+        fix_resize_scales(model)
         new = run(model, x)
         # Where a new pixel reads between two old ones, what tf2onnx wrote stays, right or wrong.
         between = np.any((2 * np.arange(after) + 1) * before % (2 * after) == 0)
