@@ -12,10 +12,15 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
-from keras_se.export import Artifact, ExportError, microcontroller
+from keras_se.export import Artifact, ExportError
+from keras_se.export.microcontroller import convert
+from keras_se.export.microcontroller.arena import Arena
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.convert import to_microcontroller
+from keras_se.export.microcontroller.golden import Golden
+from keras_se.export.microcontroller.sources import TEMPLATES, Program
 from keras_se.export.targets.tflite_micro_ops import METHODS
+from keras_se.export.tflite.graph import FileGraph, FileOperation, FileTensor
 
 from .microcontrollers import STRICT, STUB, arm, exporter, run, runtime
 from .networks import relative_error, sample, se_resnet
@@ -215,6 +220,23 @@ def test_data_compiles_as_c_and_as_cpp(micro, tmp_path, name, mode, compiler):
         run(compiler[0], *compiler[1:], *STRICT, "-pedantic", "-c", source, "-o", tmp_path / f"{part}.o")
 
 
+def test_templates_compile_as_they_are(tmp_path):
+    """They are the sources of a network called `network` with one convolution, whose other files are written here."""
+    tensor = FileTensor("INT8", (1, 2), False, (0.5,), (0,), "x")
+    graph = FileGraph((tensor, tensor), (FileOperation("CONV_2D", (0,), (1,)),), (0,), (1,))
+    values = [np.zeros((1, 2), "int8")]
+    arena, golden = Arena(64, {4: 64, 8: 64}), Golden(values, values, [1.0])
+    sources = Program("network", b"\0", graph, ["AddConv2D"], arena, golden, "int8").sources()
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "main.cc").unlink()
+    (tmp_path / "network_ops.h").write_text((TEMPLATES / "ops.h").read_text())
+    run("g++", "-std=c++17", *STRICT, f"-I{STUB}", f"-I{tmp_path}", "-fsyntax-only", TEMPLATES / "main.cc")
+    marker = re.compile(r"^ *// (each .*|end)\n", re.MULTILINE)
+    for name, template in (("main.cc", "main.cc"), ("network_ops.h", "ops.h")):
+        assert marker.sub("", (TEMPLATES / template).read_text()) == sources[name]
+
+
 def test_the_file_is_read_back_from_a_compiled_program(micro, tmp_path):
     folder = micro("se_resnet").path
     (tmp_path / "dump.c").write_text(
@@ -406,7 +428,7 @@ def test_other_types_at_the_ends(tmp_path, io_dtype):
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 def test_wrong_options_are_refused_before_conversion(tmp_path, monkeypatch, options, message):
-    monkeypatch.setattr(microcontroller.tflite, "to_tflite", lambda *_, **__: pytest.fail("it was converted"))
+    monkeypatch.setattr(convert, "to_tflite", lambda *_, **__: pytest.fail("it was converted"))
     with pytest.raises(ValueError, match=message):
         to_microcontroller(
             se_resnet(),
@@ -439,7 +461,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
         assert list(tmp_path.rglob("*.tflite")), "it has begun"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(microcontroller, "golden_vectors", interrupted)
+    monkeypatch.setattr(convert, "golden_vectors", interrupted)
     with pytest.raises(KeyboardInterrupt):
         to_microcontroller(se_resnet(), tmp_path / "folder")
     assert not list(tmp_path.iterdir())
