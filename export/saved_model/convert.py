@@ -17,7 +17,7 @@ from keras_se.export.frontend.tracing import trace
 from keras_se.export.metadata import Facts
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import verification_feeds, write_verified
-from keras_se.export.saved_model.canonicalize import normalise
+from keras_se.export.saved_model.canonicalize import canonicalize
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.saved_model.signatures import names_of, serving_of
 from keras_se.layers.base import positive_integer
@@ -94,7 +94,7 @@ def to_saved_model(
     def write(staged: Path) -> list[str]:
         source, notes = optimized(inference) if optimize else (inference, [])
         save(source, staged, batch_size, more=more)
-        normalise(staged)
+        canonicalize(staged)
         return notes
 
     return write_verified(

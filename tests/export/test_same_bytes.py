@@ -37,7 +37,7 @@ def test_the_same_export_has_the_same_bytes_in_every_process(tmp_path: Path) -> 
         running.append(subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": str(seed)}))
     assert [process.wait() for process in running] == [0, 0]
     one, other = map(content, folders)
-    assert len(one) == 6 + 5  # of which a SavedModel has five
+    assert len(one) == 6 + 4  # of which a SavedModel has four
     assert {name for name in one if one[name] != other.get(name)} == set()
 
 
