@@ -14,7 +14,7 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.formats import FORMATS, format_of
-from keras_se.export.probes.sandbox import RefusedError, probe
+from keras_se.export.probes.sandbox import PROBES, RefusedError, probe
 from keras_se.export.probes.timing import Latency
 from keras_se.layers.base import positive_integer
 
@@ -24,7 +24,8 @@ RUNTIMES = {
     "onnx": ("onnxruntime", "onnx"),
     "saved_model": ("tensorflow", "tensorflow"),
 }
-PROFILERS = {"tflite": "tflite_profiler.py", "onnx": "benchmark.py"}
+CALLS = {"tflite": "tflite_call.py", "onnx": "onnx_call.py", "saved_model": "saved_model_call.py"}
+PROFILERS = {"tflite": "tflite_profiler.py", "onnx": "onnx_profiler.py"}
 ROUNDS, WARM_UP, SIZE = 50, 5, 224
 # Seconds that a process may take: files can be slow.
 TIMEOUT = 24 * 3600.0
@@ -188,7 +189,8 @@ def _format(path: Path) -> str:
 def _work(work: str, pairs: Sequence[tuple[str, str]], job: Mapping[str, Any]) -> dict[str, Any]:
     """What `probes/benchmark.py` finds, or a `ValueError` that names the file."""
     try:
-        found = _probed("benchmark.py", {**job, "work": work, "files": pairs})
+        files = [(path, str(PROBES / CALLS[name])) for path, name in pairs]
+        found = _probed("benchmark.py", {**job, "work": work, "files": files})
     except RefusedError as refusal:
         raise _wrong(pairs[0], str(refusal)) from None
     if "missing" in found:
@@ -213,7 +215,7 @@ def _profile(
     if name not in PROFILERS:
         return None, ()
     try:
-        found = _probed(PROFILERS[name], {**job, "work": "onnx_profile", "files": [pair]}, timeout)
+        found = _probed(PROFILERS[name], {**job, "files": [pair]}, timeout)
     except RefusedError as refusal:
         found = {"problem": str(refusal)}
     if "calls" not in found:

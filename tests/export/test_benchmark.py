@@ -13,7 +13,7 @@ import pytest
 from keras_se.export import Artifact, benchmark, export
 from keras_se.export.inspect import inspect
 from keras_se.export.probes import sandbox as isolated
-from keras_se.export.probes.runtimes import values
+from keras_se.export.probes.inputs import random_values
 from keras_se.export.probes.sandbox import RefusedError
 
 FORMATS = ("tflite", "onnx", "saved_model")
@@ -89,7 +89,7 @@ def test_places_in_a_table(format: str, tmp_path: Path) -> None:
     ("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("int32", 0, 1), ("int64", 0, 1)]
 )
 def test_whole_numbers(dtype: str, low: int, high: int) -> None:
-    numbers = values((5000,), dtype)
+    numbers = random_values((5000,), dtype)
     assert numbers.dtype == dtype
     assert (numbers.min(), numbers.max()) == (low, high)
 
@@ -127,7 +127,7 @@ def test_nodes_without_names_are_several_operations(tmp_path: Path) -> None:
 
 
 def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["keras_se.export.benchmark"]
+    module = sys.modules["keras_se.export.benchmark.benchmark"]
     monkeypatch.setattr(module, "PROFILER_TIMEOUT", 0.01)
     monkeypatch.setattr(module, "PROFILED", 0)
     (one,) = benchmark([exported("se_resnet", "onnx").path], memory=False, **QUICK)
