@@ -450,7 +450,7 @@ def test_unknown_sizes_are_refused(tmp_path):
 def test_an_operation_that_the_runtime_lacks_is_refused(tmp_path):
     network = sample("segmentation")  # Keras enlarges images by TILE
     with pytest.raises(
-        ExportError, match=r"Microcontrollers has no kernel for TILE, which the converted network needs"
+        ExportError, match=r"Microcontrollers does not support TILE, which the converted network contains"
     ):
         to_microcontroller(network.model, tmp_path / "folder", quantize="int8", calibration_data=network.data)
     assert not list(tmp_path.iterdir())

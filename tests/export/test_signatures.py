@@ -219,9 +219,15 @@ def test_unknown_sizes(tmp_path: Path) -> None:
 
 
 WRONG = [
-    ({"signatures": ("uint8",)}, r"^signatures need to know .* Received: signatures=\('uint8',\) for 'served'$"),
-    ({"signatures": ("png",), "preprocessing": PREPARED}, r"^signatures must be made of \"uint8\" and \"encoded\"\."),
-    ({"signatures": 3, "preprocessing": PREPARED}, r"^signatures must be made of"),
+    (
+        {"signatures": ("uint8",)},
+        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'$",
+    ),
+    (
+        {"signatures": ("png",), "preprocessing": PREPARED},
+        r"^signatures must be \"uint8\" or \"encoded\", or a list of them\.",
+    ),
+    ({"signatures": 3, "preprocessing": PREPARED}, r"^signatures must be"),
     (
         {"signatures": "uint8", "preprocessing": PREPARED, "verification_data": np.zeros((2, *SIZE, 3))},
         r"^verification_data must be pixels",
