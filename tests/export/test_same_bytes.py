@@ -1,4 +1,4 @@
-"""The same export has the same bytes, also in another process, or later in the same one."""
+"""The same export has the same bytes, in another process and later in the same one."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ for formats, modes in (
 """
 
 
-def test_the_same_export_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+def test_export_bytes_are_equal_in_every_process(tmp_path: Path) -> None:
     sample("se_resnet").model.save(tmp_path / "model.keras")
     folders = [tmp_path / name for name in ("one", "other")]
     running = []
@@ -41,7 +41,7 @@ def test_the_same_export_has_the_same_bytes_in_every_process(tmp_path: Path) -> 
     assert {name for name in one if one[name] != other.get(name)} == set()
 
 
-def test_a_later_saved_model_has_the_same_bytes(exported, tmp_path: Path) -> None:
+def test_saved_model_bytes_are_equal_later(exported, tmp_path: Path) -> None:
     """TensorFlow numbers functions and variables over the whole process."""
     again = to_saved_model(sample("se_resnet").model, tmp_path / "again_saved_model")
     assert content(again.path) == content(exported("se_resnet", "saved_model").path)

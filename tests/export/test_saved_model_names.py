@@ -5,7 +5,7 @@ from tensorflow.core.protobuf import saved_object_graph_pb2
 from keras_se.export.saved_model.canonicalize import rename_strings
 
 
-def test_a_new_name_can_be_the_old_one_of_another():
+def test_functions_can_exchange_names():
     graph = saved_object_graph_pb2.SavedObjectGraph()
     for number in (1, 2, 3):
         graph.concrete_functions[f"f_{number}"].bound_inputs.append(number)
