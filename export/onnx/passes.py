@@ -93,26 +93,20 @@ def fold_pads(model: Any) -> None:
     zeros = {name for name, value in float_scalars(graph).items() if value == 0}
     rectified = {node.output[0] for node in graph.node if node.op_type == "Relu"}
     outputs = {value.name for value in graph.output}
-    readers: dict[str, list[Any]] = {}
+    users: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in names_read([node]):
-            readers.setdefault(name, []).append(node)
+            users.setdefault(name, []).append(node)
     kept = []
     for node in graph.node:
-        pads = _spatial_pads(node, vectors, zeros) if node.op_type == "Pad" else []
-        padded, targets = node.output[0], readers.get(node.output[0], [])
-        if (
-            pads
-            and targets
-            and padded not in outputs
-            and all(
-                _conv_takes(target, padded) or (node.input[0] in rectified and _pooling_takes(target, pads))
-                for target in targets
-            )
-        ):
-            for target in targets:
-                _set_pads(target, pads)
-                rename_reads([target], {padded: node.input[0]})
+        padded = node.output[0]
+        pads = _spatial_pads(node, vectors, zeros) if node.op_type == "Pad" and padded not in outputs else []
+        found = users.get(padded, []) if pads else []
+        pools = bool(pads) and node.input[0] in rectified
+        if found and all(_conv_takes(user, padded) or (pools and _pooling_takes(user, pads)) for user in found):
+            for user in found:
+                _set_pads(user, pads)
+                rename_reads([user], {padded: node.input[0]})
         else:
             kept.append(node)
     replace_nodes(graph, kept)

@@ -12,7 +12,7 @@ import pytest
 
 from keras_se.export import Artifact, benchmark, export
 from keras_se.export.inspect import inspect
-from keras_se.export.probes import sandbox as isolated
+from keras_se.export.probes import sandbox
 from keras_se.export.probes.inputs import random_values
 from keras_se.export.probes.sandbox import RefusedError
 
@@ -136,7 +136,7 @@ def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypa
 
 
 def test_failing_profiler_becomes_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = isolated.probe
+    real = sandbox.probe
 
     def without_profiler(program, path, timeout):
         if program == "tflite_profiler.py":
@@ -180,3 +180,8 @@ def test_error_names_the_bad_file(exported: Callable[..., Artifact], tmp_path: P
 def test_microcontroller_folder_is_refused(exported: Callable[..., Artifact]) -> None:
     with pytest.raises(ValueError, match="runs there"):
         benchmark(exported("se_resnet", "microcontroller").path)
+
+
+def test_probes_shadow_no_standard_module() -> None:
+    """Their folder comes first where their processes look for modules."""
+    assert not {path.stem for path in sandbox.PROBES.glob("*.py")} & sys.stdlib_module_names
