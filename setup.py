@@ -54,6 +54,7 @@ setup(
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={
         "keras_se": ["py.typed"],
+        "keras_se.export.microcontroller": ["templates/*"],
         "keras_se.export.report": ["report.html.j2"],
         "keras_se.weights": ["imagenet_classes.txt"],
     },
