@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from builders import CLASSES, DEEP, FULL, NARROW, TABLE
+from builders import CLASSES, DEEP, FAMILIES, FULL, NARROW, TABLE
 from helpers import array
 
 from keras_se import models
 
-BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
+BUILDERS = set(models.BUILDERS)
 # JAX compiles every operation once for each shape that it meets.
 ON_JAX = keras.backend.backend() == "jax"
 SLOW = {*FULL, *((*DEEP, "resnet_d") if ON_JAX else ())}
@@ -26,13 +26,13 @@ every_network = pytest.mark.parametrize("name", [slow_if(name in SLOW, name) for
 
 def test_the_table_has_every_builder() -> None:
     assert {row.builder for row in TABLE.values()} == BUILDERS
-    assert set(FULL) == BUILDERS - set(models.FAMILIES)
+    assert set(FULL) == BUILDERS - FAMILIES
     assert not any(row.options for row in FULL.values())
 
 
 def test_the_table_has_a_narrow_network_of_every_family() -> None:
     assert {row.family for row in NARROW.values()} == {row.family for row in TABLE.values()}
-    assert {row.builder for row in NARROW.values()} >= set(models.FAMILIES)
+    assert {row.builder for row in NARROW.values()} >= FAMILIES
 
 
 @every_network

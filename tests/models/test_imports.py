@@ -53,7 +53,7 @@ def test_every_file_is_a_family_or_shared() -> None:
 def test_every_builder_is_in_the_file_of_a_family() -> None:
     from keras_se import models
 
-    builders = [getattr(models, name) for name in models.__all__ if name not in models.ON_NETWORKS]
+    builders = [getattr(models, name) for name in models.BUILDERS]
     assert {builder.__module__ for builder in builders} == {f"{MODELS}.{family}" for family in FAMILIES}
 
 

@@ -18,7 +18,7 @@ def network(
     body: Callable[[Any], tuple[Any, Head]],
     *,
     include_top: bool,
-    fill: Callable[[keras.Model], None] | None,
+    load_weights: Callable[[keras.Model], None] | None,
     input_tensor: Any,
     input_shape: tuple | None,
     pooling: str | None,
@@ -34,7 +34,7 @@ def network(
         body: Image tensor → feature map, and the head that fits it: (feature map, classes, activation) → output.
         include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
             `keras.applications`.
-        fill: Gives the network its weights; `None` leaves them random.
+        load_weights: Loads weights into the built network; `None` leaves them random.
         size: Height and width of the image by default.
         min_size: The smallest that the network takes.
 
@@ -54,8 +54,8 @@ def network(
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
     sources = keras.utils.get_source_inputs(image)
     model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
-    if fill is not None:
-        fill(model)
+    if load_weights is not None:
+        load_weights(model)
     return model
 
 

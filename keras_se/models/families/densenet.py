@@ -55,11 +55,7 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
             on the channels that it adds.
         growth: The channels that each layer adds.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.

@@ -82,11 +82,7 @@ def SEBNInception(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
             `"standard"` is after a module's concatenation, `"pre"` before the module.
         alpha: A number (> 0) that every width is multiplied with.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Batch Normalization](https://arxiv.org/abs/1502.03167), Ioffe and Szegedy, figure 5; the authors' released
@@ -152,11 +148,7 @@ def SEInceptionV3(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
             `"standard"` is after a module's concatenation, `"pre"` before the module.
         alpha: A number (> 0) that every width is multiplied with.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Rethinking the Inception Architecture](https://arxiv.org/abs/1512.00567), Szegedy et al., table 1.

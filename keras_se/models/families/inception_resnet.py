@@ -63,11 +63,7 @@ def SEInceptionResNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[
             `"identity"` on the shortcut.
         alpha: A number (> 0) that every width is multiplied with.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Inception-v4, Inception-ResNet](https://arxiv.org/abs/1602.07261), Szegedy et al.; as released with TensorFlow.

@@ -50,11 +50,7 @@ def SEMobileNet(
         dropout: Rate before the classifier.
         stem: `"imagenet"`, stride 2 (images from 32x32 up), or `"small"`, stride 1 (from 16x16 up).
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 3;

@@ -41,11 +41,7 @@ def SEMobileNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
             expansion; and, in blocks with a shortcut, `"post"` after the addition and `"identity"` on the shortcut.
         alpha: A number (> 0) that every width is multiplied with; widths are multiples of 8.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [MobileNetV2](https://arxiv.org/abs/1801.04381), Sandler et al., table 2.

@@ -124,11 +124,7 @@ def SEMobileNetV3(
         padding: `"same"`, as in `keras.applications`, or `"symmetric"`, as in PyTorch's form of the network.
         epsilon: Of the batch norms; 1e-5 in PyTorch's form.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Searching for MobileNetV3](https://arxiv.org/abs/1905.02244), Howard et al., tables 1 and 2.

@@ -35,11 +35,7 @@ def SEPreActResNet(
         block: `"bottleneck"` (1x1, 3x3, 1x1 with four times the filters) or `"basic"` (3x3, 3x3).
         filters: The width of each stage.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Identity Mappings in Deep Residual Networks](https://arxiv.org/abs/1603.05027), He et al.; [Wide Residual

@@ -76,11 +76,7 @@ def SEResNet(
         branch_relu: Whether the branch ends in a ReLU, before SE: so it is in the SE-ResNet-18 and -34 that timm
             calls legacy.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 1 and figure 5; the

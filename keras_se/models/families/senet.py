@@ -45,11 +45,7 @@ def SENet(
         stem, pool: As in `SEResNet`.
         dropout: Rate before the classifier.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., section 6.1 and appendix.

@@ -57,11 +57,7 @@ def SEShuffleNet(image: Any, se: Excite, *, groups: int = 3, alpha: float = 1.0)
         groups: 1, 2, 3, 4 or 8, of the 1x1 convolutions.
         alpha: A number (> 0) that every width but the stem's is multiplied with; 1 in the 1x network.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [ShuffleNet](https://arxiv.org/abs/1707.01083), Zhang et al., table 1; with SE in table 3 of

@@ -61,11 +61,7 @@ def SEVGG(
         hidden: The width of the two dense layers before the classifier.
         dropout: Rate after each of these.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 2; [Very Deep
