@@ -72,7 +72,7 @@ def SEInceptionV3(  # keras_se/models/families/inception.py
     name: str | None = "se_inception_v3", *, alpha: float = 1.0, r: int | None = 16, se: _Excitation = None,
     placement: str = "standard",
 ) -> keras.Model:
-    """SE-Inception-v3: SE after each module's concatenation, those of stride 2 included."""
+    """SE-Inception-v3: SE after the concatenation of each module, those of stride 2 included."""
 def SEInceptionResNetV2(  # keras_se/models/families/inception_resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -101,7 +101,7 @@ def SEMobileNetV3(  # keras_se/models/families/mobilenet_v3.py
     name: str | None = "se_mobilenet_v3", *, everywhere: bool = False, padding: str = "same", epsilon: float = 0.001,
     r: int | None = 4, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """MobileNetV3, small or large, with its own SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8."""
+    """MobileNetV3, small or large, with the published SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8."""
 def SEMobileNetV3Large(  # keras_se/models/families/mobilenet_v3.py
     input_shape: _Shape = None, alpha: float = 1.0, minimalistic: bool = False, include_top: bool = True,
     weights: _Weights = None, input_tensor: Any = None, classes: int = 1000, pooling: str | None = None,
@@ -109,7 +109,7 @@ def SEMobileNetV3Large(  # keras_se/models/families/mobilenet_v3.py
     name: str | None = "se_mobilenet_v3_large", *, everywhere: bool = False, padding: str = "same",
     epsilon: float = 0.001, r: int | None = 4, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """MobileNetV3-Large with its own SE (r = 4, hard-sigmoid gate)."""
+    """MobileNetV3-Large with the published SE (r = 4, hard-sigmoid gate)."""
 def SEMobileNetV3Small(  # keras_se/models/families/mobilenet_v3.py
     input_shape: _Shape = None, alpha: float = 1.0, minimalistic: bool = False, include_top: bool = True,
     weights: _Weights = None, input_tensor: Any = None, classes: int = 1000, pooling: str | None = None,
@@ -117,26 +117,26 @@ def SEMobileNetV3Small(  # keras_se/models/families/mobilenet_v3.py
     name: str | None = "se_mobilenet_v3_small", *, everywhere: bool = False, padding: str = "same",
     epsilon: float = 0.001, r: int | None = 4, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """MobileNetV3-Small with its own SE (r = 4, hard-sigmoid gate)."""
+    """MobileNetV3-Small with the published SE (r = 4, hard-sigmoid gate)."""
 def SEPreActResNet(  # keras_se/models/families/preact_resnet.py
     depths: Sequence[int], include_top: bool = True, weights: _Weights = None, input_tensor: Any = None,
     input_shape: _Shape = None, pooling: str | None = None, classes: int = 10,
     classifier_activation: _Activation = "softmax", name: str | None = "se_preact_resnet", *, block: str = "bottleneck",
     filters: Sequence[int] = (16, 32, 64), r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """A pre-activation SE-ResNet of any depth and width, for images of 32x32 and such."""
+    """A pre-activation SE-ResNet of any depth and width, for images of about 32x32."""
 def SEResNet164(  # keras_se/models/families/preact_resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 10, classifier_activation: _Activation = "softmax",
     name: str | None = "se_resnet164", *, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """Pre-activation SE-ResNet-164 for CIFAR: 18 bottlenecks a stage, of 16, 32 and 64 filters."""
+    """Pre-activation SE-ResNet-164 for CIFAR: 18 bottlenecks in each stage, of 16, 32 and 64 filters."""
 def SEWRN16_8(  # keras_se/models/families/preact_resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 10, classifier_activation: _Activation = "softmax",
     name: str | None = "se_wrn16_8", *, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-WRN-16-8 for CIFAR, a wide residual network: 2 basic blocks a stage, of 128, 256 and 512 filters."""
+    """SE-WRN-16-8 for CIFAR, a wide residual network: 2 basic blocks in each stage, of 128, 256 and 512 filters."""
 def SEResNeXt101(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -161,7 +161,7 @@ def SEResNet(  # keras_se/models/families/resnet.py
     stem: str = "imagenet", pool: str = "ceil", shortcut: str = "projection", branch_relu: bool = False,
     r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """An SE-ResNet or SE-ResNeXt of any depth and width; `SEResNet50` and its siblings are rows of a table."""
+    """An SE-ResNet or SE-ResNeXt of any depth and width; `SEResNet50` and its siblings fix some options."""
 def SEResNet101(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -176,7 +176,7 @@ def SEResNet110(  # keras_se/models/families/resnet.py
     name: str | None = "se_resnet110", *, width: int = 1, groups: int = 1, stride_in: str = "1x1", pool: str = "ceil",
     branch_relu: bool = False, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-ResNet-110 for CIFAR: basic blocks of 16, 32 and 64 filters, 18 each; shortcuts of zeros."""
+    """SE-ResNet-110 for CIFAR: basic blocks of 16, 32 and 64 filters, 18 each; zero-padded shortcuts."""
 def SEResNet152(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -199,14 +199,14 @@ def SEResNet20(  # keras_se/models/families/resnet.py
     name: str | None = "se_resnet20", *, width: int = 1, groups: int = 1, stride_in: str = "1x1", pool: str = "ceil",
     branch_relu: bool = False, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-ResNet-20 for CIFAR: basic blocks of 16, 32 and 64 filters, 3 each; shortcuts of zeros."""
+    """SE-ResNet-20 for CIFAR: basic blocks of 16, 32 and 64 filters, 3 each; zero-padded shortcuts."""
 def SEResNet32(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 10, classifier_activation: _Activation = "softmax",
     name: str | None = "se_resnet32", *, width: int = 1, groups: int = 1, stride_in: str = "1x1", pool: str = "ceil",
     branch_relu: bool = False, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-ResNet-32 for CIFAR: basic blocks of 16, 32 and 64 filters, 5 each; shortcuts of zeros."""
+    """SE-ResNet-32 for CIFAR: basic blocks of 16, 32 and 64 filters, 5 each; zero-padded shortcuts."""
 def SEResNet34(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -221,7 +221,7 @@ def SEResNet44(  # keras_se/models/families/resnet.py
     name: str | None = "se_resnet44", *, width: int = 1, groups: int = 1, stride_in: str = "1x1", pool: str = "ceil",
     branch_relu: bool = False, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-ResNet-44 for CIFAR: basic blocks of 16, 32 and 64 filters, 7 each; shortcuts of zeros."""
+    """SE-ResNet-44 for CIFAR: basic blocks of 16, 32 and 64 filters, 7 each; zero-padded shortcuts."""
 def SEResNet50(  # keras_se/models/families/resnet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
@@ -236,7 +236,7 @@ def SEResNet56(  # keras_se/models/families/resnet.py
     name: str | None = "se_resnet56", *, width: int = 1, groups: int = 1, stride_in: str = "1x1", pool: str = "ceil",
     branch_relu: bool = False, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """SE-ResNet-56 for CIFAR: basic blocks of 16, 32 and 64 filters, 9 each; shortcuts of zeros."""
+    """SE-ResNet-56 for CIFAR: basic blocks of 16, 32 and 64 filters, 9 each; zero-padded shortcuts."""
 def SENet(  # keras_se/models/families/senet.py
     depths: Sequence[int], include_top: bool = True, weights: _Weights = None, input_tensor: Any = None,
     input_shape: _Shape = None, pooling: str | None = None, classes: int = 1000,
@@ -244,7 +244,7 @@ def SENet(  # keras_se/models/families/senet.py
     filters: Sequence[int] = (64, 128, 256, 512), groups: int = 64, stem: str = "deep", pool: str = "ceil",
     dropout: float = 0.2, r: int | None = 16, se: _Excitation = None, placement: str = "standard",
 ) -> keras.Model:
-    """A network of SENet-154's blocks, of any depth and width."""
+    """A SENet of any depth and width, made of the blocks of SENet-154."""
 def SENet154(  # keras_se/models/families/senet.py
     include_top: bool = True, weights: _Weights = None, input_tensor: Any = None, input_shape: _Shape = None,
     pooling: str | None = None, classes: int = 1000, classifier_activation: _Activation = "softmax",
