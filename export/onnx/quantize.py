@@ -91,9 +91,10 @@ def _quiet() -> Iterator[None]:
 def float_nodes(graph: Any, model: InferenceModel) -> list[str]:
     """The names of the nodes of float layers. The graph's nodes must be named after layers already."""
     names = {scope_name(path.split("/")[-1]) for path in paths_in_floats(model.model)}
-    # In another model of the graph, a layer can have the same name. What has weights is none of these layers'. The rest
-    # of it, an addition or a product, is in floats, too.
-    return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]
+    # A layer of a nested model can have the same name as a float layer. Float layers have no parameters, so nodes with
+    # parameters belong to others; of the rest, an addition or a product may stay in float needlessly.
+    layer_nodes = (node for node in graph.graph.node if node.name.split("/")[0] in names)
+    return [node.name for node in layer_nodes if node.op_type not in PARAMETERS]
 
 
 def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
