@@ -17,8 +17,8 @@ from typing import Any
 
 import click
 import numpy as np
-from results import Results
-from timing import Ratio
+from _shared.results import Results
+from _shared.timing import Ratio
 
 OURS = "import sys; from keras_se.cli import main; main()"
 KERAS = """
@@ -52,12 +52,12 @@ step("import TensorFlow")
 import keras
 step("import Keras")
 import keras_se.cli, keras_se.export, keras_se.models
-from keras_se.export import tflite
+from keras_se.export.tflite import convert
 from keras_se.export.artifact import Artifact
 step("import keras_se")
-timed(tflite, "optimized", "rewrite")
-timed(tflite, "save", "trace and save")
-timed(tflite, "_converted", "convert")
+timed(convert, "optimized", "rewrite")
+timed(convert, "save", "trace and save")
+timed(convert, "_converted", "convert")
 timed(Artifact, "verified", "verify")
 model = keras_se.models.SEMobileNet(input_shape=(int(sys.argv[1]),) * 2 + (3,))
 step("build")

@@ -15,10 +15,10 @@ from typing import Any
 import click
 import keras
 import numpy as np
+from _shared.results import Results
+from _shared.timing import Ratio, compared, cores
 from keras import layers
-from results import Results
 from rich.filesize import decimal
-from timing import Ratio, compared, cores
 
 from keras_se import SqueezeExcite
 from keras_se.export import FORMATS

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS, with_statistics
+from _shared.measured_networks import BUILDERS, with_statistics
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table

@@ -24,8 +24,8 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from results import Results
-from timing import Ratio, compared
+from _shared.results import Results
+from _shared.timing import Ratio, compared
 
 import keras_se.models
 from keras_se.export import to_onnx, to_tflite
@@ -96,7 +96,7 @@ def write_theirs(network: str, way: str, size: int, path: Path) -> str:
     """Writes the peer's file; returns what went wrong, if anything did."""
     if name := WAYS[way].environment:
         case = json.dumps({"network": network, "way": way, "size": size, "path": str(path)})
-        command = [environment(name), HERE / "peer_files.py"]
+        command = [environment(name), HERE / "_shared" / "peer_files.py"]
         done = subprocess.run(command, input=case + "\n", capture_output=True, text=True, check=False)
         if done.returncode or not done.stdout:
             return (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1][:200]

@@ -16,10 +16,10 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS, with_statistics
-from results import Results
+from _shared.measured_networks import BUILDERS, with_statistics
+from _shared.results import Results
+from _shared.timing import Ratio, compared
 from rich.filesize import decimal
-from timing import Ratio, compared
 
 import keras_se.models
 from keras_se.export import FORMATS, Artifact

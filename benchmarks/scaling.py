@@ -15,9 +15,9 @@ from typing import Any
 
 import click
 import keras
-from results import Results
+from _shared.results import Results
+from _shared.timing import cores
 from rich.filesize import decimal
-from timing import cores
 
 import keras_se.models
 from keras_se import complexity

@@ -14,10 +14,10 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS
-from results import Results
+from _shared.measured_networks import BUILDERS
+from _shared.results import Results
+from _shared.timing import Ratio, compared, cores
 from rich.filesize import decimal
-from timing import Ratio, compared, cores
 
 import keras_se.models
 from keras_se.export import FORMATS, export

@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 import numpy as np
+from _shared.measured_networks import BUILDERS
+from _shared.results import Results
+from _shared.timing import Ratio, cores
 from keras import ops
-from measured_networks import BUILDERS
-from results import Results
 from se_overhead import BATCH, CLASSES, TRAINING_SIZE, training_step
-from timing import Ratio, cores
 
 import keras_se.models
 from keras_se import SqueezeExcite

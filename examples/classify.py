@@ -1,8 +1,8 @@
-"""What a network with published weights sees in images: the likeliest classes, with a bar for each.
+"""Classify images with published weights, and print the likeliest classes with a bar for each.
 
     python examples/classify.py cat.jpg dog.png --weights hf://timm/legacy_seresnet50.in1k
 
-Images are resized and cropped as the weights' publisher did it.
+Images are resized and cropped as the publisher of the weights does it.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from command_line import refusals  # examples/command_line.py
+from _shared.command_line import refusals
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar

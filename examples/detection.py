@@ -3,9 +3,9 @@
     python examples/detection.py --output detection_output
     python examples/detection.py --data annotations.json --images FOLDER
 
-The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes annotations
-of your own, in COCO's format (`examples/coco_folder.py`). What comes out of the comparison is reported, whichever is
-better; the files are of the first seed. Average precision is COCO's, of what the exported files return.
+`_shared/scenes.py` draws the scenes: shapes and letters of six classes over clutter. `--data` takes your own
+annotations in COCO's format (`_shared/coco_folder.py`). The comparison is reported whichever network is better. The
+files are those of the first seed. Average precision is COCO's, computed from the outputs of the exported files.
 """
 
 import sys
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
-from coco_scores import average_precision, cocotools  # examples/coco_scores.py
-from command_line import output_option, refusals  # examples/command_line.py
+from _shared import demo
+from _shared.coco_folder import Boxed, coco_folder
+from _shared.coco_scores import average_precision, cocotools
+from _shared.command_line import output_option, refusals
+from _shared.scenes import CLASSES, SIZE, scenes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from rich.table import Table
-from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
 from keras_se.models import SEFCOS, FCOSLoss, SEResNet, with_detections

@@ -2,8 +2,8 @@
 
     python examples/digits.py --output demo_output
 
-The images are scikit-learn's: 1,797 of 8x8 pixels, 360 of them held out (`--held-out 1000` measures on more, and trains
-on fewer). int8 is calibrated on training images.
+The data are scikit-learn's 1,797 images of 8x8 pixels, of which 360 are held out. `--held-out 1000` measures on more
+images and trains on fewer. int8 is calibrated on training images.
 """
 
 import sys
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 

@@ -3,10 +3,11 @@
     python examples/finetune.py --output finetune_output
     python examples/finetune.py --model plain.keras --data photos
 
-Without options a plain ResNet is trained on drawn letters (`examples/drawn_letters.py`) first, once for each seed.
-`--data` takes a folder of images, with a folder for each class; `--model` a classifier that you have. SE goes in by
-`keras_se.insert_se`, so that the network computes the same at first. Both go on for the same number of steps, with the
-same images in the same order. What comes out is reported, whichever is better; the files are of the last seed.
+Without options the program first trains a plain ResNet on drawn letters (`_shared/drawn_letters.py`), once per seed.
+`--data` takes a folder of images with a folder for each class, and `--model` your own classifier.
+`keras_se.insert_se` inserts SE, so that the network computes the same at first. Both networks then train for the same
+number of steps, on the same images in the same order. The comparison is reported whichever network is better. The files
+are those of the last seed.
 """
 
 from collections.abc import Callable
@@ -15,14 +16,14 @@ from functools import partial
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
+from _shared.image_folder import image_folder
 from click.core import ParameterSource
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
-from image_folder import image_folder  # examples/image_folder.py
-from letters import varied  # examples/letters.py
+from letters import varied
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress

@@ -2,19 +2,19 @@
 
     python examples/gates.py --output gates_output
 
-It prints a table of gates and writes five pictures: the mean gate of each channel by class, as lines and as a map, the
-spread within two classes, the share of gates that are saturated, and where blocks look in some images.
+It prints a table of gates and writes five pictures: the mean gate of each channel by class, as lines and as a map; the
+spread within two classes; the share of saturated gates; and the regions that blocks emphasise in some images.
 """
 
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
-from letters import varied  # examples/letters.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
+from letters import varied
 
 from keras_se import ConcurrentSqueezeExcite, excitation
 from keras_se.models import SEResNet

@@ -3,11 +3,11 @@
     python examples/generate.py --output generate_output
     python examples/generate.py --data photos --size 16
 
-The images are scikit-learn's, 8x8 pixels, or those of a folder with a folder for each class. A network is asked for a
-class and makes images of it from noise, in 25 steps of DDIM. How good they are is judged by a classifier that was
-trained on the same real images: the share that it takes for what was asked. Networks with and without SE are compared
-over several seeds; the files are of the first one. Two kinds of files: of the network, beside which the arithmetic of
-a step is done in floats, and of a whole step, which a device calls in a loop.
+The images are scikit-learn's digits, 8x8 pixels, or those of a folder with a folder for each class. The network gets
+a class and makes images of it from noise, in 25 steps of DDIM. A classifier, trained on the same real images, judges
+them: the score is the share of images that it assigns to the requested class. Networks with and without SE are compared
+over several seeds. The files are those of the first seed. There are two kinds of files: the network alone, where the
+caller does the arithmetic of a step in floats, and a whole step, which a device calls in a loop.
 """
 
 import sys
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
-import digits  # examples/digits.py
+import digits
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from image_folder import image_folder  # examples/image_folder.py
-from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.image_folder import image_folder
+from _shared.image_judge import Data, Judge, classifier, copies, noise_and_labels
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -194,7 +194,7 @@ def shortfalls(score: float, rows: list[dict[str, Any]], least: float) -> list[s
 def loaded(folder: Path | None, size: int | None) -> Data:
     if folder is None:
         if size is not None:
-            raise ValueError(f"--size goes with --data. Received: --size {size} alone")
+            raise ValueError(f"--size requires --data. Received: --size {size} alone")
         return handwritten()
     size = 16 if size is None else size
     if size % 2:

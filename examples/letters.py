@@ -2,19 +2,19 @@
 
     python examples/letters.py --output letters_output
 
-The images are drawn here (`examples/drawn_letters.py`): 26 capital letters, 64x64 pixels in colours, in 15 typefaces.
-It takes about seven minutes of processor time.
+`_shared/drawn_letters.py` draws the images: 26 capital letters in 15 typefaces, 64x64 pixels in colour. The program
+takes about seven minutes of processor time.
 """
 
 import sys
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
 from PIL import Image
 
 from keras_se.export.formats import MODES

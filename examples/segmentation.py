@@ -3,9 +3,9 @@
     python examples/segmentation.py --output segmentation_output
     python examples/segmentation.py --data FOLDER
 
-The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes a folder of
-your own, with images/ and masks/ of the same names (`examples/mask_folder.py`). What comes out of the comparison is
-reported, whichever is better; the files are of the first seed.
+`_shared/scenes.py` draws the scenes: shapes and letters of six classes over clutter. `--data` takes your own folder
+with images/ and masks/ of the same names (`_shared/mask_folder.py`). The comparison is reported whichever network is
+better. The files are those of the first seed.
 """
 
 import sys
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from mask_folder import mask_folder  # examples/mask_folder.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.mask_folder import mask_folder
+from _shared.scenes import CLASSES, scenes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
-from scenes import CLASSES, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
 from keras_se.models import SEResNet, SEUNet

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from keras_se.export.benchmark.machine import machine, versions
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 # Of a plot, in inches: its width, a row's height, and what is above and below the rows.
 WIDTH, ROW, AROUND = 8.0, 0.28, 1.3
 

@@ -1,6 +1,6 @@
 """Pictures of shapes and letters over clutter, drawn by a seeded generator, with masks, boxes and COCO annotations.
 
-    python examples/scenes.py scenes --count 100
+    python examples/_shared/scenes.py scenes --count 100
 
 The objects are turned, of many sizes, and cover each other by up to half. Those of a class are of its colour, more or
 less, as fruits are; one in ten is of any: neither colour nor shape alone tells what is what. Behind them are pale

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from own_images import LEAST, opened, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, opened, two_parts
 
 from keras_se.export.data.image_folder import SUFFIXES
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from own_images import LEAST, opened, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, opened, two_parts
 from PIL import Image
 
 LISTS = ("images", "annotations", "categories")

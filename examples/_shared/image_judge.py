@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import demo  # examples/demo.py
 import keras
 import numpy as np
+from _shared import demo
 from rich.progress import Progress
 
 from keras_se.models import SEResNet

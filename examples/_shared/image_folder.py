@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from own_images import LEAST, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, two_parts
 
 from keras_se.export.data.image_folder import SUFFIXES
 from keras_se.weights import Preprocessing
