@@ -1,6 +1,6 @@
-"""Our parameters and multiply-accumulates beside the SE paper's figures, from networks built here and counted.
+"""Our parameters and multiply-accumulates beside the SE paper's figures, counted in networks that are built here.
 
-python benchmarks/paper.py            prints the tables; exit status 1 if ours are not the paper's
+python benchmarks/paper.py            prints the tables; exit status 1 if a figure differs from the paper's
 python benchmarks/paper.py --write    also writes docs/paper.md
 """
 
@@ -153,26 +153,25 @@ def ablations_table(count: Callable[[Ablation], int]) -> str:
 def document(networks: str, ablations: str) -> str:
     return f"""# The paper's figures and ours
 
-**The errors are the paper's**, on ImageNet, of its authors' weights:
+**The errors are the paper's**, on ImageNet, with its authors' weights:
 {SOURCE}.
-None was measured here. **Parameters and multiply-accumulates are ours**, counted from the networks that
+None was measured here. **Parameters and multiply-accumulates are ours**, counted in the networks that
 `keras_se.models` builds. `python benchmarks/paper.py` prints both.
 
 ## ImageNet, single crop
 
 {networks}
 
-Images have 224x224 pixels, those of Inception-ResNet-v2 299x299. Parameters are trainable ones. The Inception-ResNet-v2
-that was published, with TensorFlow and in `keras.applications`, costs 13.16 GMACs; the paper's figure is for another
-variant. Ours is the published one, to the last parameter. SENet-154 at 320x320 has 17.28 / 3.79, says the paper.
+Images have 224x224 pixels, those of Inception-ResNet-v2 299x299. Parameters are trainable ones. The published
+Inception-ResNet-v2, with TensorFlow and in `keras.applications`, costs 13.16 GMACs; the paper's figure is for another
+variant. Ours is the published one, to the last parameter. According to the paper, SENet-154 at 320x320 has 17.28 / 3.79.
 
 ## Ablations
 
 {ablations}
 
-The excitations have no bias here, and the moving statistics of batch norms (53,120) are counted, too: so the paper's
-figures come out. For r = 8 the paper has 0.06 M more than its own formula gives. Its stages 2, 3 and 4 are 1, 2 and 3
-here.
+The paper's figures result when excitations have no bias and the moving statistics of batch norms (53,120) are counted.
+For r = 8 the paper has 0.06 M more than its own formula gives. The paper's stages 2, 3 and 4 are called 1, 2 and 3 here.
 """
 
 
