@@ -83,7 +83,9 @@ def ours(network: str, size: int) -> keras.Model:
 @cache
 def environment(name: str) -> Path:
     """The Python of an environment of `PACKAGES`, made like that of the tests' reference."""
-    spec = importlib.util.spec_from_file_location("environment", HERE.parent / "tests" / "reference" / "environment.py")
+    spec = importlib.util.spec_from_file_location(
+        "environment", HERE.parent / "tests" / "support" / "timm_reference" / "environment.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

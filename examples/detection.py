@@ -29,8 +29,7 @@ from matplotlib.patheffects import withStroke
 from rich.table import Table
 
 from keras_se.export import Artifact
-from keras_se.models import SEFCOS, FCOSLoss, SEResNet, with_detections
-from keras_se.models.detection import targets as detection_targets
+from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
 
 STRIDES = (4, 8, 16)
 # In locations of a map, how far the sides of its objects are: most are of the middle one.

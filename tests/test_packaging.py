@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 MODULES = {f"keras_se/{path.relative_to(ROOT / 'keras_se')}" for path in (ROOT / "keras_se").rglob("*.py")} | {
     f"keras_se/export/{path.relative_to(ROOT / 'export')}" for path in (ROOT / "export").rglob("*.py")
 }

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from keras_se.export import FORMATS, Artifact
-
-from .networks import sample
+from tests.support.networks.exported import sample
 
 CALIBRATED = ("int8", "int16x8", "selective")
 

@@ -8,16 +8,15 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from builders import FULL, NARROW, TABLE, enliven
 
 from keras_se.export import FORMATS, Artifact
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
 from keras_se.export.targets.check import verdict
-
-from .networks import relative_error
-from .runtimes import interpreter, run_openvino
-from .test_tflite import operations, outside_the_delegate
+from tests.export.tflite.test_tflite import operations, outside_the_delegate
+from tests.support.networks.exported import relative_error
+from tests.support.networks.families import FULL, NARROW, TABLE, enliven
+from tests.support.runtimes import interpreter, run_openvino
 
 SAMPLES = 24
 # Of the largest output.

@@ -8,8 +8,7 @@ import pytest
 
 from keras_se.export import FORMATS, Artifact, ExportError, export, to_onnx, verify
 from keras_se.export import onnx as onnx_format
-
-from .networks import relative_error, sample, se_resnet
+from tests.support.networks.exported import relative_error, sample, se_resnet
 
 ALL = tuple(FORMATS)
 

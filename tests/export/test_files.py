@@ -14,8 +14,7 @@ import tensorflow as tf
 from keras_se import _files as files_module
 from keras_se._files import published
 from keras_se.export import export, to_saved_model, to_tflite
-
-from .networks import se_resnet
+from tests.support.networks.exported import se_resnet
 
 
 def write(path, kind, text="new"):

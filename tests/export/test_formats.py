@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from keras_se.export import FORMATS, TOLERANCES, Artifact, ExportError
-
-from .networks import NETWORKS, packed, relative_error, sample
-from .runtimes import run_onnx, run_openvino, run_saved_models, run_tflite
+from tests.support.networks.exported import NETWORKS, packed, relative_error, sample
+from tests.support.runtimes import run_onnx, run_openvino, run_saved_models, run_tflite
 
 # The largest relative error of a sound file of these networks. One that ignores its inputs has 1.
 LIMITS = {None: 5e-6, "float16": 4e-3, "dynamic": 0.05, "int8": 0.1, "int16x8": 0.05, "selective": 0.1}

@@ -34,9 +34,8 @@ from keras_se.export import inspect as inspect_module
 from keras_se.export.frontend.fingerprint import source_sha256
 from keras_se.export.tflite.metadata import with_entry
 from keras_se.weights import Preprocessing
-
-from .microcontrollers import runtime
-from .networks import conv_bn_se, sample, se_resnet
+from tests.support.microcontrollers import runtime
+from tests.support.networks.exported import conv_bn_se, sample, se_resnet
 
 inspect = getattr(inspect_module, "inspect", inspect_module)
 FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "model", "microcontroller": "model"}

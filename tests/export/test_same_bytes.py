@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from keras_se.export import to_saved_model
-
-from .networks import sample
+from tests.support.networks.exported import sample
 
 EXPORT = """
 import sys

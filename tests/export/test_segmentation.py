@@ -9,16 +9,15 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from builders import CLASSES, NARROW, Row, enliven
 
 from keras_se.export import FORMATS
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.models import LRASPP, SEUNet
-
-from .networks import relative_error
-from .test_every_network import ERRORS, FLOAT_ERROR, SAMPLES, assert_one_partition
-from .test_tflite import operations
+from tests.export.test_every_network import ERRORS, FLOAT_ERROR, SAMPLES, assert_one_partition
+from tests.export.tflite.test_tflite import operations
+from tests.support.networks.exported import relative_error
+from tests.support.networks.families import CLASSES, NARROW, Row, enliven
 
 
 class Case(NamedTuple):

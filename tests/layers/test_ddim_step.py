@@ -1,11 +1,12 @@
 """A step of DDIM against the paper's equation in float64."""
 
-import diffusion_in_numpy
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error
 
 from keras_se.layers import DDIMStep
+from tests.support import numpy_diffusion
+from tests.support.arrays import array, error
+from tests.support.layer_contract import constructor_arguments
 
 SHAPE = (4, 4, 2)
 
@@ -20,7 +21,7 @@ def test_a_step_is_the_papers(time: float, next_time: float, clip: bool) -> None
     x, velocity = noise(3), np.random.default_rng(1).standard_normal((3, *SHAPE)).astype("float32")
     columns = [np.full((3, 1), value, "float32") for value in (time, next_time)]
     actual = array(DDIMStep(clip=clip)([x, velocity, *columns]))
-    expected = diffusion_in_numpy.step(
+    expected = numpy_diffusion.step(
         *(np.float64(part) for part in (x, velocity, np.float32(time), np.float32(next_time))), clip
     )
     assert error(actual, expected) < 2e-6

@@ -6,11 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_se.layers import Detections
+from tests.support.arrays import array
+from tests.support.layer_contract import constructor_arguments
 
 SURE = 30.0  # a logit whose sigmoid is 1
 NEVER = -30.0

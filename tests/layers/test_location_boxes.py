@@ -6,11 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_se.layers import LocationBoxes
+from tests.support.arrays import array, error
+from tests.support.layer_contract import constructor_arguments
 
 MAPS = [(4, 3), (2, 2)]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error, resized_in_numpy
 
 from keras_se.layers import ResizeLike
+from tests.support.arrays import array, error, resized_in_numpy
+from tests.support.layer_contract import constructor_arguments
 
 FORMATS = ["channels_last", "channels_first"]
 # Height and width before and after: doubled, nearly doubled, the same, and anything else.

@@ -5,9 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments
 
 from keras_se.layers import SinusoidalEmbedding
+from tests.support.arrays import array
+from tests.support.layer_contract import constructor_arguments
 
 
 def test_it_is_sines_and_cosines() -> None:

@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import NONLINEARITIES, array, channels_last, check_layer, error, randomise, weights_in_numpy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_se import SpatialSqueezeExcite
+from tests.support.arrays import array, channels_last, error, randomise
+from tests.support.layer_contract import check_layer
+from tests.support.numpy_se import NONLINEARITIES, weights_in_numpy
 
 SHAPES = [(2, 5, 6), (2, 3, 4, 6), (2, 2, 3, 2, 6)]
 

@@ -7,18 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import (
-    ROUNDING,
-    array,
-    check_layer,
-    error,
-    gates_in_numpy,
-    scale_in_numpy,
-    squeeze_in_numpy,
-    weights_in_numpy,
-)
 
 from keras_se import SqueezeExcite
+from tests.support.arrays import ROUNDING, array, error
+from tests.support.layer_contract import check_layer
+from tests.support.numpy_se import gates_in_numpy, scale_in_numpy, squeeze_in_numpy, weights_in_numpy
 
 
 @keras.saving.register_keras_serializable(package="tests")

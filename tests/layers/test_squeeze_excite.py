@@ -6,9 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, check_layer, error, gates_in_numpy, randomise, squeeze_in_numpy, weights_in_numpy
 
 from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite
+from tests.support.arrays import array, error, randomise
+from tests.support.layer_contract import check_layer
+from tests.support.numpy_se import gates_in_numpy, squeeze_in_numpy, weights_in_numpy
 
 SHAPES = [(2, 5, 6), (2, 3, 4, 6), (2, 2, 3, 2, 6)]
 

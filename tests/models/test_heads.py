@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from builders import CLASSES, NARROW, TABLE, Row, enliven
-from helpers import array
-from numpy_network import graphs_only
 
 from keras_se.export import FORMATS
 from keras_se.models import LRASPP, SEFCOS, FCOSLoss, SEUNet
 from keras_se.models.pyramid import levels
+from tests.support.arrays import array
+from tests.support.networks.families import CLASSES, NARROW, TABLE, Row, enliven
+from tests.support.numpy_networks import graphs_only
 
 pytestmark = graphs_only
 COUNT = 4

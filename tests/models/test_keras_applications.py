@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 from keras import applications
 
 from keras_se import SqueezeExcite
@@ -19,6 +18,7 @@ from keras_se.models import (
     SEMobileNetV3Large,
     SEMobileNetV3Small,
 )
+from tests.support.arrays import array, error, randomise
 
 # Of the largest magnitude.
 TOLERANCE = 1e-4

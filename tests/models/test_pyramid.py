@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
-from numpy_network import feeds, graphs_only
 
 from keras_se import models
 from keras_se.models import SEVGG, SEInceptionV3, SEMobileNetV2, SEResNet, feature_pyramid
+from tests.support.arrays import array, error, randomise
+from tests.support.numpy_networks import feeds, graphs_only
 
 pytestmark = graphs_only
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, error
 from safetensors.numpy import save_file
 
 from keras_se import SqueezeExcite
@@ -31,9 +30,11 @@ from keras_se.models import (
     SEResNeXt101,
 )
 from keras_se.weights import ARCHITECTURES, load
+from tests.support.arrays import array, error
+from tests.support.paths import ROOT, TESTS
 
-REFERENCE = Path(__file__).parents[1] / "reference"
-ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "timm"
+REFERENCE = TESTS / "support" / "timm_reference"
+ENVIRONMENT = ROOT / ".cache" / "timm"
 # Of the largest magnitude. Rounding makes about 1e-6; another epsilon in the batch norms makes more than 1e-3.
 TOLERANCE = 1e-4
 pytestmark = pytest.mark.usefixtures("no_initial_values")  # every weight is assigned

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, randomise
 
 import keras_se.models
 from keras_se.layers import SqueezeExcite
@@ -19,8 +18,8 @@ from keras_se.weights.assign import assign
 from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find
 from keras_se.weights.resolve import fill
-
-from .checkpoints import (
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import (
     CLASSES,
     CONFIG,
     IN_PYTORCH,

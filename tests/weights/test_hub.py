@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
-from .hub import Behaviour, Client, Hub, client, sha
+from tests.support.checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
+from tests.support.hub import Behaviour, Client, Hub, client, sha
 
 DESCRIBED = json.dumps(CONFIG).encode()
 TENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"

@@ -7,13 +7,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite, models
 from keras_se.layers import twice_sigmoid
 from keras_se.models import feature_pyramid
 from keras_se.weights import NewClassifierWarning
 from keras_se.weights.keras_applications import copy
+from tests.support.arrays import array, error, randomise
 
 NETWORKS = {
     "SEMobileNet": ("MobileNet", 64),

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 
 from keras_se import ConcurrentSqueezeExcite, SpatialSqueezeExcite, SqueezeExcite, complexity, insert_se
 from keras_se.models.generative import SEDiffusionUNet
+from tests.support.arrays import array, error, randomise
 
 OTHER = "jax"
 
