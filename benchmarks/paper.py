@@ -164,14 +164,14 @@ None was measured here. **Parameters and multiply-accumulates are ours**, counte
 
 Images have 224x224 pixels, those of Inception-ResNet-v2 299x299. Parameters are trainable ones. The published
 Inception-ResNet-v2, with TensorFlow and in `keras.applications`, costs 13.16 GMACs; the paper's figure is for another
-variant. Ours is the published one, to the last parameter. According to the paper, SENet-154 at 320x320 has 17.28 / 3.79.
+variant. Ours is the published one, to the last parameter. In the paper, SENet-154 at 320x320 has 17.28 / 3.79.
 
 ## Ablations
 
 {ablations}
 
 The paper's figures result when excitations have no bias and the moving statistics of batch norms (53,120) are counted.
-For r = 8 the paper has 0.06 M more than its own formula gives. The paper's stages 2, 3 and 4 are called 1, 2 and 3 here.
+For r = 8 the paper has 0.06 M more than its own formula gives. The paper's stages 2, 3 and 4 are 1, 2 and 3 here.
 """
 
 
