@@ -29,7 +29,7 @@ from keras_se import weights as published
 def main(images: tuple[Path, ...], weights: str, top: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     with refusals():
-        # Images first: what is wrong with them is known before a network is downloaded.
+        # Images first: an image that cannot be read is an error before a network is downloaded.
         prepared = published.preprocessing(weights)
         pixels = np.stack([prepared.load_image(path) for path in images])
         model = published.load(weights)

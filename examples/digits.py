@@ -27,7 +27,7 @@ from keras_se.models import SEResNet
 HELD_OUT = 360
 CALIBRATION = 200
 LEAST_ACCURACY = 0.97
-# Of accuracy; files in floats may lose none. On a thousand images and more, one of them is less than the smaller loss.
+# Loss of accuracy by mode; float files may lose none. On 1,000 images or more, the smaller limits apply.
 LARGEST_LOSS = dict.fromkeys(("dynamic", *CALIBRATED), 0.01)
 SMALLER_LOSS = dict.fromkeys(("int16x8", "selective"), 0.003)
 MANY = 1000
@@ -57,7 +57,7 @@ def build() -> keras.Model:
 
 
 def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
-    """Size against accuracy, a point for each file."""
+    """Plots size against accuracy, a point for each file."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
     markers = dict(zip(DEFAULT_FORMATS, "sod", strict=True))
     for row in rows:
@@ -78,7 +78,7 @@ def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> list[str]:
-    """What is not as it should be, a sentence each."""
+    """A sentence for each accuracy that is too low."""
     allowed = LARGEST_LOSS | (SMALLER_LOSS if held_out >= MANY else {})
     return demo.shortfalls(accuracy, rows, LEAST_ACCURACY, allowed)
 

@@ -19,7 +19,7 @@ from letters import varied
 from keras_se import ConcurrentSqueezeExcite, excitation
 from keras_se.models import SEResNet
 
-# Two and two that are alike.
+# Two pairs of similar letters.
 FEW = ("E", "F", "O", "Q")
 OVERLAID = 3
 
@@ -39,7 +39,7 @@ def build() -> keras.Model:
 @click.command()
 @output_option("gates_output")
 @click.option("--images", type=click.IntRange(1), default=7_800, show_default=True, help="To train on.")
-@click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To look at.")
+@click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To record.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:

@@ -40,22 +40,22 @@ from keras_se.models.generative import (
 )
 
 BATCH = 32
-# Steps of the few, long ones that step files are verified with: of a short step the network is a small part.
+# Step files are verified on few, long steps, because the network is a small part of a short step.
 LONG_STEPS = 2
-# Images that are made to calibrate with, and the seed of their noise.
+# Calibration images, and the seed of their noise.
 CALIBRATION_IMAGES, CALIBRATION_SEED = 20, 1
-# Of the picture.
+# Columns of the picture.
 COLUMNS = 20
 MODES = {"tflite": (None, "dynamic", "int8"), "onnx": (None, "int8")}
 SCORE, ERROR = "samples judged as asked", "error on held-out images"
-# Of samples that the classifier takes for what was asked, if they are digits; and how many a file may lose.
+# The least score for digits, and the loss of score that a file may have.
 LEAST = 0.8
 LARGEST_LOSS = {"float32": 0.005, "dynamic": 0.02, "int8": 0.02}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How long it takes."""
+    """The amount of training and of samples."""
 
     epochs: int
     judge_epochs: int
@@ -95,7 +95,7 @@ def trained(data: Data, setting: Setting, r: int | None, seed: int, bar: Progres
 
 
 def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[keras.Model, Table, str]:
-    """The network with SE of the first seed; the scores of all; and what SE changed."""
+    """Compares networks with and without SE: see `demo.compared`."""
 
     def scores(model: keras.Model) -> dict[str, float]:
         return {SCORE: judge.score(judge.images(ddim_step(model))), ERROR: judge.error(model)}
@@ -107,7 +107,7 @@ def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[keras.Model
 
 
 def exported(model: keras.Model, judge: Judge, output: Path, bar: Progress) -> list[Artifact]:
-    """Files of the network, and of a whole step."""
+    """Exports the network, and a whole step."""
     noise, labels = noise_and_labels(judge.data, CALIBRATION_IMAGES, CALIBRATION_SEED)
     artifacts = []
     for one in (model, step_model(model)):
@@ -127,7 +127,7 @@ def is_step(artifact: Artifact) -> bool:
 
 
 def measured(artifacts: list[Artifact], judge: Judge, reference: np.ndarray, bar: Progress) -> list[dict[str, Any]]:
-    """A row for each file: what it makes of the same noise in its own runtime, and how long a step takes."""
+    """A row for each file: its images of the same noise, made in its own runtime, and the time of a call."""
     task = bar.add_task("making images", total=len(artifacts))
     rows = []
     for artifact in artifacts:
@@ -156,7 +156,7 @@ def table(rows: list[dict[str, Any]], samples: int) -> Table:
 
 
 def plot(rows: Mapping[str, np.ndarray], titles: list[str], path: Path) -> None:
-    """A row of images for each name, a column for each title."""
+    """Plots a row of images for each name, a column for each title."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(10, 0.4 + 0.5 * len(rows)), layout="constrained")
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
         framed = np.pad(images[: len(titles)], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1)
@@ -187,7 +187,7 @@ def pictured(judge: Judge, reference: np.ndarray, rows: list[dict[str, Any]], la
 
 
 def shortfalls(score: float, rows: list[dict[str, Any]], least: float) -> list[str]:
-    """What is not as it should be, a sentence each."""
+    """A sentence for each score that is too low."""
     return demo.shortfalls(score, rows, least, LARGEST_LOSS, f"of {SCORE}")
 
 
@@ -227,7 +227,7 @@ def main(output: Path, setting: str, folder: Path | None, size: int | None) -> N
 
 
 def run(data: Data, setting: Setting, output: Path, least: float, console: Console) -> list[str]:
-    """The whole way; returns what fell short."""
+    """Trains, exports and measures. Returns a sentence for each score that is too low."""
     console.print(demo.introduction(len(data.x), len(data.names), len(data.held_x)))
     with demo.progress(console) as bar:
         judge = Judge(data, classifier(data, setting.judge_epochs, bar), setting.samples, setting.steps)

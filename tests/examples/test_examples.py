@@ -25,7 +25,7 @@ def test_the_output_must_be_a_folder(name: str, below: str, tmp_path: Path) -> N
     main = import_module(name).main
     assert isinstance(main, click.Command)
     done = CliRunner().invoke(main, ["--output", str(there / below)], catch_exceptions=False)
-    what = f"'{there / below}' cannot be made: '{there}' is no folder." if below else f"'{there}' is a file."
+    what = f"'{there / below}' cannot be made: '{there}' is not a folder." if below else f"'{there}' is a file."
     assert done.exit_code == 2, done.output
     assert done.output.endswith(f"Error: Invalid value for '--output': Directory {what}\n")
     assert there.read_text() == "mine"

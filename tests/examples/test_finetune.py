@@ -140,8 +140,8 @@ def test_a_model_that_does_not_fit(
     ("options", "message"),
     [
         ((), "must give probabilities, those of an image with a sum of 1, as behind a softmax. Received: 'logits'"),
-        (("--epochs", "3"), "--model leaves nothing for --epochs to do. Received: both"),
-        (("--held-out", "3"), "--data leaves nothing for --held-out to do. Received: both"),
+        (("--epochs", "3"), "--epochs has no effect with --model. Received: both"),
+        (("--held-out", "3"), "--held-out has no effect with --data. Received: both"),
     ],
 )
 def test_what_has_no_use_is_refused(
