@@ -2,12 +2,16 @@
 
 import gc
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import pytest
+
+from tests.tiers import TIERS, tier_of
 
 pytest.register_assert_rewrite("tests.support")
 
@@ -17,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     message = "__array__ implementation doesn't accept a copy keyword"
     module = r"keras\.src\.backend\."
     config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning:{module}")
+    for tier, what in TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {what} (tests/tiers.py)")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(tier_of(item))
 
 
 def pytest_collection_finish() -> None:
@@ -45,3 +57,27 @@ def no_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         keras.initializers.VarianceScaling, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
     )
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Returns the artifact of a network of the table, for a format, a mode and options. No test may change its file."""
+    from tests.support.exports import exporter  # which imports TensorFlow
+
+    return exporter(tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def unit_tests_convert_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the unit tests quick: a conversion in one of them fails, and says where to list the test."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or tier_of(request.node) != "unit":
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("A unit test must not convert a model. List it under 'export' in tests/tiers.py.")
+
+    monkeypatch.setattr(tensorflow.lite.TFLiteConverter, "convert", refuse)
+    if "tf2onnx.convert" in sys.modules:
+        monkeypatch.setattr("tf2onnx.convert._convert_common", refuse)
+    monkeypatch.setattr(tensorflow.saved_model, "save", refuse)

@@ -1,5 +1,6 @@
 """What is installed: the wheel and the sdist hold the package, with export/ as keras_se.export, and nothing else."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -52,3 +53,12 @@ def test_a_clone_runs_without_being_installed(tmp_path: Path) -> None:
     program = "import keras_se.export as e; print(e.__file__)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(tmp_path / "keras_se/export/__init__.py")
+
+
+def test_only_the_reference_extra_brings_other_worlds(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    lines = re.findall(r"^Requires-Dist: ([\w-]+).*extra == ['\"]([\w-]+)['\"]$", wheel.read(name).decode(), re.M)
+    brought = {extra: {package for package, of in lines if of == extra} for _, extra in lines}
+    heavy = {"ethos-u-vela", "openvino", "tflite-micro", "torch"}
+    assert not brought["test"] & heavy
+    assert brought["reference"] == brought["test"] | heavy

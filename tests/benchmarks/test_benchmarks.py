@@ -20,6 +20,7 @@ from keras_se import SqueezeExcite
 from keras_se.export import Benchmark, to_onnx
 from keras_se.models import SEResNet
 from keras_se.models.catalog import NETWORKS
+from tests.support.cases import case
 from tests.support.paths import BENCHMARKS
 
 FOLDER = BENCHMARKS
@@ -94,7 +95,7 @@ def test_se_overhead(folder: Path) -> None:
     assert (folder / "se_overhead.png").stat().st_size > 5_000
 
 
-@pytest.mark.parametrize("mode", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
+@pytest.mark.parametrize("mode", [case("float32", slow=True), "int8"])
 def test_files_of_modes_with_and_without_calibration(folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     module = script("se_overhead")
     small = {"block": "basic", "filters": (8,), "stem": "small", "input_shape": (8, 8, 3), "classes": 3}

@@ -19,6 +19,7 @@ from keras_se.models import SEResNet50
 from keras_se.models.catalog import NETWORKS, Network
 from keras_se.weights import ARCHITECTURES
 from tests.support import checkpoints
+from tests.support.cases import case
 from tests.support.paths import ROOT
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -66,11 +67,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.slow if page in TRAINING else [])
-        for page in PAGES
-        if snippets(page, "python")
-    ],
+    [case(page, slow=page in TRAINING) for page in PAGES if snippets(page, "python")],
 )
 def test_python_snippets_run(page: str, tmp_path: Path, hub: dict[str, str]) -> None:
     """One after the other in one process, as a reader who types them in would have it."""

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_se.models import with_detections
-from keras_se.models.detection import targets as detection_targets
+from keras_se.models import detection_targets, with_detections
 from tests.support.paths import EXAMPLES
 
 coco_folder = import_module("_shared.coco_folder").coco_folder

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_se.export import FORMATS, Artifact, ExportError, export, to_onnx, verify
-from keras_se.export import onnx as onnx_format
+from keras_se.export.onnx import convert as onnx_format
 from tests.support.networks.exported import relative_error, sample, se_resnet
 
 ALL = tuple(FORMATS)

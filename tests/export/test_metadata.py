@@ -179,6 +179,7 @@ def test_a_tflite_file_with_nothing_but_a_table(exported: Any) -> None:
     assert interpreter.get_signature_runner()(image=sample("se_resnet").data[:1])["predictions"].shape == (1, 10)
 
 
+@pytest.mark.reference
 def test_boards_run_a_file_with_metadata(exported: Any) -> None:
     content = exported("se_resnet", "tflite", "int8", io_dtype="int8").path.read_bytes()
     found = []

@@ -18,6 +18,7 @@ from keras_se import SqueezeExcite, insert_se, insertion_plan
 from keras_se.export import to_onnx, to_tflite
 from keras_se.layers import twice_sigmoid
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 
 def blocks(template: str, *depths: int, first: int = 2) -> list[str]:
@@ -103,10 +104,7 @@ FORCED = Network(
 EACH = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 EACH_WHOLE = pytest.mark.parametrize(
     "network",
-    [
-        pytest.param(row, marks=[] if row.name == "MobileNetV2" else pytest.mark.slow, id=row.name)
-        for row in (*NETWORKS, FORCED)
-    ],
+    [case(row, slow=row.name != "MobileNetV2", id=row.name) for row in (*NETWORKS, FORCED)],
 )
 
 

@@ -17,6 +17,7 @@ from keras_se import SpatialSqueezeExcite, SqueezeExcite, insert_se, insertion_p
 from keras_se.layers import twice_sigmoid
 from keras_se.weights import Preprocessing
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 from tests.support.networks import families
 from tests.support.networks.toys import (
     EACH_TOY,
@@ -478,7 +479,7 @@ def test_the_plan_says_what_is_done() -> None:
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
 @pytest.mark.parametrize(
     "chosen",
-    ["test_channels_first", pytest.param("changes_nothing and resnet", marks=pytest.mark.slow)],
+    ["test_channels_first", case("changes_nothing and resnet", slow=True)],
 )
 def test_on_the_other_backend(chosen: str) -> None:
     """Some of the same tests on JAX, in a process of its own. JAX compiles for long."""

@@ -1,7 +1,6 @@
 """Every builder, its images shrunk: builds, trains, saves, loads, and runs in mixed precision."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 
 from keras_se import models
 from tests.support.arrays import array
+from tests.support.cases import case
 from tests.support.networks.families import CLASSES, DEEP, FULL, NARROW, TABLE
 
 BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
@@ -17,11 +17,7 @@ ON_JAX = keras.backend.backend() == "jax"
 SLOW = {*FULL, *((*DEEP, "resnet_d") if ON_JAX else ())}
 
 
-def slow_if(slow: bool, *values: str) -> Any:
-    return pytest.param(*values, marks=[pytest.mark.slow] if slow else [])
-
-
-every_network = pytest.mark.parametrize("name", [slow_if(name in SLOW, name) for name in TABLE])
+every_network = pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in TABLE])
 
 
 def test_the_table_has_every_builder() -> None:
@@ -68,8 +64,8 @@ def test_trains_saves_and_loads(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "policy"),
     [
-        *(slow_if(name in SLOW, name, "mixed_float16") for name in TABLE),
-        *(slow_if(name in SLOW or ON_JAX, name, "mixed_bfloat16") for name in TABLE),
+        *(case(name, "mixed_float16", slow=name in SLOW) for name in TABLE),
+        *(case(name, "mixed_bfloat16", slow=name in SLOW or ON_JAX) for name in TABLE),
     ],
 )
 def test_runs_in_mixed_precision(name: str, policy: str) -> None:

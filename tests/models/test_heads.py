@@ -13,6 +13,7 @@ from keras_se.export import FORMATS
 from keras_se.models import LRASPP, SEFCOS, FCOSLoss, SEUNet
 from keras_se.models.pyramid import levels
 from tests.support.arrays import array
+from tests.support.cases import case
 from tests.support.networks.families import CLASSES, NARROW, TABLE, Row, enliven
 from tests.support.numpy_networks import graphs_only
 
@@ -87,9 +88,7 @@ def often(head: str, name: str) -> bool:
     return name in OFTEN.get(head, ()) or (name in NARROW and refused(head, name))
 
 
-PAIRS = [
-    pytest.param(head, name, marks=[] if often(head, name) else pytest.mark.slow) for name in TABLE for head in HEADS
-]
+PAIRS = [case(head, name, slow=not often(head, name)) for name in TABLE for head in HEADS]
 
 
 @pytest.mark.parametrize(("head", "name"), PAIRS)

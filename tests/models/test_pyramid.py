@@ -12,6 +12,7 @@ import pytest
 from keras_se import models
 from keras_se.models import SEVGG, SEInceptionV3, SEMobileNetV2, SEResNet, feature_pyramid
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 from tests.support.numpy_networks import feeds, graphs_only
 
 pytestmark = graphs_only
@@ -189,9 +190,7 @@ def ends(pyramid: keras.Model) -> list[str]:
     return [x._keras_history.operation.name for x in pyramid.outputs]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in FAMILIES])
 def test_families(name: str) -> None:
     family = FAMILIES[name]
     model = family.build(input_shape=(None, None, 3))

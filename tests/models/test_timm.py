@@ -31,6 +31,7 @@ from keras_se.models import (
 )
 from keras_se.weights import ARCHITECTURES, load
 from tests.support.arrays import array, error
+from tests.support.cases import case
 from tests.support.paths import ROOT, TESTS
 
 REFERENCE = TESTS / "support" / "timm_reference"
@@ -230,9 +231,7 @@ def check(model: keras.Model, x: np.ndarray, expected: np.ndarray, logits: np.nd
 DEEP = [name for name in NETWORKS if re.search("101|152$|legacy_senet154", name)]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEP else []) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in DEEP) for name in NETWORKS])
 def test_computes_what_timm_computes(name: str, timm: Callable[..., Any], tmp_path: Path) -> None:
     compare(timm, name, (64, 64), tmp_path, published=name in ARCHITECTURES)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import openvino
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 # A program that loads SavedModels and runs them as a server would: TensorFlow alone.
@@ -68,6 +67,8 @@ def run_onnx(path: Path, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def run_openvino(path: Path, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    import openvino  # the extra `reference` brings it
+
     # In the file's own arithmetic: on some processors it would take 16-bit floats otherwise.
     network = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     outputs = network(feeds)

@@ -10,6 +10,7 @@ import pytest
 
 from keras_se.export import ExportError
 from keras_se.export.frontend.backend_process import _elsewhere
+from tests.support.cases import case
 
 # What the programs have in common: a small trained network, and what the backend computes of its images.
 BEGINNING = """
@@ -32,7 +33,7 @@ def run(program: str, folder: Path, backend: str = "jax") -> subprocess.Complete
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["jax", case("torch", slow=True, marks=pytest.mark.reference)])
 def test_every_format_by_the_same_call(tmp_path: Path, backend: str) -> None:
     """And `verify` compares with what the backend computes. Another test has a file from PyTorch in each run."""
     done = run(
@@ -88,6 +89,7 @@ for call in {list(ERRORS)!r}:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.reference
 def test_a_layer_that_the_other_process_does_not_know(tmp_path: Path) -> None:
     """What was exported before it, from PyTorch, stays."""
     done = run(

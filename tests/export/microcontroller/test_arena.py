@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_se.export.microcontroller.arena import ALIGNMENT, Buffer, estimated_arena, lifetimes, peak, plan
 from keras_se.export.tflite.graph import FileGraph, FileOperation, FileTensor, read_graph
-from tests.support.microcontrollers import exporter, runtime
+from tests.support.microcontrollers import runtime
 
 
 def buffers():
@@ -94,11 +94,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def micro(tmp_path_factory):
-    return exporter(tmp_path_factory)
-
-
+@pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_the_estimate_is_enough_for_the_runtime_and_not_much_more(micro, name, mode, capfd):
     content = next(micro(name, mode).path.glob("*.tflite")).read_bytes()

@@ -16,7 +16,7 @@ from keras_se.export import Artifact, ExportError, microcontroller
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.convert import to_microcontroller
 from keras_se.export.targets.tflite_micro_ops import METHODS
-from tests.support.microcontrollers import STRICT, STUB, arm, exporter, run, runtime
+from tests.support.microcontrollers import STRICT, STUB, arm, run, runtime
 from tests.support.networks.exported import relative_error, sample, se_resnet
 
 CASES = [
@@ -25,11 +25,6 @@ CASES = [
 ]
 FILES = {"main.cc", "README.md", "manifest.json"}
 NAMED = ("{}.tflite", "{}_golden.cc", "{}_golden.h", "{}_model.cc", "{}_model.h", "{}_ops.h", "{}_settings.h")
-
-
-@pytest.fixture(scope="module")
-def micro(tmp_path_factory):
-    return exporter(tmp_path_factory)
 
 
 def reference(content):
@@ -152,6 +147,7 @@ def test_golden_inputs_are_the_first_samples_given(micro, tmp_path):
     assert np.array_equal(arrays(other.path / "se_resnet_golden.cc")["se_resnet_golden_input"], quantized(data[5:8]))
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_the_runtime_itself_computes_the_golden_outputs(micro, name, mode):
     folder = micro(name, mode).path
@@ -239,6 +235,7 @@ def test_the_file_is_read_back_from_a_compiled_program(micro, tmp_path):
     assert dumped == (folder / "se_resnet.tflite").read_bytes()
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize("compiler", [("g++", "-std=c++17"), ("gcc", "-std=c99", "-x", "c")])
 def test_data_goes_into_the_flash_of_an_arm_board(micro, tmp_path, compiler):
     tool, nm = arm(compiler[0]), arm("nm")

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from tf2onnx.graph import Node
 
-from keras_se.export import onnx as onnx_format
 from keras_se.export import to_onnx
+from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.onnx import tf2onnx_frontend as tf2onnx_memory
 from tests.support.networks.exported import sample
 

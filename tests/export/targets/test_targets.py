@@ -44,6 +44,7 @@ def test_each_mode_fits_some(exported, name, mode, fits):
         assert all(reason.problem and reason.action and reason.source for reason in one.reasons)
 
 
+@pytest.mark.reference
 def test_vela_names_what_stays_on_the_cpu(exported):
     found = verdict(inspect(exported("se_resnet", "tflite", "int8").path), "ethos-u")
     said = [str(reason) for reason in found.reasons]
@@ -55,6 +56,7 @@ def test_vela_names_what_stays_on_the_cpu(exported):
     }
 
 
+@pytest.mark.reference
 @pytest.mark.parametrize(("mode", "io_dtype"), [("int8", "int8"), ("int8", "float32"), (None, "float32")])
 def test_without_vela_its_documentation_says_the_same(exported, monkeypatch, mode, io_dtype):
     found = inspect(exported("se_resnet", "tflite", mode, io_dtype=io_dtype).path)

@@ -12,11 +12,12 @@ from keras import layers
 from keras_se import ConcurrentSqueezeExcite
 from keras_se.export import layer_errors, to_tflite
 from keras_se.export.verification.parity import SAMPLES
+from tests.support.cases import case
 from tests.support.networks.exported import sample, se_mobilenet
 from tests.support.runtimes import interpreter, to_integers, to_real
 
 # Those of the ways to a quantized file that differ, and the others.
-MODES = ("int8", "selective", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("dynamic", "int16x8")))
+MODES = ("int8", "selective", *(case(mode, slow=True) for mode in ("dynamic", "int16x8")))
 # Layers that leave their values in the file: which it is in Keras, and what the tensor's name begins with.
 LAYERS = {
     "stem_conv_relu": ("stem_conv_relu", "stem_conv_relu_1/Relu;"),

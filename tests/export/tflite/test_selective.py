@@ -11,6 +11,7 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.graph import read_graph
 from keras_se.export.tflite.selective import chosen_layers, quantized_but
 from tests.export.tflite.test_tflite import operations, outside_the_delegate
+from tests.support.cases import case
 from tests.support.networks.exported import relative_error, sample, se_resnet
 from tests.support.runtimes import constants, interpreter
 
@@ -57,7 +58,7 @@ def test_the_weights_of_kept_layers_are_those_of_keras(exported):
         assert any(np.array_equal(kernel, value.reshape(value.shape[0], -1)) for value in floats)
 
 
-@pytest.mark.parametrize("name", ["se_resnet", pytest.param("se_mobilenet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["se_resnet", case("se_mobilenet", slow=True)])
 def test_with_se_in_floats_a_network_is_one_delegate_partition(exported, name):
     artifact = exported(name, "tflite", "selective")
     assert operations(artifact)["DELEGATE"] == 1

@@ -13,10 +13,10 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.inspect import inspect_tflite
 from keras_se.export.verification.match_detections import comparable
 from keras_se.export.verification.parity import compare
-from keras_se.models import FCOSLoss, with_detections
-from keras_se.models.detection import targets as detection_targets
+from keras_se.models import FCOSLoss, detection_targets, with_detections
 from keras_se.weights import Preprocessing
 from tests.support.arrays import randomise
+from tests.support.cases import case
 from tests.support.networks.detectors import CLASSES, detector, squares
 
 COUNT = 6
@@ -51,11 +51,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))
 
 
-def seldom(mode: str) -> Any:
-    return pytest.param(mode, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("mode", [None, "int8", "selective", seldom("float16"), seldom("dynamic")])
+@pytest.mark.parametrize("mode", [None, "int8", "selective", case("float16", slow=True), case("dynamic", slow=True)])
 def test_tflite_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
     options = DECODING.get(str(mode), {}) | ({"calibration_data": images} if mode in ("int8", "selective") else {})
@@ -72,7 +68,7 @@ def test_16_bits_are_refused(trained: keras.Model, tmp_path: Path) -> None:
         to_tflite(trained, tmp_path / "model.tflite", quantize="int16x8", calibration_data=squares(8, seed=1)[0])
 
 
-@pytest.mark.parametrize("mode", [None, "int8", seldom("float16")])
+@pytest.mark.parametrize("mode", [None, "int8", case("float16", slow=True)])
 def test_onnx_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
     options: dict[str, Any] = {} if mode != "int8" else {"calibration_data": images}

@@ -20,12 +20,12 @@ from keras_se.export import (
     to_tflite,
     verify,
 )
-from keras_se.export import onnx as onnx_format
-from keras_se.export import saved_model as saved_model_format
-from keras_se.export import tflite as tflite_format
 from keras_se.export.formats import CALIBRATED
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import random_feeds
+from keras_se.export.onnx import convert as onnx_format
+from keras_se.export.saved_model import convert as saved_model_format
+from keras_se.export.tflite import convert as tflite_format
 from keras_se.export.verification.parity import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
 from tests.support.networks.exported import sample
 from tests.support.runtimes import constants

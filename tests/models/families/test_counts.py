@@ -8,6 +8,7 @@ import pytest
 
 from keras_se import SqueezeExcite, complexity, models
 from keras_se.models.catalog import NETWORKS, Network
+from tests.support.cases import case
 
 pytestmark = pytest.mark.usefixtures("no_initial_values")  # weights are counted, and not used
 
@@ -131,10 +132,7 @@ def test_the_catalog_lists_every_builder() -> None:
 
 # Building these takes seconds. Of most, the test of released networks compares the parameters in each run.
 DEEP = ("SEResNet101", "SEResNet152", "SEResNeXt101", "SENet154", "SEDenseNet169", "SEDenseNet201")
-LISTED = [
-    pytest.param(network, id=network.builder, marks=pytest.mark.slow if network.builder in DEEP else [])
-    for network in NETWORKS
-]
+LISTED = [case(network, id=network.builder, slow=network.builder in DEEP) for network in NETWORKS]
 
 
 @pytest.mark.parametrize("network", LISTED)

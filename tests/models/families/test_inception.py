@@ -11,6 +11,7 @@ import pytest
 from keras_se import SqueezeExcite
 from keras_se.models import SEBNInception, SEInceptionResNetV2, SEInceptionV3
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 from tests.support.numpy_networks import check_placements, feeds, graphs_only, readers
 
 pytestmark = graphs_only
@@ -251,9 +252,7 @@ def residual_places(placement: str) -> list[tuple[str, str, set[str], int]]:
     return [(name, before, after, int(width * ALPHA)) for name, before, after, width in places]
 
 
-@pytest.mark.parametrize(
-    "placement", ["standard", *(pytest.param(p, marks=pytest.mark.slow) for p in ("pre", "post", "identity"))]
-)
+@pytest.mark.parametrize("placement", ["standard", *(case(p, slow=True) for p in ("pre", "post", "identity"))])
 def test_placements_in_residual_blocks(placement: str) -> None:
     check_placements(inception_resnet(placement), residual_places(placement))
 
