@@ -81,7 +81,7 @@ def write(folder: Path, model: object) -> None:
     """Writes a checkpoint of the network's values, under the names of the source."""
     import safetensors.numpy
 
-    from keras_se.weights.mapping import AXES, PARTS, target
+    from keras_se.weights.mapping import AXES, PARTS, find_target
     from keras_se.weights.timm import FAMILIES
 
     layers = {layer.name: layer for layer in model.layers}
@@ -91,7 +91,7 @@ def write(folder: Path, model: object) -> None:
     for rule, stage, block, i in itertools.product(family.rules, range(6), range(40), range(1, 4)):
         for part in PARTS[rule.kind]:
             name = f"{rule.source.format(stage=stage, block=block, i=i)}.{part}"
-            to = target(family, name, layers)
+            to = find_target(family, name, layers)
             if to and to.path in values and name not in tensors:
                 axes = AXES[to.axes]
                 value = np.asarray(values[to.path])

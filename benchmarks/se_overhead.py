@@ -21,7 +21,7 @@ from rich.filesize import decimal
 
 import keras_se.models
 from keras_se.export import FORMATS, export
-from keras_se.export.formats import CALIBRATED
+from keras_se.export.modes import calibrated_names
 from keras_se.export.probes.timing import turns
 
 NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
@@ -70,7 +70,7 @@ def files(results: Results, network: str, size: int, formats: tuple, modes: tupl
         own = [mode for mode in wanted if mode in FORMATS[name].modes and (network, name, mode) not in OMITTED]
         if not own:
             continue
-        data = x if set(own) & set(CALIBRATED) else None
+        data = x if set(own) & set(calibrated_names()) else None
         with tempfile.TemporaryDirectory() as folder:
             with_se, without = (
                 export(model, folder, name, quantize=own, calibration_data=data) for model in pair(network, size)

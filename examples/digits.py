@@ -21,14 +21,14 @@ from sklearn.model_selection import train_test_split
 
 from keras_se import excitation
 from keras_se.export import DEFAULT_FORMATS, FORMATS, write_report
-from keras_se.export.formats import CALIBRATED
+from keras_se.export.modes import calibrated_names
 from keras_se.models import SEResNet
 
 HELD_OUT = 360
 CALIBRATION = 200
 LEAST_ACCURACY = 0.97
 # Loss of accuracy by mode; float files may lose none. On 1,000 images or more, the smaller limits apply.
-LARGEST_LOSS = dict.fromkeys(("dynamic", *CALIBRATED), 0.01)
+LARGEST_LOSS = dict.fromkeys(("dynamic", *calibrated_names()), 0.01)
 SMALLER_LOSS = dict.fromkeys(("int16x8", "selective"), 0.003)
 MANY = 1000
 

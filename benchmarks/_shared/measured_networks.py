@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_se.models.catalog import NETWORKS
+from keras_se.catalog import NETWORKS
 
 BUILDERS = [network.builder for network in NETWORKS]
 # The variables of batch norms: mean and spread of their values.

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_se._validation import non_negative_integer, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
 from keras_se.export.formats import FORMATS, format_of
 from keras_se.export.probes.sandbox import RefusedError, probe
 from keras_se.export.probes.timing import Latency
-from keras_se.layers.base import positive_integer
 
 # The format and what its runtime is imported as, and with which extra.
 RUNTIMES = {
@@ -148,9 +148,7 @@ def benchmark(
     options |= {"batch_size": batch_size, "size": size}
     for name, value in options.items():
         positive_integer(name, value)
-    if not isinstance(warm_up, int) or isinstance(warm_up, bool) or warm_up < 0:
-        raise ValueError(f"warm_up must be a whole number, 0 or more. Received: warm_up={warm_up!r}")
-    job = {**options, "warm_up": warm_up}
+    job = {**options, "warm_up": non_negative_integer("warm_up", warm_up)}
     for name in set(formats):
         require(*RUNTIMES[name])
     pairs = [(str(path.absolute()), name) for path, name in zip(paths, formats, strict=True)]

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.export.data.calibration import batches
 from keras_se.export.errors import require
+from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.onnx.node_names import READS
+from keras_se.export.onnx.runner import TO_NCHW, transposed
+from keras_se.export.request import ExportRequest
 
 BATCH = 8
 # Left in floats: in 8 bits, the probabilities of many classes are all less than a step.
@@ -93,3 +95,13 @@ def nodes_in_floats(graph: Any, model: InferenceModel) -> list[str]:
     # In another model of the graph, a layer can have the same name. What has weights is none of these layers'. The rest
     # of it, an addition or a product, is in floats, too.
     return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]
+
+
+def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    return to_float16(graph)
+
+
+def in_int8(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    nchw = request.options["layout"] == "nchw"
+    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in (request.calibration or {}).items()}
+    return to_int8(graph, feeds, request.batch_size, nodes_in_floats(graph, model))

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from keras_se._text import last_line
+
 # Probes: programs that need one runtime, and of this package at most modules beside them that need NumPy alone.
 PROBES = Path(__file__).parent
 TIMEOUT = 300.0
@@ -44,7 +46,9 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
         if done.returncode < 0:
             raise RefusedError(crash(done.returncode))
         if done.returncode or not result.is_file():
-            raise RefusedError(last_line(done.stderr) or f"ended with status {done.returncode}")
+            raise RefusedError(
+                last_line(done.stderr.decode(errors="replace")) or f"ended with status {done.returncode}"
+            )
         document: dict[str, Any] = json.loads(result.read_text())
         return document
 
@@ -52,8 +56,3 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
 def crash(status: int) -> str:
     """What the negative status of a process tells."""
     return f"crashed ({signal.Signals(-status).name})"
-
-
-def last_line(output: bytes) -> str:
-    lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:300] if lines else ""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from keras_se.export.artifact import Artifact
 from keras_se.export.data.preprocessing import image_shape
 from keras_se.export.errors import ExportError, require
+from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import random_feeds
 from keras_se.export.saved_model.image_ops import load_image
@@ -96,15 +98,13 @@ class Serving:
         Raises:
             ExportError: if one computes something else.
         """
-        from keras_se.export.frontend.batching import in_batches  # which imports this file
-
         pixels = self._pixels(feeds)
         expected = self._expected(pixels)
         rounded = self._expected(pixels, lambda kernel: rounded_kernel(kernel, None))
         for name in self.names:
-            function = artifact._runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
+            function = artifact.runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
-            outputs = in_batches({"images": images}, lambda batch, run=function: _run(run, batch["images"]), batch_size)
+            outputs = run_in_batches({"images": images}, partial(_run, function), batch_size)
             reference, found, other = comparable(self.inference, expected, outputs, rounded)
             parity = compare(reference, found, quantize=None, rounded=other)
             if not parity.passed:
@@ -139,7 +139,7 @@ class Serving:
         return np.array([tf.io.encode_png(image).numpy() for image in framed], dtype=object)
 
 
-def _run(function: Any, images: np.ndarray) -> dict[str, np.ndarray]:
+def _run(function: Any, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     tf = require("tensorflow", "tensorflow")
     (name,) = function.structured_input_signature[1]
-    return {key: value.numpy() for key, value in function(**{name: tf.constant(images)}).items()}
+    return {key: value.numpy() for key, value in function(**{name: tf.constant(batch["images"])}).items()}

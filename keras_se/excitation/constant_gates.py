@@ -1,4 +1,4 @@
-"""SE blocks whose gates do not depend on the data."""
+"""Finds SE blocks whose gates do not depend on the data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
 def constant_gates(
     model: keras.Model, columns: Sequence[np.ndarray], tolerance: float
 ) -> dict[str, tuple[Any, np.ndarray]]:
-    """The SE layers whose channel gates vary by less than a tolerance, by name, and these gates: the middles of ranges.
+    """The SE layers whose channel gates vary by less than `tolerance`, by name, with the middle of each gate's range.
 
-    Those of layers that are called once; not of layers in models within.
+    Only layers that are called once are considered, and none in models inside the model.
 
     Args:
         model: The model.
         columns: Data, an array for each of the model's inputs.
-        tolerance: Of the range of each gate over all samples.
+        tolerance: The largest range of a gate over all samples.
     """
-    # An SE layer that gets a mask has two inputs: its gates need not be constant for other masks.
+    # An SE layer with a mask has two inputs. It is left out: its gates may vary with other masks.
     called = [
         (layer, calls(layer, model)[0].input_tensors)
         for layer in called_once(model)
@@ -40,7 +40,7 @@ def constant_gates(
             lowest[i] = np.minimum(lowest[i], gates.min(axis=0))
             highest[i] = np.maximum(highest[i], gates.max(axis=0))
         if all(np.max(high - low) >= tolerance for low, high in zip(lowest, highest, strict=True)):
-            return {}  # more samples make ranges wider only
+            return {}  # more samples can only widen the ranges
     return {
         layer.name: (layer, (low + high) / 2)
         for layer, low, high in zip(blocks, lowest, highest, strict=True)

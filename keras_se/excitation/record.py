@@ -1,4 +1,4 @@
-"""The gates of SE blocks, recorded while a model computes."""
+"""Records the gates of SE blocks while a model computes."""
 
 import warnings
 from collections import Counter
@@ -14,7 +14,7 @@ from keras_se.graph.activations import PROBE_BATCH, columns_of
 from keras_se.graph.walk import has_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 
-# Between which values the gates are that an activation makes.
+# The range of the gates of each activation.
 BOUNDS: dict[Any, tuple[float, float]] = {
     keras.activations.sigmoid: (0.0, 1.0),
     keras.activations.hard_sigmoid: (0.0, 1.0),
@@ -30,14 +30,13 @@ class Gates:
     """The gates of a block in one of its calls.
 
     Attributes:
-        path: The layer's name, after those of the models and layers that it is inside of: `backbone/stage1_se`.
-        kind: Its class.
-        values: (samples, channels), or (samples, *spatial) of gates of positions.
-        call: Which call of the layer it is, from 1.
-        masked: Whether the call got a mask.
-        bounds: The lowest and the highest value that such a gate can have, or `None` where that is not known, or
-            there is none.
-        maps: What the block was given, (samples, *spatial, channels), if that was asked for.
+        path: The layer's name, after the names of the models and layers that contain it: `backbone/stage1_se`.
+        kind: The layer's class.
+        values: The gates: (samples, channels), or (samples, *spatial) for spatial gates.
+        call: The number of the call, from 1.
+        masked: Whether the call received a mask.
+        bounds: The lowest and the highest value that a gate can have; `None` if they are unknown or unbounded.
+        maps: The block's input, (samples, *spatial, channels), if it was requested.
     """
 
     path: str
@@ -50,24 +49,24 @@ class Gates:
 
     @property
     def label(self) -> str:
-        """The path, and which call it was if it was not the first."""
+        """The path, with the number of the call if it is not the first."""
         return self.path if self.call == 1 else f"{self.path} (call {self.call})"
 
     @property
     def of_channels(self) -> bool:
-        """Whether there is a gate for each channel, and not for each position."""
+        """Whether there is a gate for each channel, rather than for each position."""
         return self.kind != "SpatialSqueezeExcite"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What `record` returns.
+    """The result of `record`.
 
     Attributes:
         model: The model's name.
-        blocks: The gates of each block, in the order of the layers; the two parts of a `ConcurrentSqueezeExcite` are
-            blocks of their own, `…/channel` and `…/spatial`.
-        left_out: The paths of blocks whose gates could not be recorded, or not those of every call.
+        blocks: The gates of each block, in the order of the layers. The two parts of a `ConcurrentSqueezeExcite` are
+            separate blocks, `…/channel` and `…/spatial`.
+        left_out: The paths of blocks of which at least one call could not be recorded.
     """
 
     model: str
@@ -79,18 +78,18 @@ class Recording:
         return len(self.blocks[0].values)
 
     def __getitem__(self, label: str) -> Gates:
-        """The gates of a block by its path, those of a later call as `"path (call 2)"`."""
+        """The gates of a block by its label: its path, or `"path (call 2)"` for a later call."""
         found = {gates.label: gates for gates in self.blocks}
         if label not in found:
-            raise KeyError(f"There must be a block of this name, one of {sorted(found)}. Received: {label!r}")
+            raise KeyError(f"The label must be one of {sorted(found)}. Received: {label!r}")
         return found[label]
 
 
 def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
-    """Computes a model and keeps the gates of its SE blocks, for every sample.
+    """Runs a model on data, and records the gates of its SE blocks for every sample.
 
-    Blocks are found in models within models, too, and in each of their calls. What cannot be seen in the graph of a
-    model, such as a block inside a layer of your own, is left out: a warning and `Recording.left_out` name it.
+    Blocks of models inside the model are included, and every call of a block. Blocks outside the graph, such as those
+    inside a layer of your own, are left out: a warning and `Recording.left_out` name them.
 
     Example:
 
@@ -104,36 +103,35 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
     [('stage1_block1_se', (20, 8)), ('stage2_block1_se', (20, 16))]
 
     Args:
-        model: A functional or Sequential model of any backend. It computes in inference mode, in its own precision.
-        data: What the model takes: an array (samples, …); for several inputs a list of arrays, or a mapping from
-            input name to array.
-        maps: Whether the feature map that each block is given is kept, too, as `plot_overlay` needs it. They take
-            memory: choose few samples.
+        model: A functional or Sequential model of any backend. It runs in inference mode, with its dtype policy.
+        data: The inputs: an array (samples, …), or for several inputs a list of arrays or a mapping from input name to
+            array.
+        maps: Whether to keep the input of each block, too, which `plot_overlay` requires. It takes memory: use few
+            samples.
 
     Raises:
-        ValueError: for a model without a graph, or without SE blocks in it, and for data that does not fit.
+        ValueError: for a model without a graph or without SE blocks in it, or data that do not fit.
     """
     if not isinstance(model, keras.Model) or not has_graph(model):
         raise ValueError(
-            "model must be a functional model, of a class without a call() of its own, or a Sequential one with an "
+            "model must be a functional model whose class does not override call(), or a Sequential model with an "
             "Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     recording = recording_of(model, columns_of(model, data), maps=maps)
     if not recording.blocks:
-        unseen = f", whose SE blocks {list(recording.left_out)} cannot be seen there" if recording.left_out else ""
+        unseen = f", whose SE blocks {list(recording.left_out)} are outside it" if recording.left_out else ""
         raise ValueError(f"model must have SE blocks in its graph. Received: {model.name!r}{unseen}")
     if recording.left_out:
         warnings.warn(
-            f"Not every call of these SE blocks can be seen in the graph of {model.name!r}, and their gates are "
-            f"left out: {', '.join(recording.left_out)}",
+            f"SE blocks with calls outside the graph of {model.name!r} were left out: {', '.join(recording.left_out)}",
             stacklevel=2,
         )
     return recording
 
 
 def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: bool = False) -> Recording:
-    """`record` for an array for each input, of a model that may have no blocks."""
+    """`record` for one array per input; the model may have no blocks."""
     tap = Tap(model)
     parts = [
         tap.gates([column[start : start + PROBE_BATCH] for column in columns], maps=maps)
@@ -142,7 +140,7 @@ def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: boo
     counts: Counter[str] = Counter()
     blocks = []
     for stop, batches in zip(tap.stops, zip(*parts, strict=True), strict=True):
-        values, own_maps = zip(*batches, strict=True)
+        values, block_maps = zip(*batches, strict=True)
         counts[stop.path] += 1
         gates = Gates(
             path=stop.path,
@@ -152,12 +150,12 @@ def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: boo
             masked=stop.masked,
             bounds=BOUNDS.get(getattr(stop.part.gate, "activation", stop.part.gate)),
         )
-        blocks.append(replace(gates, maps=np.concatenate(own_maps)) if maps else gates)
+        blocks.append(replace(gates, maps=np.concatenate(block_maps)) if maps else gates)
     seen = {path for stop in tap.stops for path in (stop.block, stop.path)}
     return Recording(model.name, tuple(blocks), tuple(dict.fromkeys([*tap.unseen, *_hidden(model, seen)])))
 
 
 def _hidden(model: keras.Model, seen: set[str]) -> list[str]:
-    """The paths of blocks that were not seen; not those of the parts of blocks."""
+    """The paths of blocks that were not recorded, without the parts of blocks."""
     blocks = [path for path, layer in layers_by_path(model) if isinstance(layer, EXCITATIONS)]
     return [path for path in blocks if path not in seen and path.rpartition("/")[0] not in blocks]

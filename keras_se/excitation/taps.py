@@ -1,4 +1,4 @@
-"""Where the blocks of a model get their inputs: there its gates can be computed again."""
+"""Finds the inputs of a model's blocks, and computes the blocks' gates from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Stop:
     """A call of a block, or of one of its parts.
 
     Attributes:
-        block: The path of the block: its name, after those of the models that it is inside of.
-        path: The path of what makes the gates, the block or a part of it.
-        part: The layer that makes the gates.
-        masked: Whether it is given a mask, too.
+        block: The path of the block: its name, after the names of the models that contain it.
+        path: The path of the layer that computes the gates: the block or a part of it.
+        part: The layer that computes the gates.
+        masked: Whether the call receives a mask.
     """
 
     block: str
@@ -32,17 +32,17 @@ class Stop:
 
 
 class Tap:
-    """Computes a model as far as its blocks, and the models inside it likewise.
+    """Computes a model up to its blocks, including those in models inside it.
 
     Attributes:
-        stops: The calls of blocks, those in models inside the model included, in the order of the layers.
-        unseen: The paths of blocks that are called with what is not known before the model computes.
+        stops: The calls of blocks in the order of the layers, including those in models inside the model.
+        unseen: The paths of blocks whose inputs cannot be computed from the graph.
     """
 
     def __init__(self, model: keras.Model, above: str = ""):
         self.stops: list[Stop] = []
         self.unseen: list[str] = []
-        self._steps: list[tuple[list[int], Any]] = []  # tensors that go into a tap, or into the parts of a block
+        self._steps: list[tuple[list[int], Any]] = []  # the inputs of a tap or of a part of a block
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
@@ -54,7 +54,7 @@ class Tap:
         self._values = probe(model, self._tensors) if self._tensors else lambda columns: []
 
     def gates(self, columns: Sequence[Any], *, maps: bool) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """For each stop, the gates and, if asked for, the map that they are of, channels last."""
+        """For each stop, the gates and, if requested, the input of the block, channels last."""
         values = self._values(columns)
         found: list[tuple[np.ndarray, np.ndarray | None]] = []
         for numbers, stop in self._steps:
@@ -71,7 +71,7 @@ class Tap:
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
         if masks_of(model, call.input_tensors):
-            # A mask that comes with the inputs reaches blocks that have none in the graph of their own model.
+            # The inner layers receive the mask of the inputs, but it is not part of the inner model's graph.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return
         self.stops += tap.stops
@@ -80,15 +80,15 @@ class Tap:
 
     def _add_block(self, layer: Any, path: str, call: Any) -> None:
         masks = [mask for mask in (*call.arguments.args[1:], call.arguments.kwargs.get("mask")) if mask is not None]
-        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array: of a batch that is not ours
+        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array of the original call's batch
             self.unseen.append(path)
             return
         numbers = self._numbers(call.input_tensors)
-        for inner_path, part, takes_mask in _parts(layer, path):
-            own = numbers if takes_mask else numbers[:1]
-            stop = Stop(path, inner_path, part, masked=len(own) > 1)
+        for part_path, part, takes_mask in _parts(layer, path):
+            inputs = numbers if takes_mask else numbers[:1]
+            stop = Stop(path, part_path, part, masked=len(inputs) > 1)
             self.stops.append(stop)
-            self._steps.append((own, stop))
+            self._steps.append((inputs, stop))
 
     def _numbers(self, tensors: Sequence[Any]) -> list[int]:
         self._tensors += tensors
@@ -96,13 +96,13 @@ class Tap:
 
 
 def _parts(layer: Any, path: str) -> list[tuple[str, Any, bool]]:
-    """The layers that make the gates of a block, by path, and whether they look at a mask."""
+    """The layers that compute the gates of a block, with their paths, and whether they use a mask."""
     if not isinstance(layer, ConcurrentSqueezeExcite):
         return [(path, layer, True)]
     return [(f"{path}/channel", layer.channel, True), (f"{path}/spatial", layer.spatial, False)]
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """In float32: NumPy has no bfloat16, and sums over float16 are not what they seem."""
+    """As float32: NumPy has no bfloat16, and sums over float16 are inexact."""
     dtype = accumulation_dtype(keras.backend.standardize_dtype(tensor.dtype))
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, dtype))

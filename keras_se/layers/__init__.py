@@ -1,4 +1,7 @@
-"""Squeeze-and-excitation layers for Keras 3, on any backend."""
+"""Squeeze-and-excitation layers for Keras 3, on any backend.
+
+Of this package, layers import only layers and the argument checks of `keras_se._validation`.
+"""
 
 from keras_se.layers.activations import twice_sigmoid
 from keras_se.layers.channel_scale import ChannelScale

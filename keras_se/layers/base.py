@@ -1,33 +1,8 @@
 """What the excitation layers share: the data format, the gate, and how a projection gets its weights."""
 
-import operator
-from numbers import Real
 from typing import Any
 
 import keras
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def positive_integer(name: str, value: Any) -> int:
-    """Returns `value` as an `int`, or raises a `ValueError` that names the argument."""
-    return _integer(name, value, 1, "a positive integer")
-
-
-def integer_from_zero(name: str, value: Any) -> int:
-    return _integer(name, value, 0, "an integer of 0 or more")
-
-
-def _integer(name: str, value: Any, least: int, what: str) -> int:
-    try:
-        number = least - 1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ValueError(f"{name} must be {what}. Received: {name}={value!r}")
-    return number
 
 
 def data_format_of(value: Any) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.base import data_format_of, positive_integer
+from keras_se._validation import positive_integer
+from keras_se.layers.base import data_format_of
 
 
 @keras.saving.register_keras_serializable(package="keras_se")

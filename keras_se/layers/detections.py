@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer
 
 # For each detection that is returned, so many are compared with each other: most are of objects that others have, too.
 CANDIDATES = 4

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_se")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer
 
 # In periods from time 0 to time 1. In 8 bits, angles have 256 values: of more periods, each would have too few.
 LOWEST, HIGHEST = 0.25, 4.0

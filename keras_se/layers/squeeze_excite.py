@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_se.layers.base import GatedLayer, accumulation_dtype, positive_integer, project
+from keras_se._validation import positive_integer
+from keras_se.layers.base import GatedLayer, accumulation_dtype, project
 
 LONGEST_SUM = 128 * 128
 

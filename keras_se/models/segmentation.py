@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_se._validation import positive_integer, positive_integers
 from keras_se.layers import ConcurrentSqueezeExcite, ResizeLike
-from keras_se.layers.base import positive_integer
 from keras_se.models._shared.blocks import channel_axis, concat, conv_bn
 from keras_se.models._shared.excite import excite
-from keras_se.models._shared.network import head_dtype, of_stages
+from keras_se.models._shared.network import head_dtype
 from keras_se.models.pyramid import feature_pyramid, levels, prepared_like
 
 # Of the decoder, by name: scSE with the ratio of Roy et al.
@@ -163,7 +163,7 @@ def _image(model: keras.Model) -> Any:
 def _widths(filters: Sequence[int] | None, steps: Sequence[int], coarsest: int) -> list[int]:
     if filters is None:
         return [min(FINEST_FILTERS * stride, MOST_FILTERS) for stride in steps]
-    widths = of_stages("filters", filters)
+    widths = positive_integers("filters", filters)
     if len(widths) != len(steps):
         raise ValueError(
             f"filters must have a number for each of the {len(steps)} steps from stride {coarsest} to {steps[-1]}. "

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 import keras_se.models
 from keras_se import SqueezeExcite
+from keras_se.catalog import NETWORKS
 from keras_se.export import Benchmark, to_onnx
 from keras_se.models import SEResNet
-from keras_se.models.catalog import NETWORKS
 from tests.support.cases import case
 from tests.support.paths import BENCHMARKS
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from keras_se.models.catalog import NETWORKS
+from keras_se.catalog import NETWORKS
 from tests.support.paths import BENCHMARKS
 
 SCRIPT = BENCHMARKS / "paper.py"

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from keras_se import cli, complexity
+from keras_se.catalog import NETWORKS
 from keras_se.export import read_metadata
-from keras_se.models import SEMobileNet, SEResNet, catalog
+from keras_se.models import SEMobileNet, SEResNet
 
 BUILD = ("SEMobileNet", "--input-shape", "32,32,3", "--classes", "4")
 
@@ -49,7 +50,7 @@ def files() -> set[str]:
 def test_models_lists_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
     status, rows = run_json(capfd, "models")
     assert status == 0
-    assert [row["builder"] for row in rows] == [network.builder for network in catalog.NETWORKS]
+    assert [row["builder"] for row in rows] == [network.builder for network in NETWORKS]
     assert rows[2]["parameters"] == 28_088_024
     assert cli.run(["models"]) == 0
     assert "28,088,024" in capfd.readouterr().out
@@ -189,10 +190,10 @@ def write_mistakes() -> None:
 
 MISTAKES = [
     (["export", "SEResnet5"], r"The nearest are .*SEResNet50"),
-    (["export", "nothing_like_it_at_all"], r"MODEL must be a .keras file or one of the builders"),
+    (["export", "nothing_like_it_at_all"], r"MODEL must be a .keras file or the name of a builder"),
     (["export", "missing.keras"], r"MODEL must be a file that exists"),
-    (["export", "text.keras"], r"MODEL must be a .keras file as Model.save writes it"),
-    (["export", "text.txt"], r"MODEL must be a .keras file as Model.save writes it"),
+    (["export", "text.keras"], r"MODEL must be a .keras file that Model.save wrote"),
+    (["export", "text.txt"], r"MODEL must be a .keras file that Model.save wrote"),
     (["export", "cut.keras"], r"MODEL must be a .keras file"),
     (["export", "small.keras", "--io-dtype", "int8"], r"io_dtype must be"),
     (["export", "small.keras", "-q", "int8", "--io-dtype", "int16"], r"io_dtype must be"),
@@ -200,7 +201,7 @@ MISTAKES = [
     (["export", "small.keras", "-f", "tflite", "--calibration", "none.npy"], r"calibration_data goes with quantize="),
     (["export", "small.keras", "-f", "tflite", "--layout", "nchw"], r"opset and layout go with the format onnx"),
     (["export", "small.keras", "--calibration-seed", "-1"], r"-1 is not in the range"),
-    (["export", "small.keras", "--calibration-seed", "1"], r"go with a folder of images.*--calibration not given"),
+    (["export", "small.keras", "--calibration-seed", "1"], r"require a folder of images.*--calibration not given"),
     (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
     (["export", "small.keras", "-q", "int8", "--calibration", "broken.npy"], r"calibration_data must be a readable"),
     (["export", "small.keras", "-q", "int8", "--calibration", "none.npy"], r"calibration_data must be .* exists"),
@@ -211,7 +212,7 @@ MISTAKES = [
         ["export", "small.keras", "-q", "int8", "--calibration", "images.npy", "--keep", "se"],
         r"keep goes with quantize",
     ),
-    (["export", "small.keras", "--debug-layers"], r"--debug-layers goes with a quantized TFLite file"),
+    (["export", "small.keras", "--debug-layers"], r"--debug-layers requires a quantized TFLite file"),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
     (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
@@ -220,11 +221,11 @@ MISTAKES = [
     (["export", "small.keras", "--opset", "7"], r"opset must be one of"),
     (["export", "small.keras", "--layout", "chw"], r"layout must be one of"),
     (["export", "small.keras", "--batch-size", "0"], r"batch_size must be a positive integer"),
-    (["export", "small.keras", "-r", "4"], r"-r goes with a builder's name"),
+    (["export", "small.keras", "-r", "4"], r"-r requires the name of a builder"),
     (["export", "SEMobileNet", "-r", "0"], r"r must be a positive integer"),
-    (["export", "SEMobileNet", "-r", "x"], r"-r must be made of whole numbers"),
+    (["export", "SEMobileNet", "-r", "x"], r"-r must consist of whole numbers"),
     (["export", "SEMobileNet", "--input-shape", "32"], r"input_shape must be"),
-    (["export", "SEMobileNet", "--input-shape", "a,b"], r"--input-shape must be made of whole numbers"),
+    (["export", "SEMobileNet", "--input-shape", "a,b"], r"--input-shape must consist of whole numbers"),
     (["export", "SEMobileNet", "--seed", "-1"], r"'--seed': -1 is not in the range 0<=x<=4294967295"),
     (["export", "SEMobileNet", "--classes", "0"], r"classes must be a positive integer"),
     (["export", "SEMobileNet", "--weights", "none.weights.h5"], r"weights must be a file that exists"),
@@ -236,7 +237,7 @@ MISTAKES = [
     (["export"], r"Missing argument 'MODEL'"),
     (["export", "small.keras", "--nonsense"], r"No such option"),
     (["nonsense"], r"No such command"),
-    (["insert", "small.keras", "out.h5"], r"OUT must be the name of a .keras file"),
+    (["insert", "small.keras", "out.h5"], r"OUT must end in .keras"),
     (["insert", "small.keras", "missing/out.keras"], r"The folder of the file must exist"),
     (["insert", "small.keras", "out.keras", "--where", "stem", "--more-se"], r"The nearest are .*Received: 'stem'"),
     (["insert", "small.keras", "out.keras", "-r", "0"], r"r must be a positive integer"),
@@ -283,7 +284,7 @@ def test_too_large_a_network_is_one_sentence_and_status_1(capfd: pytest.CaptureF
     status = cli.run(["complexity", "SEResNet20", "--classes", "1000000000000", "--json"])
     printed = capfd.readouterr()
     assert status == 1
-    assert json.loads(printed.out)["error"].startswith("There is not enough memory for this")
+    assert json.loads(printed.out)["error"].startswith("Out of memory")
     assert printed.err == f"Error: {json.loads(printed.out)['error']}\n"
 
 
@@ -350,7 +351,7 @@ def test_strict_wants_a_comparison_that_tells(
     assert cli.run(["verify", untrained, model_file]) == 0
     assert "inconclusive" in capfd.readouterr().out
     assert cli.run(["verify", untrained, model_file, "--strict"]) == 1
-    assert "It could not be told whether small.tflite computes" in capfd.readouterr().err
+    assert "The comparison of small.tflite with" in capfd.readouterr().err
 
 
 def test_names_are_no_markup(capfd: pytest.CaptureFixture[str]) -> None:

@@ -141,7 +141,7 @@ class Wrapped(layers.Layer):
 def test_what_is_left_out_is_told() -> None:
     image = keras.Input((5, 4))
     model = keras.Model(image, SqueezeExcite(2, name="se")(Wrapped(name="wrapped")(image)), name="partly")
-    with pytest.warns(UserWarning, match="graph of 'partly', and their gates are left out: wrapped/hidden$"):
+    with pytest.warns(UserWarning, match="graph of 'partly' were left out: wrapped/hidden$"):
         recorded = excitation.record(model, noise(3, 5, 4))
     assert [gates.path for gates in recorded.blocks] == ["se"]
     assert recorded.left_out == ("wrapped/hidden",)
@@ -198,7 +198,7 @@ def test_models_without_blocks_or_graph() -> None:
     hidden = keras.Sequential([keras.Input((5, 4)), Wrapped(name="wrapped")], name="hidden")
     for model, received in (
         (plain, "'plain'$"),
-        (hidden, r"'hidden', whose SE blocks \['wrapped/hidden'\] cannot be seen"),
+        (hidden, r"'hidden', whose SE blocks \['wrapped/hidden'\] are outside it"),
     ):
         with pytest.raises(ValueError, match=f"SE blocks in its graph. Received: {received}"):
             excitation.record(model, noise(2, 5, 4))
@@ -253,7 +253,7 @@ def test_summaries_as_json_and_as_a_table() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(-0.1, 0.9), (0.1, 1.1), (0.6, 0.5), (0.5, 0.5)])
 def test_thresholds_out_of_range(low: float, high: float) -> None:
-    with pytest.raises(ValueError, match=f"low below high. Received: low={low}, high={high}"):
+    with pytest.raises(ValueError, match=f"with low < high. Received: low={low}, high={high}"):
         excitation.summarize(by_hand(), low, high)
 
 

@@ -10,13 +10,14 @@ import onnx
 import pytest
 
 from keras_se.export import FORMATS, Artifact
-from keras_se.export.formats import CALIBRATED
 from keras_se.export.inspect import inspect
+from keras_se.export.modes import calibrated_names
 from keras_se.export.targets.check import verdict
 from tests.export.tflite.test_tflite import operations, outside_the_delegate
+from tests.support.arrays import relative_error
 from tests.support.cases import case
-from tests.support.networks.exported import relative_error
-from tests.support.networks.families import FULL, NARROW, TABLE, enliven
+from tests.support.networks import FULL, NARROW
+from tests.support.networks.families import TABLE, enliven
 from tests.support.runtimes import interpreter
 
 SAMPLES = 24
@@ -130,7 +131,7 @@ def test_int8_of_the_mobile_families_goes_everywhere(name: str, tmp_path: Path) 
 
 def check_quantized(name: str, format: str, mode: str, folder: Path) -> None:
     model, known, new, expected = network(name)
-    data = {"calibration_data": known} if mode in CALIBRATED else {}
+    data = {"calibration_data": known} if mode in calibrated_names() else {}
     artifact = FORMATS[format].convert(model, folder / f"model{FORMATS[format].suffix}", quantize=mode, **data)
     assert artifact.parity.passed
     assert artifact.parity.conclusive == (name not in AMPLIFYING)

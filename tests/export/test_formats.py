@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from keras_se.export import FORMATS, TOLERANCES, Artifact, ExportError
+from tests.support.arrays import relative_error
 from tests.support.cases import case
-from tests.support.networks.exported import NETWORKS, packed, relative_error, sample
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import packed
 from tests.support.runtimes import run_onnx, run_saved_models, run_tflite
 
 # The largest relative error of a sound file of these networks. One that ignores its inputs has 1.
@@ -39,7 +41,7 @@ CASES = [
     case(row.name, mode, name, slow=not kept(row.name, name))
     for row in FORMATS.values()
     for mode in row.modes
-    for name in NETWORKS
+    for name in EXPORTED
 ]
 
 
@@ -56,7 +58,7 @@ def test_the_file_computes_what_keras_computes(exported, format, mode, name):
     # A network that amplifies rounding is allowed more, but never what a file that ignores its inputs has.
     assert TOLERANCES[mode] <= artifact.parity.tolerance < 0.5
     assert artifact.size == bytes_of(artifact.path)
-    outputs = by_name(artifact.predict(network.data), NETWORKS[name].outputs)
+    outputs = by_name(artifact.predict(network.data), EXPORTED[name].outputs)
     assert_close(network.expected, outputs, mode)
     if format in ALONE:
         assert_close(network.expected, ALONE[format](artifact.path, network.feeds), mode)

@@ -39,7 +39,7 @@ CASES = [
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, convert, options, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     package = module.split(".")[0]
-    with pytest.raises(ImportError, match=rf"{package} is needed.*pip install 'keras-se\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"requires {package}, .*pip install 'keras-se\[{extra}\]'"):
         convert(se_resnet(), tmp_path / "model", **options)
     assert not list(tmp_path.iterdir())
 

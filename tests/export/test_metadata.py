@@ -35,7 +35,8 @@ from keras_se.export.frontend.fingerprint import source_sha256
 from keras_se.export.tflite.metadata import with_entry
 from keras_se.weights import Preprocessing
 from tests.support.microcontrollers import runtime
-from tests.support.networks.exported import conv_bn_se, sample, se_resnet
+from tests.support.networks import sample
+from tests.support.networks.exported import conv_bn_se, se_resnet
 
 inspect = getattr(inspect_module, "inspect", inspect_module)
 FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "model", "microcontroller": "model"}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from keras_se.export import to_saved_model
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 EXPORT = """
 import sys

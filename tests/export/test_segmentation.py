@@ -16,9 +16,10 @@ from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.models import LRASPP, SEUNet
 from tests.export.test_every_network import ERRORS, FLOAT_ERROR, SAMPLES, assert_one_partition
 from tests.export.tflite.test_tflite import operations
+from tests.support.arrays import relative_error
 from tests.support.cases import case
-from tests.support.networks.exported import relative_error
-from tests.support.networks.families import CLASSES, NARROW, Row, enliven
+from tests.support.networks import NARROW
+from tests.support.networks.families import CLASSES, Row, enliven
 
 
 class Case(NamedTuple):

@@ -20,7 +20,6 @@ from tests.support.arrays import array, error, randomise
 from tests.support.cases import case
 from tests.support.networks import families
 from tests.support.networks.toys import (
-    EACH_TOY,
     TOLERANCE,
     TOYS,
     assert_same,
@@ -38,19 +37,17 @@ from tests.support.networks.toys import (
 # Where
 
 
-@EACH_TOY
+@pytest.mark.parametrize("name", TOYS)
 def test_places(name: str) -> None:
-    build, expected = TOYS[name]
-    assert places(build()) == expected
+    assert places(TOYS[name].build()) == list(TOYS[name].se_after)
 
 
-@EACH_TOY
+@pytest.mark.parametrize("name", TOYS)
 def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
-    build, expected = TOYS[name]
-    model = build()
+    model = TOYS[name].build()
     randomise(model)
     excited = insert_se(model, r=2)
-    assert [layer.name for layer in inserted(excited)] == [f"{place}_se" for place in expected]
+    assert [layer.name for layer in inserted(excited)] == [f"{place}_se" for place in TOYS[name].se_after]
     assert_same(model, excited)
     for layer in inserted(excited):  # hidden units are on: those that are not have no gradients
         layer.reduce_bias.assign(layer.reduce_bias + 5)
@@ -60,7 +57,7 @@ def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
     moved = {
         weight.path: not np.array_equal(array(weight), old) for weight, old in zip(excited.weights, before, strict=True)
     }
-    for place in expected:
+    for place in TOYS[name].se_after:
         assert moved[f"{place}_se/expand_kernel"]
         assert moved[f"{place}_se/expand_bias"]
     if name != "operations":  # which has a layer that is not registered

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.support.arrays import array, error
-from tests.support.networks.families import NARROW, enliven
+from tests.support.networks import NARROW
+from tests.support.networks.families import enliven
 from tests.support.paths import ROOT
 
 OTHER = "jax"
@@ -25,7 +26,7 @@ import numpy as np
 
 for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
     initializer.__call__ = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
-from tests.support.networks.families import NARROW
+from tests.support.networks import NARROW
 
 assert keras.backend.backend() == sys.argv[1]
 for name, row in NARROW.items():

@@ -9,7 +9,8 @@ import pytest
 from keras_se import models
 from tests.support.arrays import array
 from tests.support.cases import case
-from tests.support.networks.families import CLASSES, DEEP, FULL, NARROW, TABLE
+from tests.support.networks import FULL, NARROW
+from tests.support.networks.families import CLASSES, DEEP, TABLE
 
 BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
 # JAX compiles every operation once for each shape that it meets.

@@ -14,7 +14,8 @@ from keras_se.models import LRASPP, SEFCOS, FCOSLoss, SEUNet
 from keras_se.models.pyramid import levels
 from tests.support.arrays import array
 from tests.support.cases import case
-from tests.support.networks.families import CLASSES, NARROW, TABLE, Row, enliven
+from tests.support.networks import NARROW
+from tests.support.networks.families import CLASSES, TABLE, Row, enliven
 from tests.support.numpy_networks import graphs_only
 
 pytestmark = graphs_only

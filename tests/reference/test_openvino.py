@@ -9,13 +9,13 @@ from keras_se.export import FORMATS, to_onnx
 from tests.export.test_every_network import FLOAT_ERROR, network
 from tests.export.test_formats import assert_close
 from tests.support.cases import case
-from tests.support.networks.exported import NETWORKS, sample
-from tests.support.networks.families import NARROW, TABLE
+from tests.support.networks import EXPORTED, NARROW, sample
+from tests.support.networks.families import TABLE
 from tests.support.runtimes import run_openvino
 
 
 @pytest.mark.parametrize("mode", FORMATS["onnx"].modes)
-@pytest.mark.parametrize("name", [case(name, slow=name == "se_mobilenet") for name in NETWORKS])
+@pytest.mark.parametrize("name", [case(name, slow=name == "se_mobilenet") for name in EXPORTED])
 def test_every_mode_runs_in_openvino(exported, name, mode):
     expected = sample(name).expected
     assert_close(expected, run_openvino(exported(name, "onnx", mode).path, sample(name).feeds), mode)

@@ -57,3 +57,20 @@ def _interpolated(x: np.ndarray, size: int, axis: int) -> np.ndarray:
     parts = [np.take(x, np.clip(left + i, 0, x.shape[axis] - 1).astype(int), axis) for i in (0, 1)]
     share = np.expand_dims(centres - left, [other for other in range(x.ndim) if other != axis])
     return parts[0] * (1 - share) + parts[1] * share
+
+
+def relative_error(expected: np.ndarray, actual: np.ndarray) -> float:
+    """Root mean square of the difference, in standard deviations of what was expected: 1 for a constant output."""
+    assert expected.shape == actual.shape
+    difference = np.asarray(expected, "float64") - np.asarray(actual, "float64")
+    return float(np.sqrt(np.mean(difference**2)) / np.std(np.asarray(expected, "float64")))
+
+
+def in_float64(model: keras.Model, shape: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A model's weights drawn, and its output for inputs drawn, all in float64."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        positive = weight.name in ("moving_variance", "gamma")
+        weight.assign(rng.uniform(0.2, 3, weight.shape) if positive else rng.normal(0, 1, weight.shape))
+    x = rng.standard_normal((2, *shape))
+    return x, keras.ops.convert_to_numpy(model(x, training=False))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keras_se.export import FORMATS, Artifact, ExportError
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 CALIBRATED = ("int8", "int16x8", "selective")
 
@@ -42,10 +42,12 @@ def exporter(factory: pytest.TempPathFactory) -> Callable[..., Artifact]:
 def _convert(name: str, format: str, quantize: str | None, folder: Path, options: dict) -> dict | ExportError:
     """The fields of an artifact, or the error of a conversion that fails."""
     network = sample(name)
-    more = {"calibration_data": network.data} if quantize in CALIBRATED else {}
+    more = {"quantize": quantize} if quantize else {}
+    if quantize in CALIBRATED:
+        more["calibration_data"] = network.data
     path = folder / f"model{FORMATS[format].suffix}"
     try:
-        artifact = FORMATS[format].convert(network.model, path, quantize=quantize, **options, **more)
+        artifact = FORMATS[format].convert(network.model, path, **options, **more)
     except ExportError as error:
         return ExportError(str(error))
     values = {field.name: getattr(artifact, field.name) for field in fields(artifact)}

@@ -184,7 +184,7 @@ def sha(content):
 
 
 def found(address):
-    source = find(address)
+    source = find_source(address)
     return {"file": source.tensors.name, "sha": sha(source.tensors.read_bytes()), "config": source.config}
 
 

@@ -44,7 +44,7 @@ def test_images_come_first(classify: ModuleType, tmp_path: Path, monkeypatch: py
     arguments = [str(tmp_path / "good.png"), str(tmp_path / "missing.png"), "--weights", str(folder)]
     done = CliRunner().invoke(classify.main, arguments)
     assert done.exit_code == 2
-    assert done.output.startswith("Error: An image file that Pillow can read was expected. Received: ")
+    assert done.output.startswith("Error: The file must be an image that Pillow can read. Received: ")
 
 
 def test_from_image_files_to_names(classify: ModuleType, tmp_path: Path) -> None:

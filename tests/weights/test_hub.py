@@ -211,7 +211,7 @@ def test_a_pickle_of_the_hub_runs_no_code(hub: Hub, online: Client, tmp_path: Pa
 
     hub.publish("timm/hostile", {"config.json": DESCRIBED, PICKLE: pickled({"a": Call()})})
     message = refusal(online.ask("load", "hf://timm/hostile", **NARROW), "ValueError")
-    assert "holds tensors alone" in message
+    assert "holds only tensors" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -358,7 +358,7 @@ def test_a_file_that_was_published_broken(hub: Hub, online: Client, good: Checkp
     whole = files(good)
     hub.publish("timm/bad", {**whole, TENSORS: whole[TENSORS][:-100]})
     message = refusal(online.ask("load", "hf://timm/bad", **NARROW), "ValueError")
-    assert message.startswith("weights must be a whole .safetensors file. Received: ")
+    assert message.startswith("weights must be a complete .safetensors file. Received: ")
     hub.publish("timm/bad", whole)
     assert load(online, "hf://timm/bad") == digests(good)
 

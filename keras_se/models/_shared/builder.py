@@ -129,9 +129,9 @@ def _make(
         options = fixed | {name: arguments[name] for name in own}
         fill = None
         if arguments["weights"] is not None:
-            from keras_se.weights.resolve import filler  # which knows of all networks
+            from keras_se.weights.resolve import weight_loader  # imported late: it knows all networks
 
-            fill = filler(arguments["weights"], title, options, arguments["include_top"])
+            fill = weight_loader(arguments["weights"], title, options, arguments["include_top"])
         placed = excite(
             **{name: arguments[name] for name in EXCITATION}, placements=settings.placements, layer=settings.layer
         )

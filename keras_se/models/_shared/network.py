@@ -1,14 +1,14 @@
 """What `keras.applications` builders have in common: inputs, head, weights."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_se.layers.base import accumulation_dtype, is_number, positive_integer
+from keras_se._validation import one_of, positive_integer, positive_integers
+from keras_se.layers.base import accumulation_dtype
 from keras_se.models._shared.blocks import channel_axis
 
 Head = Callable[[Any, int, Any], Any]
@@ -128,30 +128,9 @@ def _is_size(value: Any, least: int) -> bool:
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
-def positive_number(name: str, value: Any) -> float:
-    """Returns `value`, or raises a `ValueError` that names the argument."""
-    if not (is_number(value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a finite number greater than 0. Received: {name}={value!r}")
-    return float(value)
-
-
-def rate(name: str, value: Any) -> float:
-    """Returns `value`, a share from 0 to below 1, or raises a `ValueError` that names the argument."""
-    if not (is_number(value) and 0 <= value < 1):
-        raise ValueError(f"{name} must be a number from 0 to below 1. Received: {name}={value!r}")
-    return float(value)
-
-
-def of_stages(name: str, values: Sequence[int]) -> list[int]:
-    """Returns `values`, a positive integer for each stage, or raises a `ValueError` that names the argument."""
-    if not isinstance(values, Sequence) or not values:
-        raise ValueError(f"{name} must have a number for every stage. Received: {name}={values!r}")
-    return [positive_integer(name, value) for value in values]
-
-
 def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int, int, int]]:
     """(stage, depth, filters) of each stage, from 1 on; or a `ValueError`."""
-    counts, widths = of_stages("depths", depths), of_stages("filters", filters)
+    counts, widths = positive_integers("depths", depths), positive_integers("filters", filters)
     if len(counts) != len(widths):
         raise ValueError(
             f"depths and filters must have a number for every stage. Received: depths={depths}, filters={filters}"
@@ -162,16 +141,3 @@ def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int
 def smallest_of(stems: Mapping[str, tuple[Any, int]]) -> Callable[..., int]:
     """The least height and width by the option `stem`, of a table of stems: what each is, and its least."""
     return lambda stem, **options: stems[one_of("stem", stem, stems)][1]
-
-
-def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
-    """Returns `value`, one of a few, or raises a `ValueError` that names the argument."""
-    choices = list(allowed)
-    if value not in choices:
-        wanted = " or ".join(", ".join(map(_quoted, part)) for part in (choices[:-1], choices[-1:]) if part)
-        raise ValueError(f"{name} must be {wanted}. Received: {name}={value!r}")
-    return value
-
-
-def _quoted(choice: Any) -> str:
-    return f'"{choice}"' if isinstance(choice, str) else str(choice)

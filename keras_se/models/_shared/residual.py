@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import layers
 
+from keras_se._validation import one_of
 from keras_se.models._shared.blocks import bn_act, channel_axis, channels, conv, conv_bn, max_pool_ceil, max_pool_padded
-from keras_se.models._shared.network import one_of, smallest_of
+from keras_se.models._shared.network import smallest_of
 
 POOLS: dict[str, Callable[..., Any]] = {"ceil": max_pool_ceil, "padded": max_pool_padded}
 FILTERS = (64, 128, 256, 512)

@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_se._validation import positive_integer
 from keras_se.layers import Detections, LocationBoxes
-from keras_se.layers.base import positive_integer
 from keras_se.models._shared.network import head_dtype
 from keras_se.models.detection.fcos import parts
 from keras_se.models.pyramid import prepared_like

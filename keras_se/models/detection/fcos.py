@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_se._validation import positive_integer
 from keras_se.layers import ResizeLike
-from keras_se.layers.base import positive_integer
 from keras_se.models._shared.blocks import channel_axis, conv, conv_bn
 from keras_se.models._shared.excite import Excite, excite
 from keras_se.models._shared.network import head_dtype

@@ -1,11 +1,12 @@
 """The loss of a detector: which class, which box, and how well placed."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_se.layers.base import is_number
+from keras_se._validation import number_between
 
 # Of no distance or area: smaller than any box, in locations of a map.
 SMALLEST = 1e-6
@@ -45,11 +46,8 @@ class FCOSLoss(keras.losses.Loss):
 
     def __init__(self, alpha: float = 0.25, gamma: float = 2.0, name: str = "fcos_loss", **kwargs: Any):
         super().__init__(name=name, **kwargs)
-        if not is_number(alpha) or not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be a number from 0 to 1. Received: alpha={alpha!r}")
-        if not is_number(gamma) or not gamma >= 0:
-            raise ValueError(f"gamma must be a number, 0 or more. Received: gamma={gamma!r}")
-        self.alpha, self.gamma = float(alpha), float(gamma)
+        self.alpha = float(number_between("alpha", alpha, 0, 1))
+        self.gamma = float(number_between("gamma", gamma, 0, math.inf))
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         classes = y_pred.shape[-1] - 5

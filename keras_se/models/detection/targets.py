@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._validation import positive_number
 from keras_se.layers.location_boxes import centres
-from keras_se.models._shared.network import positive_number
 from keras_se.models.detection.fcos import parts
 
 BACKGROUND = -1

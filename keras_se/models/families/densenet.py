@@ -6,11 +6,11 @@ from typing import Any
 
 from keras import layers
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer, positive_integers
 from keras_se.models._shared.blocks import bn_act, channels, concat, conv, conv_bn, max_pool_padded
 from keras_se.models._shared.builder import APPLICATIONS, builder, variant
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, of_stages
+from keras_se.models._shared.network import Head, dense_head
 
 EPSILON = 1.001e-5
 
@@ -31,7 +31,7 @@ def _transition(x: Any, name: str) -> Any:
 
 
 def _smallest(depths: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** (len(of_stages("depths", depths)) + 1))
+    return max(32, 2 ** (len(positive_integers("depths", depths)) + 1))
 
 
 @builder("se_densenet", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "3x3"))
@@ -65,7 +65,7 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.
     """
     growth = positive_integer("growth", growth)
-    depths = of_stages("depths", depths)
+    depths = positive_integers("depths", depths)
     x = conv_bn(image, 2 * growth, 7, 2, epsilon=EPSILON, name="stem_conv")
     x = max_pool_padded(x, name="stem_pool")
     for stage, depth in enumerate(depths, start=1):

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Any
 
+from keras_se._validation import positive_number
 from keras_se.models._shared.blocks import conv_bn, max_pool_ceil, scaled
 from keras_se.models._shared.branches import NORM, SHRINK, Conv, Fork, Module, Pool, first_module, module, stem
 from keras_se.models._shared.builder import builder
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, positive_number
+from keras_se.models._shared.network import Head, dense_head
 
 PLACEMENTS = ("standard", "pre")
 AVG, MAX = Pool("avg"), Pool("max")

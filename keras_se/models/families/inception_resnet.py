@@ -5,11 +5,12 @@ from typing import Any
 
 from keras import layers
 
+from keras_se._validation import positive_number
 from keras_se.models._shared.blocks import channels, conv
 from keras_se.models._shared.branches import NORM, SHRINK, Conv, Module, apply, first_module, module, stem
 from keras_se.models._shared.builder import builder
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, positive_number
+from keras_se.models._shared.network import Head, dense_head
 
 REDUCTION_1: Module = (
     (Conv(384, 3, 2, "valid"),),

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Any
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer, positive_number, rate
 from keras_se.models._shared.blocks import conv_bn, depthwise_bn, scaled
 from keras_se.models._shared.builder import AFTER_WIDTH, builder
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, convolutional_head, positive_number, rate, smallest_of
+from keras_se.models._shared.network import Head, convolutional_head, smallest_of
 
 # Filters and number of blocks of each stage. The first block of every stage but the first halves the image.
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 6), (1024, 2))

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Any
 
+from keras_se._validation import positive_number
 from keras_se.models._shared.blocks import channels, conv_bn, divisible
 from keras_se.models._shared.builder import AFTER_WIDTH, builder
 from keras_se.models._shared.excite import Excite
 from keras_se.models._shared.inverted_residual import EPSILON, PLACEMENTS, inverted_residual
-from keras_se.models._shared.network import Head, dense_head, positive_number
+from keras_se.models._shared.network import Head, dense_head
 
 # Expansion, filters, depth and stride of each stage (table 2 of Sandler et al.).
 STAGES = (

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from keras_se._validation import one_of, positive_number, rate
 from keras_se.layers import SqueezeExcite
 from keras_se.models._shared.blocks import channels, conv_bn, divisible
 from keras_se.models._shared.builder import builder, variant
 from keras_se.models._shared.excite import Excite
 from keras_se.models._shared.inverted_residual import EPSILON, PLACEMENTS, inverted_residual
-from keras_se.models._shared.network import Head, convolutional_head, one_of, positive_number, rate
+from keras_se.models._shared.network import Head, convolutional_head
 
 
 class Block(NamedTuple):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from keras_se._validation import one_of
 from keras_se.models._shared.blocks import bn_act, conv
 from keras_se.models._shared.builder import APPLICATIONS, builder, variant
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, one_of, stage_table
+from keras_se.models._shared.network import Head, dense_head, stage_table
 from keras_se.models._shared.residual import BRANCHES, preactivated_unit, stages
 
 STEM_FILTERS = 16

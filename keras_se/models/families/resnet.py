@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import one_of, positive_integer
 from keras_se.models._shared.builder import APPLICATIONS, builder, variant
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, one_of, stage_table
+from keras_se.models._shared.network import Head, dense_head, stage_table
 from keras_se.models._shared.residual import BRANCHES, FILTERS, SHORTCUTS, Branch, smallest, stages, stem_of, unit
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer, rate
 from keras_se.models._shared.builder import APPLICATIONS, builder, variant
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, rate, stage_table
+from keras_se.models._shared.network import Head, dense_head, stage_table
 from keras_se.models._shared.residual import BOTTLENECK, FILTERS, project, smallest, stages, stem_of, unit
 
 

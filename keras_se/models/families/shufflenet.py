@@ -5,12 +5,12 @@ from typing import Any
 
 from keras import layers
 
+from keras_se._validation import one_of, positive_integer, positive_number
 from keras_se.layers import ChannelShuffle
-from keras_se.layers.base import positive_integer
 from keras_se.models._shared.blocks import channels, concat, conv_bn, depthwise_bn, max_pool_ceil, scaled
 from keras_se.models._shared.builder import builder
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, dense_head, one_of, positive_number
+from keras_se.models._shared.network import Head, dense_head
 
 # The width of the first stage for each number of groups; every further stage doubles it (table 1 of Zhang et al.).
 FILTERS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}

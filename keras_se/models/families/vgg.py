@@ -6,11 +6,11 @@ from typing import Any
 
 from keras import layers
 
-from keras_se.layers.base import positive_integer
+from keras_se._validation import positive_integer, positive_integers, rate
 from keras_se.models._shared.blocks import conv_bn
 from keras_se.models._shared.builder import APPLICATIONS, builder, variant
 from keras_se.models._shared.excite import Excite
-from keras_se.models._shared.network import Head, head_dtype, of_stages, rate, stage_table
+from keras_se.models._shared.network import Head, head_dtype, stage_table
 
 FILTERS = (64, 128, 256, 512, 512)
 
@@ -29,7 +29,7 @@ def _head(x: Any, classes: int, activation: Any, hidden: int, dropout: float) ->
 
 
 def _smallest(depths: Sequence[int], **options: Any) -> int:
-    return max(32, 2 ** len(of_stages("depths", depths)))
+    return max(32, 2 ** len(positive_integers("depths", depths)))
 
 
 @builder("se_vgg", positional=("depths", *APPLICATIONS), min_size=_smallest, placements=("standard", "pre"))

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_se._validation import positive_integer
 from keras_se.layers import SinusoidalEmbedding
-from keras_se.layers.base import positive_integer
 from keras_se.models._shared.blocks import batch_norm, channel_axis, channels, concat, conv, conv_bn
 from keras_se.models._shared.excite import Excite, excite
 from keras_se.models._shared.network import check_image_shape, head_dtype, stage_table

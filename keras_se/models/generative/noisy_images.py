@@ -6,9 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._validation import non_negative_integer, positive_integer, rate
 from keras_se.layers import cosine_schedule
-from keras_se.layers.base import integer_from_zero, positive_integer
-from keras_se.models._shared.network import rate
 
 
 class NoisyImages(keras.utils.PyDataset):
@@ -81,7 +80,7 @@ class NoisyImages(keras.utils.PyDataset):
             )
         self.batch_size = positive_integer("batch_size", batch_size)
         self.unlabelled = rate("unlabelled", unlabelled)
-        self.seed, self.fixed, self.epoch = integer_from_zero("seed", seed), fixed, 0
+        self.seed, self.fixed, self.epoch = non_negative_integer("seed", seed), fixed, 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._validation import is_number, positive_integer
 from keras_se.layers import DDIMStep
-from keras_se.layers.base import is_number, positive_integer
 from keras_se.models._shared.network import head_dtype
 from keras_se.models.generative.inputs import (
     NETWORK,

@@ -127,7 +127,7 @@ def test_nodes_without_names_are_several_operations(tmp_path: Path) -> None:
 
 
 def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["keras_se.export.benchmark"]
+    module = sys.modules["keras_se.export.benchmark.benchmark"]
     monkeypatch.setattr(module, "PROFILER_TIMEOUT", 0.01)
     monkeypatch.setattr(module, "PROFILED", 0)
     (one,) = benchmark([exported("se_resnet", "onnx").path], memory=False, **QUICK)
@@ -153,8 +153,8 @@ MISTAKES = [
     ({"files": []}, "files must name a file"),
     ({"threads": 0}, "threads must be a positive integer"),
     ({"rounds": 0}, "rounds must be a positive integer"),
-    ({"warm_up": -1}, "warm_up must be a whole number"),
-    ({"warm_up": True}, "warm_up must be a whole number"),
+    ({"warm_up": -1}, "warm_up must be an integer of 0 or more"),
+    ({"warm_up": True}, "warm_up must be an integer of 0 or more"),
     ({"files": 5}, "files must be a path, or a list of paths. Received: files=5"),
     ({"files": [b"x.tflite"]}, r"files must be a path, or a list of paths. Received: files=\[b'x.tflite'\]"),
     ({"batch_size": 1.5}, "batch_size must be a positive integer"),

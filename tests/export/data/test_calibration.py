@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 
 from keras_se.export import to_tflite
-from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.calibration import read_data
 from keras_se.export.frontend.tensor_spec import Tensor, feeds_of
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 ONE = (Tensor("image", (4, 4, 3), "float32"),)
 TWO = (Tensor("zebra", (4, 4, 3), "float32"), Tensor("apple", (2,), "float32"))
 IMAGES = np.random.default_rng(0).standard_normal((6, 4, 4, 3)).astype("float32")
+LABELS = np.arange(6)
 PAIRS = np.random.default_rng(1).standard_normal((6, 2)).astype("float32")
 
 
@@ -28,6 +29,11 @@ def npy(folder):
 def npz(folder):
     np.savez(folder / "data.npz", anything=IMAGES)
     return folder / "data.npz"
+
+
+def labelled_npz(folder):
+    np.savez(folder / "labelled.npz", x=IMAGES, y=LABELS)
+    return folder / "labelled.npz"
 
 
 ONE_INPUT = {
@@ -44,15 +50,34 @@ ONE_INPUT = {
     "generator of lists": lambda _: ([IMAGES[i : i + 3]] for i in (0, 3)),
     "dataset": lambda _: tf.data.Dataset.from_tensor_slices(IMAGES).batch(4),
     "dataset of mappings": lambda _: tf.data.Dataset.from_tensor_slices({"image": IMAGES}).batch(4),
+    "(x, y)": lambda _: (IMAGES, LABELS),
+    "npz of x and y": labelled_npz,
+    "dataset with labels": lambda _: tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(4),
+    "representative_dataset": lambda _: lambda: ([IMAGES[i : i + 1]] for i in range(6)),
 }
 
 
 @pytest.mark.parametrize("form", ONE_INPUT)
 def test_one_input(tmp_path, form):
-    feeds = calibration_feeds(ONE, ONE_INPUT[form](tmp_path))
+    feeds = read_data(ONE, ONE_INPUT[form](tmp_path))
     assert list(feeds) == ["image"]
     assert feeds["image"].dtype == np.float32
     np.testing.assert_array_equal(feeds["image"], IMAGES)
+
+
+@pytest.mark.parametrize("form", ["(x, y)", "npz of x and y", "dataset with labels"])
+def test_labels_come_along(tmp_path, form):
+    assert read_data(ONE, ONE_INPUT[form](tmp_path)).labels.tolist() == LABELS.tolist()
+
+
+def test_data_that_were_read_are_not_checked_again(monkeypatch):
+    data = read_data(ONE, IMAGES)
+    monkeypatch.setattr("keras_se.export.data.calibration.feeds_of", None)
+    np.testing.assert_array_equal(read_data(ONE, data)["image"], data["image"])
+
+
+def test_a_pair_of_samples_is_no_pair_of_inputs_and_labels():
+    assert len(read_data(ONE, (IMAGES[0], IMAGES[1]))["image"]) == 2
 
 
 BYTES = (Tensor("image", (2,), "uint8"),)
@@ -73,7 +98,7 @@ def test_numbers_that_an_input_of_whole_numbers_cannot_hold(tensor, value):
     ):
         feeds_of((tensor,), np.array([[0, 1], [1, value]]))
     with pytest.raises(ValueError, match=r"^calibration_data must be whole numbers"):
-        calibration_feeds((tensor,), (batch for batch in [np.array([[0, 1], [1, value]])]))
+        read_data((tensor,), (batch for batch in [np.array([[0, 1], [1, value]])]))
 
 
 def test_floats_that_are_whole_numbers_in_range():
@@ -82,16 +107,16 @@ def test_floats_that_are_whole_numbers_in_range():
 
 
 def test_pixels_of_resized_images_are_rounded():
-    (stored,) = calibration_feeds(BYTES, np.array([[0.4, 254.6], [3.0, 17.0]]), pixels=True).values()
+    (stored,) = read_data(BYTES, np.array([[0.4, 254.6], [3.0, 17.0]]), pixels=True).values()
     assert stored.tolist() == [[0, 255], [3, 17]]
 
 
 @pytest.mark.parametrize("top", [0, 1])
 def test_black_images_are_pixels_if_they_are_whole_numbers(top):
     black = np.array([[0, 0], [0, top]])
-    assert calibration_feeds(BYTES, black, pixels=True)["image"].tolist() == black.tolist()
+    assert read_data(BYTES, black, pixels=True)["image"].tolist() == black.tolist()
     with pytest.raises(ValueError, match=r"^calibration_data must be pixels from 0 to 255"):
-        calibration_feeds(BYTES, black.astype("float32"), pixels=True)
+        read_data(BYTES, black.astype("float32"), pixels=True)
 
 
 def npz_by_name(folder):
@@ -107,18 +132,19 @@ TWO_INPUTS = {
     "generator of lists": lambda _: ([IMAGES[i : i + 2], PAIRS[i : i + 2]] for i in (0, 2, 4)),
     "generator of mappings": lambda _: ({"apple": PAIRS[i : i + 3], "zebra": IMAGES[i : i + 3]} for i in (0, 3)),
     "dataset": lambda _: tf.data.Dataset.from_tensor_slices((IMAGES, PAIRS)).batch(4),
+    "dataset with labels": lambda _: tf.data.Dataset.from_tensor_slices(((IMAGES, PAIRS), LABELS)).batch(4),
 }
 
 
 @pytest.mark.parametrize("form", TWO_INPUTS)
 def test_two_inputs(tmp_path, form):
-    feeds = calibration_feeds(TWO, TWO_INPUTS[form](tmp_path))
+    feeds = read_data(TWO, TWO_INPUTS[form](tmp_path))
     np.testing.assert_array_equal(feeds["zebra"], IMAGES)
     np.testing.assert_array_equal(feeds["apple"], PAIRS)
 
 
 def test_whole_numbers_become_floats():
-    feeds = calibration_feeds(ONE, np.full((2, 4, 4, 3), 255, "uint8"))
+    feeds = read_data(ONE, np.full((2, 4, 4, 3), 255, "uint8"))
     assert feeds["image"].dtype == np.float32
     assert feeds["image"].max() == 255
 
@@ -146,7 +172,6 @@ BAD = {
     "another name": ({"picture": IMAGES}, r"\['image'\].*\['picture'\]"),
     "a name too many": ({"image": IMAGES, "label": PAIRS}, r"\['image'\].*\['image', 'label'\]"),
     "a number": (7, "int"),
-    "images and labels": (lambda: iter([(IMAGES, PAIRS)]), r"inputs alone, as ds\.map.*batches of 2 parts"),
     "file of another kind": ("images.txt", r"\.npy or \.npz.*'images\.txt'"),
     "file that is missing": (pathlib.Path("/nowhere/images.npy"), r"exists.*/nowhere/images\.npy"),
 }
@@ -156,7 +181,7 @@ BAD = {
 def test_what_is_no_calibration_data(case):
     data, message = BAD[case]
     with pytest.raises(ValueError, match=rf"^calibration_data must .*{message}"):
-        calibration_feeds(ONE, data() if callable(data) else data)
+        read_data(ONE, data() if callable(data) else data)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +197,7 @@ def test_what_is_no_calibration_data(case):
 )
 def test_what_is_none_for_two_inputs(data, message):
     with pytest.raises(ValueError, match=rf"^calibration_data must .*{message}"):
-        calibration_feeds(TWO, data)
+        read_data(TWO, data)
 
 
 def saved(save, *args, **kwargs):
@@ -207,7 +232,7 @@ UNREADABLE = {
 def test_a_file_that_cannot_be_read(tmp_path, name):
     (tmp_path / name).write_bytes(UNREADABLE[name]())
     with pytest.raises(ValueError, match=r"^calibration_data must "):
-        calibration_feeds(ONE, tmp_path / name)
+        read_data(ONE, tmp_path / name)
 
 
 class Trap:
@@ -225,7 +250,7 @@ def test_a_pickle_is_not_unpacked(tmp_path, name):
     objects = np.array([Trap(tmp_path / "sprung")], dtype=object)
     (np.save if name.endswith("npy") else np.savez)(tmp_path / name, objects, allow_pickle=True)
     with pytest.raises(ValueError, match=r"^calibration_data must be a readable file of numbers"):
-        calibration_feeds(ONE, tmp_path / name)
+        read_data(ONE, tmp_path / name)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -245,5 +270,5 @@ def test_calibration_learns_the_ranges_of_the_data(exported, tmp_path):
         network.model, tmp_path / "a.tflite", quantize="int8", calibration_data=network.data / 10, io_dtype="int8"
     )
     usual = exported("sequential", "tflite", "int8", io_dtype="int8")
-    steps = [artifact._runner._inputs["image"]["quantization"][0] for artifact in (small, usual)]
+    steps = [artifact.runner._inputs["image"]["quantization"][0] for artifact in (small, usual)]
     assert steps[0] * 10 == pytest.approx(steps[1], rel=1e-3)

@@ -8,7 +8,7 @@ import pytest
 
 from keras_se.export.data.evaluation import evaluation_of
 from keras_se.export.frontend.inference_model import InferenceModel
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 X = np.zeros((4, 8, 8, 8), "float32")
 Y = np.array([0, 4, 1, 2])
@@ -28,16 +28,16 @@ def test_accuracy() -> None:
 def test_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "labelled.npz", x=X, y=Y)
     evaluation = evaluation_of(model(), tmp_path / "labelled.npz")
-    assert (list(evaluation.feeds), evaluation.classes.tolist()) == (["image"], Y.tolist())
+    assert (list(evaluation.data), evaluation.classes.tolist()) == (["image"], Y.tolist())
     np.savez(tmp_path / "other.npz", x=X, labels=Y)
-    with pytest.raises(ValueError, match=r"must be an \.npz file with arrays x and y\. Received: .*labels"):
+    with pytest.raises(ValueError, match=r"evaluation_data must "):
         evaluation_of(model(), tmp_path / "other.npz")
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (X, r"evaluation_data must be \(x, y\)"),
+        (X, r"evaluation_data must be labelled: \(x, y\)"),
         ((X, Y[:3]), r"each of the 4 samples. Received: shape \(3,\)"),
         ((X, Y.astype("float32")), r"must be the number of the class .* dtype float32"),
         ((X, np.array([0, 1, 2, 5])), r"must be from 0 to 4. Received: 0 to 5"),
@@ -52,5 +52,5 @@ def test_what_cannot_be_right(data: Any, message: str) -> None:
 
 def test_only_classifiers_have_an_accuracy() -> None:
     segmentation = InferenceModel(sample("segmentation").model)
-    with pytest.raises(ValueError, match="goes with a classifier"):
+    with pytest.raises(ValueError, match="requires a classifier"):
         evaluation_of(segmentation, (np.zeros((2, 16, 16, 3)), np.zeros(2, int)))

@@ -11,8 +11,7 @@ from PIL import Image
 
 from keras_se import cli
 from keras_se.export import Images, to_onnx, to_tflite
-from keras_se.export.data.calibration import calibration_feeds
-from keras_se.export.data.image_folder import sentence
+from keras_se.export.data.calibration import calibration_sentence, read_data
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.models import SEResNet
 from keras_se.weights import Preprocessing
@@ -49,7 +48,7 @@ def shades(values: np.ndarray) -> list[int]:
 def pixels_of(folder: Path, **options: int) -> list[int]:
     image = keras.Input((SIZE, SIZE, 3), name="image")
     scaled = keras.Model(image, keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image)))
-    feeds = calibration_feeds(InferenceModel(scaled).inputs, Images(folder, **options))
+    feeds = read_data(InferenceModel(scaled).inputs, Images(folder, **options))
     return shades(feeds["image"])
 
 
@@ -76,7 +75,7 @@ def test_images_are_prepared_as_the_model_wants_them(folder: Path, given: str) -
     if given == "by the model":
         model.preprocessing = PREPARED
     data = Images(folder, preprocessing=PREPARED if given == "with the images" else None)
-    feeds = calibration_feeds(InferenceModel(model).inputs, data)
+    feeds = read_data(InferenceModel(model).inputs, data)
     # (x / 255 - mean) / std, of the darkest and the brightest
     assert feeds["image"].min(axis=(0, 1, 2)) == pytest.approx(
         (40 / 255 - np.array([0.5, 0.4, 0.3])) / [0.2, 0.3, 0.25]
@@ -94,7 +93,7 @@ def test_the_artifact_tells_what_was_seen(folder: Path, model: keras.Model, tmp_
         assert (seen["samples"], seen["classes"]) == (10, {"cats": 7, "dogs": 3})
         (values,) = seen["inputs"].values()
         assert values["min"] < 0 < values["max"]
-        text = sentence(seen)
+        text = calibration_sentence(seen)
         assert text.startswith("Calibrated on 10 samples: ")
         assert text.endswith("; 2 classes of 3 to 7 samples.")
     assert to_tflite(model, tmp_path / "b.tflite").calibration is None
@@ -109,12 +108,12 @@ def test_the_command_takes_a_folder(folder: Path, tmp_path: Path, capfd: pytest.
     said = r"Calibrated on 6 samples: image from 4\d to 202; 2 classes of 3 to 3 samples\."
     assert re.search(said, capfd.readouterr().out)
     assert cli.run([*command, "--samples", "6"]) == 2
-    assert "--samples and --calibration-seed go with a folder of images" in capfd.readouterr().err
+    assert "--samples and --calibration-seed require a folder of images" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, True, "1"])
 def test_a_seed_is_a_whole_number(folder: Path, seed: object) -> None:
-    with pytest.raises(ValueError, match=rf"seed must be a whole number, 0 or more. Received: seed={seed!r}"):
+    with pytest.raises(ValueError, match=rf"seed must be an integer of 0 or more. Received: seed={seed!r}"):
         Images(folder, seed=seed)  # type: ignore[arg-type]
 
 

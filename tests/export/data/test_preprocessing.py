@@ -111,10 +111,10 @@ def test_each_format_takes_pixels_by_its_own_call(
     prepared = (x / 255.0 - np.array(PREPARED.mean)) / np.array(PREPARED.std)
     expected = keras.ops.convert_to_numpy(model(prepared.astype("float32")))
     assert np.abs(artifact.predict(x) - expected).max() < (0.06 if options else 1e-5)
-    (ends,) = artifact._runner.inputs
+    (ends,) = artifact.runner.inputs
     assert (ends.name, ends.dtype) == ("image", "float32" if options and convert is not to_onnx else "uint8")
     if convert is to_tflite and options:
-        assert artifact._runner._inputs["image"]["dtype"] is np.uint8
+        assert artifact.runner._inputs["image"]["dtype"] is np.uint8
 
 
 @pytest.mark.parametrize("convert", [to_saved_model, to_onnx, to_tflite, to_microcontroller])

@@ -9,7 +9,8 @@ from keras import layers
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import ExportError, export, to_onnx, to_saved_model, to_tflite
-from tests.support.networks.exported import relative_error, se_resnet
+from tests.support.arrays import relative_error
+from tests.support.networks.exported import se_resnet
 
 
 def images(*shape: int) -> np.ndarray:

@@ -12,7 +12,9 @@ from keras_se.export import DEFAULT_FORMATS, FORMATS, ExportError, to_onnx, to_s
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.io_names import _unique
 from keras_se.export.frontend.tensor_spec import random_feeds
-from tests.support.networks.exported import NETWORKS, relative_error, sample, se_resnet, sequential
+from tests.support.arrays import relative_error
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import se_resnet, sequential
 
 # What is made for microcontrollers is a TFLite file.
 CONVERTERS = pytest.mark.parametrize("format", DEFAULT_FORMATS)
@@ -76,9 +78,9 @@ def names(model):
     return [t.name for t in inference.inputs], [t.name for t in inference.outputs]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_names_of_a_second_build_are_the_same(name):
-    network = NETWORKS[name]
+    network = EXPORTED[name]
     assert names(network.build()) == names(network.build()) == (list(network.inputs), list(network.outputs))
 
 
@@ -158,7 +160,7 @@ def test_half_precision_is_exported_in_float32(exported, format):
     artifact, network = exported("mixed_float16", format), sample("mixed_float16")
     # Held against the twin in float32: a file that computed in float16 would be off by 1e-3.
     assert relative_error(network.expected["predictions"], artifact.predict(network.data)) < 1e-5
-    assert {tensor.dtype for tensor in artifact._runner.inputs} == {"float32"}
+    assert {tensor.dtype for tensor in artifact.runner.inputs} == {"float32"}
 
 
 def with_arithmetic():

@@ -13,7 +13,7 @@ from keras_se import complexity
 from keras_se.export import inspect as inspect_module  # the module, or the function where the package names it
 from keras_se.export.inspect.macs import gating_macs
 from tests.export.tflite.test_tflite import outside_the_delegate
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 from tests.support.runtimes import interpreter
 
 inspect = getattr(inspect_module, "inspect", inspect_module)

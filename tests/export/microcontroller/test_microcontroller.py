@@ -12,12 +12,15 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
-from keras_se.export import Artifact, ExportError, microcontroller
+from keras_se.export import Artifact, ExportError
+from keras_se.export.microcontroller import convert as microcontroller
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.convert import to_microcontroller
 from keras_se.export.targets.tflite_micro_ops import METHODS
+from tests.support.arrays import relative_error
 from tests.support.microcontrollers import STRICT, STUB, arm, run, runtime
-from tests.support.networks.exported import relative_error, sample, se_resnet
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet
 
 CASES = [
     *[(name, "int8") for name in ("se_resnet", "two_inputs", "sequence")],
@@ -388,8 +391,8 @@ def test_other_types_at_the_ends(tmp_path, io_dtype):
     [
         ({"quantize": "float16"}, r"quantize must be one of None, 'int8', 'int16x8' for microcontrollers.*'float16'"),
         ({"quantize": "dynamic"}, r"quantize must be one of .*'dynamic'"),
-        ({"batch_size": None}, r"batch_size must be one of 1 for microcontrollers.*None"),
-        ({"batch_size": 2}, r"batch_size must be one of 1 for microcontrollers.*2"),
+        ({"batch_size": None}, r"batch_size must be 1 for microcontrollers.*None"),
+        ({"batch_size": 2}, r"batch_size must be 1 for microcontrollers.*2"),
         ({"calibration_data": None}, "calibration_data must be given"),
         ({"io_dtype": "int16"}, "io_dtype must be one of .* with quantize='int8'"),
         ({"name": "se-resnet"}, r"name must be what C calls an identifier.*'se-resnet'"),

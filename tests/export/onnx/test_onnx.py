@@ -13,7 +13,9 @@ from keras_se.export import to_onnx
 from keras_se.export.onnx.convert import LAYOUTS, OPSETS
 from keras_se.export.onnx.node_names import rename
 from keras_se.export.onnx.passes import means_to_poolings, remove_identity_reshapes
-from tests.support.networks.exported import NETWORKS, relative_error, sample, se_resnet
+from tests.support.arrays import relative_error
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import se_resnet
 from tests.support.runtimes import run_onnx
 
 
@@ -31,11 +33,11 @@ def shape(value):
     return [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "se_mobilenet"])
+@pytest.mark.parametrize("name", [name for name in EXPORTED if name != "se_mobilenet"])
 def test_inputs_and_outputs_have_the_names_of_the_model(exported, name):
     graph = graph_of(exported(name, "onnx"))
-    assert tuple(value.name for value in graph.input) == NETWORKS[name].inputs
-    assert tuple(value.name for value in graph.output) == NETWORKS[name].outputs
+    assert tuple(value.name for value in graph.input) == EXPORTED[name].inputs
+    assert tuple(value.name for value in graph.output) == EXPORTED[name].outputs
     for value in (*graph.input, *graph.output):
         assert shape(value)[0] == "batch"
         assert all(isinstance(size, int) and size > 0 for size in shape(value)[1:])

@@ -9,15 +9,14 @@ import pytest
 from tf2onnx.graph import Node
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.onnx import tf2onnx_frontend as tf2onnx_memory
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 
 def test_the_file_is_the_same(tmp_path, monkeypatch):
     model = sample("grouped").model
     lean = to_onnx(model, tmp_path / "lean.onnx")
-    monkeypatch.setattr(onnx_format, "lean", tf2onnx_memory._without_copies)
+    monkeypatch.setattr(tf2onnx_memory, "lean", tf2onnx_memory._without_copies)
     usual = to_onnx(model, tmp_path / "usual.onnx")
     assert lean.path.read_bytes() == usual.path.read_bytes()
 

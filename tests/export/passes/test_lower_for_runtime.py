@@ -15,7 +15,7 @@ from keras_se.export.passes.lower_for_runtime import (
     stride_by_convolution,
 )
 from keras_se.export.passes.pass_pipeline import optimized
-from tests.support.networks.exported import in_float64
+from tests.support.arrays import in_float64
 
 POOLINGS = pytest.mark.parametrize("pooling", [layers.AveragePooling2D, layers.MaxPooling2D])
 

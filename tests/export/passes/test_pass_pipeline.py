@@ -13,7 +13,9 @@ from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
 from keras_se.export.passes.freeze_gates import freeze_constant_gates
-from tests.support.networks.exported import NETWORKS, enliven, every_layer, images, in_float64, sample, se_resnet
+from tests.support.arrays import in_float64
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import enliven, every_layer, images, se_resnet
 
 CONVOLUTIONS = {
     "Conv1D": (layers.Conv1D, (7,)),
@@ -192,7 +194,7 @@ def state(model):
     return json.dumps(model.get_config(), default=str, sort_keys=True), nodes, model.get_weights()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_the_model_is_left_as_it_was(name):
     network = sample(name)
     config, nodes, weights = state(network.model)

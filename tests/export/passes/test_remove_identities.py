@@ -10,7 +10,8 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.passes.remove_identities import drop_identities
-from tests.support.networks.exported import every_layer, in_float64
+from tests.support.arrays import in_float64
+from tests.support.networks.exported import every_layer
 
 IDENTITIES = {
     "Dropout": (lambda **o: layers.Dropout(0.5, **o), (5, 4, 3)),

@@ -15,7 +15,9 @@ from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, squeeze_before_convolution
 from keras_se.graph.rewrite import CannotCopyError
 from keras_se.models import SEMobileNetV2, SEPreActResNet, SEResNet
-from tests.support.networks.exported import enliven, every_layer, in_float64, sample
+from tests.support.arrays import in_float64
+from tests.support.networks import sample
+from tests.support.networks.exported import enliven, every_layer
 
 
 def moved(model):

@@ -19,7 +19,7 @@ from keras_se.export.inspect import inspect
 from keras_se.export.report.gates import Block
 from keras_se.export.report.plots import Point, histogram, scatter
 from keras_se.weights import Preprocessing
-from tests.support.networks.exported import sample
+from tests.support.networks import sample
 
 VOID = {"meta", "br", "img", "input", "link", "hr", "use", "path", "rect"}
 # Elements that a page of text, tables and pictures is made of: nothing that runs, and nothing that loads.
@@ -175,7 +175,7 @@ def test_a_page_is_replaced_only_if_asked_and_never_half(reported, tmp_path: Pat
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
 def test_what_is_missing_is_told_before_any_work(module: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"{module} is needed .* pip install 'keras-se\[report\]'"):
+    with pytest.raises(ImportError, match=rf"requires {module}, .* pip install 'keras-se\[report\]'"):
         export(sample("se_resnet").model, tmp_path, "tflite", report=True)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,8 @@ from keras_se import ConcurrentSqueezeExcite, SqueezeExcite
 from keras_se.export import to_tflite
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.gates import file_gates, keras_gates
-from tests.support.networks.exported import enliven, images, sample
+from tests.support.networks import sample
+from tests.support.networks.exported import enliven, images
 from tests.support.numpy_se import gates_in_numpy, squeeze_in_numpy
 
 STEP = 1 / 256  # of an int8 gate

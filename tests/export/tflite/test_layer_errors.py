@@ -13,7 +13,8 @@ from keras_se import ConcurrentSqueezeExcite
 from keras_se.export import layer_errors, to_tflite
 from keras_se.export.verification.parity import SAMPLES
 from tests.support.cases import case
-from tests.support.networks.exported import sample, se_mobilenet
+from tests.support.networks import sample
+from tests.support.networks.exported import se_mobilenet
 from tests.support.runtimes import interpreter, to_integers, to_real
 
 # Those of the ways to a quantized file that differ, and the others.

@@ -11,8 +11,10 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.graph import read_graph
 from keras_se.export.tflite.selective import chosen_layers, quantized_but
 from tests.export.tflite.test_tflite import operations, outside_the_delegate
+from tests.support.arrays import relative_error
 from tests.support.cases import case
-from tests.support.networks.exported import relative_error, sample, se_resnet
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet
 from tests.support.runtimes import constants, interpreter
 
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")

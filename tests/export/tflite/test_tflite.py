@@ -7,7 +7,9 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import Artifact, to_tflite
-from tests.support.networks.exported import relative_error, sample, se_resnet, sequential
+from tests.support.arrays import relative_error
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet, sequential
 from tests.support.runtimes import constants, interpreter, run_tflite
 
 CALIBRATED = ("int8", "int16x8")
@@ -20,7 +22,7 @@ OPERATIONS = {
 
 def operations(artifact):
     """How often each operation occurs in the file, and the delegate in the running network."""
-    return Artifact.open(artifact.path)._runner.operations()
+    return Artifact.open(artifact.path).runner.operations()
 
 
 def outside_the_delegate(path):

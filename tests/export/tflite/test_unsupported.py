@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.export import ExportError, export, to_microcontroller, to_onnx, to_tflite
-from keras_se.export.formats import CALIBRATED
+from keras_se.export.modes import calibrated_names
 
 DATA = np.random.default_rng(0).normal(size=(16, 6, 5)).astype("float32")
 
@@ -31,7 +31,7 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("mode", CALIBRATED)
+@pytest.mark.parametrize("mode", calibrated_names())
 @pytest.mark.parametrize("path", LOOPS)
 def test_a_loop_is_refused(path: str, mode: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"^quantize='{mode}' .*unroll=True.* Received: the layer '[\w/]*{path}', a "):

@@ -20,14 +20,14 @@ from keras_se.export import (
     to_tflite,
     verify,
 )
-from keras_se.export.formats import CALIBRATED
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import random_feeds
+from keras_se.export.modes import MODES, calibrated_names
 from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.saved_model import convert as saved_model_format
 from keras_se.export.tflite import convert as tflite_format
-from keras_se.export.verification.parity import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
-from tests.support.networks.exported import sample
+from keras_se.export.verification.parity import compare, rounded_kernel
+from tests.support.networks import sample
 from tests.support.runtimes import constants
 
 FIRST_KERNEL = (8, 3, 3, 3)  # of se_resnet: (filters, height, width, channels) in TFLite; ONNX has channels second
@@ -119,13 +119,14 @@ def test_a_damaged_saved_model_cannot_be_run(exported, tmp_path):
 def replaced_on_the_way(monkeypatch, format, tmp_path):
     """Makes the format's own writer leave a spoilt file."""
     if format in ("tflite", "microcontroller"):
-        convert = tflite_format._converted
+        write = tflite_format.write
 
-        def converted(*args):
-            (tmp_path / "sound.tflite").write_bytes(convert(*args))
-            return spoilt_tflite(tmp_path / "sound.tflite")
+        def spoilt(request, path):
+            notes = write(request, tmp_path / "sound.tflite")
+            path.write_bytes(spoilt_tflite(tmp_path / "sound.tflite"))
+            return notes
 
-        monkeypatch.setattr(tflite_format, "_converted", converted)
+        monkeypatch.setattr(tflite_format, "write", spoilt)
     elif format == "onnx":
         finish = onnx_format._finish
 
@@ -165,7 +166,7 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
 def test_a_file_that_fails_gets_no_name(tmp_path, monkeypatch, format, convert, options, exists):
     network = sample("se_resnet")
     replaced_on_the_way(monkeypatch, format, tmp_path)
-    if options.get("quantize") in CALIBRATED:
+    if options.get("quantize") in calibrated_names():
         options = {**options, "calibration_data": network.data}
     folder = tmp_path / "target"
     folder.mkdir()
@@ -214,7 +215,7 @@ def test_a_network_that_amplifies_rounding_is_allowed_more():
     reference = np.array([[-1.0, 1.0]])
     rounded = {"y": reference + 0.06}  # what rounded kernels alone do to the network
     parity = compared(reference, reference + 0.2, "int8", rounded=rounded)
-    assert parity.tolerance == pytest.approx(MARGINS["int8"] * 0.06)
+    assert parity.tolerance == pytest.approx(MODES["int8"].margin * 0.06)
     assert parity.passed
     assert not compared(reference, reference + 0.25, "int8", rounded=rounded).passed
     tame = compared(reference, reference, "int8", rounded={"y": reference + 1e-3})
@@ -225,7 +226,7 @@ def test_a_constant_output_is_refused():
     reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
     parity = compared(reference, np.zeros_like(reference), "int8", rounded={"y": reference * 0.9})
     assert parity.error == pytest.approx(1)
-    assert parity.tolerance == pytest.approx(MARGINS["int8"] * 0.1)
+    assert parity.tolerance == pytest.approx(MODES["int8"].margin * 0.1)
     assert parity.conclusive
     assert not parity.passed
 
@@ -233,9 +234,9 @@ def test_a_constant_output_is_refused():
 @pytest.mark.parametrize("quantize", TOLERANCES)
 def test_where_rounding_changes_all_nothing_is_refused_for_it_and_nothing_told(quantize):
     reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
-    noise = 1.01 * CONCLUSIVE_TOLERANCES[quantize] / MARGINS[quantize]
+    noise = 1.01 * MODES[quantize].conclusive / MODES[quantize].margin
     rounded = {"y": reference * (1 + noise)}
-    tolerance = MARGINS[quantize] * noise
+    tolerance = MODES[quantize].margin * noise
     parity = compared(reference, reference * (1 + 0.99 * tolerance), quantize, rounded=rounded)
     assert (parity.passed, parity.conclusive) == (True, False)
     assert "amplifies rounding" in parity.reason

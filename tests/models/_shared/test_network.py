@@ -168,7 +168,7 @@ def test_weights_from_a_file(build: Builder, tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(build: Builder, tmp_path: Path) -> None:
     path = tmp_path / "network.weights.h5"
     build(include_top=False).save_weights(path)
-    with pytest.raises(ValueError, match=r"^weights must be a \.weights\.h5 file of .* \(nothing for "):
+    with pytest.raises(ValueError, match=r"^weights must be a \.weights\.h5 file of .* \(no weights for "):
         build(weights=path)
 
 

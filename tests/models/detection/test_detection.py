@@ -11,8 +11,8 @@ from keras_se import SqueezeExcite
 from keras_se.models import SEFCOS, FCOSLoss, SEResNet, feature_pyramid, with_detections
 from keras_se.weights import Preprocessing
 from tests.support.arrays import array, error, randomise
+from tests.support.networks import NARROW
 from tests.support.networks.detectors import CLASSES, backbone, detector, squares
-from tests.support.networks.families import NARROW
 from tests.support.numpy_networks import feeds, graphs_only, se_layers
 
 pytestmark = graphs_only

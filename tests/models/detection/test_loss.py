@@ -141,5 +141,5 @@ def test_refuses_alpha(alpha: Any) -> None:
 
 @pytest.mark.parametrize("gamma", [-1, None, "1", float("nan")])
 def test_refuses_gamma(gamma: Any) -> None:
-    with pytest.raises(ValueError, match=r"^gamma must be a number, 0 or more\. Received: gamma="):
+    with pytest.raises(ValueError, match=r"^gamma must be a number of 0 or more\. Received: gamma="):
         FCOSLoss(gamma=gamma)

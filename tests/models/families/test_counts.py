@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_se import SqueezeExcite, complexity, models
-from keras_se.models.catalog import NETWORKS, Network
+from keras_se.catalog import NETWORKS, Network
 from tests.support.cases import case
 
 pytestmark = pytest.mark.usefixtures("no_initial_values")  # weights are counted, and not used

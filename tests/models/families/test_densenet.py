@@ -120,8 +120,8 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depths": ()}, r"^depths must have a number for every stage\. Received: depths=\(\)$"),
-        ({"depths": 2}, r"^depths must have a number for every stage\. Received: depths=2$"),
+        ({"depths": ()}, r"^depths must be a list of positive integers, one for each stage\. Received: depths=\(\)$"),
+        ({"depths": 2}, r"^depths must be a list of positive integers, one for each stage\. Received: depths=2$"),
         ({"depths": (1, 0)}, r"^depths must be a positive integer\. Received: depths=0$"),
         ({"growth": 0}, r"^growth must be a positive integer\. Received: growth=0$"),
         ({"growth": 4.0}, r"^growth must be a positive integer\. Received: growth=4.0$"),

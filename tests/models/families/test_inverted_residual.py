@@ -310,7 +310,7 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "medium"}, r'^variant must be "small" or "large"\. Received: variant=\'medium\'$'),
+        ({"variant": "medium"}, r"^variant must be one of 'small', 'large'\. Received: variant='medium'$"),
         ({"alpha": 0}, r"^alpha must be a finite number greater than 0\. Received: alpha=0$"),
         ({"dropout_rate": 1}, r"^dropout_rate must be a number from 0 to below 1\. Received: dropout_rate=1$"),
         ({"placement": "x"}, r"^placement must be one of .* Received: placement='x'$"),

@@ -151,7 +151,7 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"block": "x"}, r'^block must be "bottleneck" or "basic"\. Received: block=\'x\'$'),
+        ({"block": "x"}, r"^block must be one of 'bottleneck', 'basic'\. Received: block='x'$"),
         ({"filters": (4,)}, r"^depths and filters must have .* Received: depths=\(1, 2\), filters=\(4,\)$"),
         ({"filters": (4, 0)}, r"^filters must be a positive integer\. Received: filters=0$"),
         ({"depths": (1, 0)}, r"^depths must be a positive integer\. Received: depths=0$"),

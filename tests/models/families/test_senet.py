@@ -170,7 +170,7 @@ def test_channels_first() -> None:
         ({"filters": ("a", 4)}, r"^filters must be a positive integer\. Received: filters='a'$"),
         ({"dropout": 1.0}, r"^dropout must be a number from 0 to below 1\. Received: dropout=1.0$"),
         ({"stem": "x"}, r"^stem must be .* Received: stem='x'$"),
-        ({"pool": "x"}, r'^pool must be "ceil" or "padded"\. Received: pool=\'x\'$'),
+        ({"pool": "x"}, r"^pool must be one of 'ceil', 'padded'\. Received: pool='x'$"),
         ({"placement": "x"}, r"^placement must be one of .* Received: placement='x'$"),
         ({"input_shape": (31, 32, 3)}, r"^input_shape must be .* 32x32 pixels .* shape \(31, 32, 3\)$"),
         (

@@ -138,7 +138,7 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"groups": 5}, r"^groups must be 1, 2, 3, 4 or 8\. Received: groups=5$"),
+        ({"groups": 5}, r"^groups must be one of 1, 2, 3, 4, 8\. Received: groups=5$"),
         ({"groups": 0}, r"^groups must be a positive integer\. Received: groups=0$"),
         ({"groups": 3.0}, r"^groups must be a positive integer\. Received: groups=3.0$"),
         ({"groups": True}, r"^groups must be a positive integer\. Received: groups=True$"),

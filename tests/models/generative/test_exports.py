@@ -44,7 +44,7 @@ def exported(model: keras.Model, folder: Path, format: str, mode: str | None, **
 
 
 def operations(artifact: Artifact) -> dict[str, int]:
-    return artifact._runner.operations()
+    return artifact.runner.operations()
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -1,7 +1,6 @@
 """Small networks of every kind that an exporter meets, trained-looking, with inputs for them."""
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ from keras import layers
 
 from keras_se import SqueezeExcite
 from keras_se.models import SEMobileNet, SEResNet
+from tests.support.networks.network import Network
 
 SAMPLES = 24
 
@@ -97,27 +97,17 @@ def classifier(x: Any, classes: int, name: str = "logits") -> Any:
     return layers.Dense(classes, name=name)(layers.GlobalAveragePooling2D(name="pool")(x))
 
 
-@dataclass(frozen=True)
-class Network:
-    """A row of the table: how it is built, what its inputs and outputs are called in files, and its float32 twin."""
-
-    build: Callable[[], keras.Model]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    twin: Callable[[], keras.Model] | None = None
-
-
-NETWORKS = {
-    "se_resnet": Network(se_resnet, ("image",), ("predictions",)),
-    "se_mobilenet": Network(se_mobilenet, ("image",), ("predictions",)),
-    "grouped": Network(grouped, ("image",), ("logits",)),
-    "two_inputs": Network(two_inputs, ("zebra", "apple"), ("label", "map")),
-    "sequential": Network(sequential, ("image",), ("logits",)),
-    "nested": Network(nested, ("image",), ("logits",)),
-    "segmentation": Network(segmentation, ("image",), ("classes",)),
-    "sequence": Network(sequence, ("steps",), ("labels",)),
+EXPORTED = {
+    "se_resnet": Network(make=se_resnet),
+    "se_mobilenet": Network(make=se_mobilenet),
+    "grouped": Network(make=grouped, outputs=("logits",)),
+    "two_inputs": Network(make=two_inputs, inputs=("zebra", "apple"), outputs=("label", "map")),
+    "sequential": Network(make=sequential, outputs=("logits",)),
+    "nested": Network(make=nested, outputs=("logits",)),
+    "segmentation": Network(make=segmentation, outputs=("classes",)),
+    "sequence": Network(make=sequence, inputs=("steps",), outputs=("labels",)),
     # Files are in float32: what they are held against is the same network built in float32.
-    "mixed_float16": Network(mixed_float16, ("image",), ("predictions",), twin=se_resnet),
+    "mixed_float16": Network(make=mixed_float16, twin=se_resnet),
 }
 
 
@@ -138,7 +128,7 @@ class Sample:
 
 @cache
 def sample(name: str) -> Sample:
-    network = NETWORKS[name]
+    network = EXPORTED[name]
     model = network.build()
     feeds = images(model, network.inputs)
     enliven(model, list(feeds.values()))
@@ -203,20 +193,3 @@ def _drawn(rng: np.random.Generator, weight: Any, excitation: bool) -> np.ndarra
 
 def every_layer(model: keras.Model) -> list[keras.layers.Layer]:
     return [found for layer in model.layers for found in (every_layer(layer) if hasattr(layer, "layers") else [layer])]
-
-
-def relative_error(expected: np.ndarray, actual: np.ndarray) -> float:
-    """Root mean square of the difference, in standard deviations of what was expected: 1 for a constant output."""
-    assert expected.shape == actual.shape
-    difference = np.asarray(expected, "float64") - np.asarray(actual, "float64")
-    return float(np.sqrt(np.mean(difference**2)) / np.std(np.asarray(expected, "float64")))
-
-
-def in_float64(model, shape, seed=0):
-    """A model's weights drawn, and its output for inputs drawn, all in float64."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        positive = weight.name in ("moving_variance", "gamma")
-        weight.assign(rng.uniform(0.2, 3, weight.shape) if positive else rng.normal(0, 1, weight.shape))
-    x = rng.standard_normal((2, *shape))
-    return x, keras.ops.convert_to_numpy(model(x, training=False))

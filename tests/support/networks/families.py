@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from keras_se import SqueezeExcite, models
+from keras_se.catalog import NETWORKS
 from keras_se.models._shared.blocks import BATCH_NORM_MOMENTUM
-from keras_se.models.catalog import NETWORKS
 from keras_se.models.families import inception, inception_resnet, mobilenet, mobilenet_v2
 from tests.support.arrays import randomise
+from tests.support.networks.network import Network
 
 CLASSES = 5
 # What an image of a catalogued network shrinks to: their last stages still have more than one pixel.
@@ -21,7 +22,7 @@ SIZES = {224: 64, 299: 107, 32: 32}
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Network):
     """A builder, and what makes its network small.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 import re
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.models import SEVGG, SEInceptionV3, SEResNet, feature_pyramid
+from keras_se.models import LRASPP, SEVGG, SEInceptionV3, SEResNet, SEUNet, feature_pyramid
 from tests.support.arrays import array
 from tests.support.numpy_networks import conv, relu
 from tests.support.numpy_se import gates_in_numpy, scale_in_numpy, squeeze_in_numpy
@@ -18,6 +19,16 @@ resnet = partial(SEResNet, (1, 1, 1), block="basic", filters=(4, 6, 8), r=2)  # 
 small = partial(SEResNet, (1, 1), block="basic", filters=(4, 6), r=2, stem="small")  # strides 1, 2
 vgg = partial(SEVGG, (1,) * 5, filters=(1, 2, 3, 4, 5), hidden=2)  # strides 1, 2, 4, 8, 16, 32
 inception = partial(SEInceptionV3, alpha=1 / 16)
+
+
+def unet(**options: Any) -> keras.Model:
+    return SEUNet(resnet(input_shape=(32, 32, 3), include_top=False), CLASSES, **options)
+
+
+def lraspp(**options: Any) -> keras.Model:
+    return LRASPP(resnet(input_shape=(64, 64, 3), include_top=False), CLASSES, **options)
+
+
 # The layers of the heads, not of the backbones.
 OWN = re.compile(r"(decoder|coarse|fine|gate|up|logits|resized|channels_last|predictions)")
 

@@ -1,15 +1,14 @@
 """Small models of each kind of network, and how tests of `insert_se` look at models."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-import pytest
 from keras import layers, ops
 
 from keras_se import SqueezeExcite, insertion_plan
 from tests.support.arrays import array, error
+from tests.support.networks.network import Network
 
 TOLERANCE = 1e-5
 
@@ -136,17 +135,16 @@ def toy_unet() -> keras.Model:
     return keras.Model(image, layers.Conv2D(2, 1, activation="softmax", name="classes")(x), name="toy_unet")
 
 
-TOYS: dict[str, tuple[Callable[[], keras.Model], list[str]]] = {
-    "resnet": (toy_resnet, ["one_b_bn", "two_b_bn"]),
-    "inception": (toy_inception, ["one_concat", "two_concat"]),
-    "densenet": (toy_densenet, ["one_1_concat", "transition_pool", "two_1_concat"]),
-    "vgg": (toy_vgg, ["conv1b", "relu2"]),
-    "mobilenet": (toy_mobilenet, ["0_pw_relu", "1_pw_relu"]),
-    "inverted": (toy_inverted, ["0_dw_relu", "1_dw_relu"]),
-    "operations": (toy_operations, ["conv2"]),
-    "unet": (toy_unet, ["down_relu", "low_relu", "out_relu"]),
+TOYS = {
+    "toy_resnet": Network(make=toy_resnet, se_after=("one_b_bn", "two_b_bn")),
+    "toy_inception": Network(make=toy_inception, se_after=("one_concat", "two_concat")),
+    "toy_densenet": Network(make=toy_densenet, se_after=("one_1_concat", "transition_pool", "two_1_concat")),
+    "toy_vgg": Network(make=toy_vgg, se_after=("conv1b", "relu2")),
+    "toy_mobilenet": Network(make=toy_mobilenet, se_after=("0_pw_relu", "1_pw_relu")),
+    "toy_inverted": Network(make=toy_inverted, se_after=("0_dw_relu", "1_dw_relu")),
+    "toy_operations": Network(make=toy_operations, se_after=("conv2",)),
+    "toy_unet": Network(make=toy_unet, se_after=("down_relu", "low_relu", "out_relu")),
 }
-EACH_TOY = pytest.mark.parametrize("name", TOYS)
 
 
 def noise(model: keras.Model, count: int = 4, seed: int = 0) -> Any:

@@ -1,4 +1,4 @@
-"""What `--prepared-as` means: how a model's images are prepared, which a .keras file does not keep."""
+"""The option `--prepared-as`: the preprocessing of a model's images, which a .keras file does not keep."""
 
 import json
 import os
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_se.weights import Preprocessing
 
-# Bytes of a file of a few numbers.
+# The largest JSON file, in bytes.
 LIMIT = 1 << 20
 
 
-def prepared_as(source: str) -> "Preprocessing":
-    """The preprocessing of an address or a folder of published weights, or the one that a JSON file spells out.
+def preprocessing_from(source: str) -> "Preprocessing":
+    """The preprocessing at an address or in a folder of published weights, or in a JSON file.
 
     Raises:
         ValueError: for anything else.

@@ -1,15 +1,16 @@
-"""What the commands that take a MODEL share: its options, and how it is made or read."""
+"""The MODEL argument of commands: its options, and how the model is built or read."""
 
 import difflib
 import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_se.catalog import NETWORKS
 from keras_se.cli.console import Output
-from keras_se.models.catalog import NETWORKS
 
 if TYPE_CHECKING:
     import keras
@@ -20,17 +21,21 @@ SEEDS = click.IntRange(0, 2**32 - 1)  # NumPy's
 
 def model_options(command: Any) -> Any:
     """The options of commands that take a MODEL."""
-    ratio = click.option("-r", "r", metavar="INT|none", help="Reduction ratio of a builder's network, or none.")
+    ratio = click.option("-r", "r", metavar="INT|none", help="Reduction ratio for a builder, or none for no SE.")
     return ratio(plain_model_options(command))
 
 
 def plain_model_options(command: Any) -> Any:
-    """Those of a command in which a builder's network is plain."""
+    """The options of commands that build networks without SE."""
     options = (
-        click.option("--classes", type=int, help="Classes of a builder's network."),
-        click.option("--input-shape", metavar="H,W,C", help="Input shape of a builder's network, or where unknown."),
-        click.option("--weights", help="Of a builder's network: a file, a folder, an hf:// address, or imagenet."),
-        click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of a builder's random weights."),
+        click.option("--classes", type=int, help="Number of classes, for a builder."),
+        click.option(
+            "--input-shape",
+            metavar="H,W,C",
+            help="Input shape for a builder, or for a model of unknown sizes.",
+        ),
+        click.option("--weights", help="Weights for a builder: a file, a folder, an hf:// address, or imagenet."),
+        click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of random weights."),
         json_option,
     )
     for option in reversed(options):
@@ -38,12 +43,12 @@ def plain_model_options(command: Any) -> Any:
     return command
 
 
-# `run` reads it before anything else, so that a wrong command line is a document, too.
+# `run` reads it before anything else, so that errors in the command line are also printed as JSON.
 json_option = click.option("--json", is_flag=True, expose_value=False, help="Print one JSON document and nothing else.")
 
 
 def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
-    """The model that MODEL means, and the input shape that was asked for, if any. A new classifier becomes a note."""
+    """Loads MODEL, and returns it with the requested input shape, if any. A new classifier becomes a note."""
     from keras_se.weights import NewClassifierWarning
 
     with warnings.catch_warnings(record=True) as caught:
@@ -58,7 +63,7 @@ def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Mod
 
 
 def load_plain(output: Output, name: str, options: dict[str, Any]) -> "keras.Model":
-    """The model that MODEL means; a builder's is without SE."""
+    """Loads MODEL; a builder's network has no SE."""
     is_builder = name in [network.builder for network in NETWORKS]
     return load(output, name, options | {"r": "none" if is_builder else None})[0]
 
@@ -82,21 +87,24 @@ def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, 
         lowered = {builder.lower(): builder for builder in builders}
         near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
         hint = f" The nearest are {', '.join(near)}." if near else ""
-        raise ValueError(f"MODEL must be a .keras file or one of the builders. Received: {name!r}.{hint}")
-    given = [f"--{key}" if key != "r" else "-r" for key in ("r", "classes", "weights") if options[key] is not None]
-    if given:
-        raise ValueError(f"{', '.join(given)} goes with a builder's name, not with a file. Received: MODEL={name!r}")
+        raise ValueError(f"MODEL must be a .keras file or the name of a builder. Received: {name!r}.{hint}")
+    _refuse(options, ("r", "classes", "weights"), name)
     return _read_keras_file(name), shape
 
 
 def _published(address: str, options: dict[str, Any], shape: tuple[int, ...] | None) -> "keras.Model":
     from keras_se import weights
 
-    given = [f"--{key}" if key != "r" else "-r" for key in ("r", "weights") if options[key] is not None]
-    if given:
-        raise ValueError(f"{', '.join(given)} goes with a builder's name, not with an address. Received: {address!r}")
+    _refuse(options, ("r", "weights"), address)
     chosen = {"classes": options["classes"], "input_shape": shape}
     return weights.load(address, **{key: value for key, value in chosen.items() if value is not None})
+
+
+def _refuse(options: dict[str, Any], keys: Sequence[str], name: str) -> None:
+    """Refuses options of builders for other models."""
+    given = ["-r" if key == "r" else f"--{key}" for key in keys if options[key] is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} requires the name of a builder as MODEL. Received: MODEL={name!r}")
 
 
 def _read_keras_file(path: str) -> "keras.Model":
@@ -105,11 +113,11 @@ def _read_keras_file(path: str) -> "keras.Model":
     if not os.path.isfile(path):
         raise ValueError(f"MODEL must be a file that exists. Received: {path!r}")
     if not path.endswith(".keras") or not zipfile.is_zipfile(path):
-        raise ValueError(f"MODEL must be a .keras file as Model.save writes it. Received: {path!r}")
+        raise ValueError(f"MODEL must be a .keras file that Model.save wrote. Received: {path!r}")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # what is wrong inside a file raises anything
-        # Keras names the cause last, after the configuration that it found it in.
+    except Exception as error:  # a damaged file raises errors of any class
+        # Keras names the cause last, after the configuration in which it occurred.
         reason = str(error).split("Exception encountered: ")[-1].split(". ")[0].strip()[:200] or type(error).__name__
         raise ValueError(f"MODEL must be a .keras file that Keras can load. Received: {path!r} ({reason})") from error
 
@@ -124,4 +132,4 @@ def _integer(option: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{option} must be made of whole numbers. Received: {text!r}") from None
+        raise ValueError(f"{option} must consist of whole numbers. Received: {text!r}") from None

@@ -1,4 +1,4 @@
-"""The table of files and how they compare with Keras."""
+"""The table of exported files, with their errors relative to Keras."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

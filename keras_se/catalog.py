@@ -1,8 +1,8 @@
-"""The table of networks: the one place that lists them. The command line, tests and docs read it."""
+"""The table of networks for the command line, tests and docs. It imports no Keras, so `keras-se models` is instant."""
 
 from dataclasses import dataclass
 
-# Where they are from: the table of the SE paper that has them, and the network that SE was put into.
+# References: the table of the SE paper that has the network, and the paper of the network without SE.
 TABLE_1, TABLE_2, TABLE_3, TABLE_4 = (f"Hu et al. 2018, arXiv 1709.01507, table {i}; " for i in (1, 2, 3, 4))
 SENET = "Hu et al. 2018, arXiv 1709.01507, section 6.1"
 RESNET = "He et al. 2015, arXiv 1512.03385"
@@ -22,17 +22,17 @@ SHUFFLENET = "Zhang et al. 2018, arXiv 1707.01083"
 
 @dataclass(frozen=True)
 class Network:
-    """A builder and what it makes by default.
+    """A builder, and the network that it builds by default.
 
     Attributes:
         builder: The name of the function in `keras_se.models`.
         size: Height and width of the image, in pixels.
         classes: Number of classes.
         parameters: Trainable parameters.
-        se_parameters: Those of its SE layers.
+        se_parameters: Trainable parameters of its SE layers.
         macs: Multiply-accumulates for one image, as `keras_se.complexity` counts them.
-        se_macs: Those of its SE layers.
-        reference: Where the network is from.
+        se_macs: Multiply-accumulates of its SE layers.
+        reference: The papers of the network.
     """
 
     builder: str

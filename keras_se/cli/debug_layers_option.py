@@ -1,4 +1,4 @@
-"""What `--debug-layers` does: a table of layers, and how far they are from floats."""
+"""The option `--debug-layers`: a table of the layers of a quantized file and their errors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,22 +7,23 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from keras_se._text import listed
+
 if TYPE_CHECKING:
     from keras_se.export import Artifact, LayerErrors
 
-# How many layers the table has, and how many names a note.
+# Layers in the table.
 ROWS = 20
-NAMES = 5
 
 
 def check_debug_layers(formats: Sequence[str], modes: Sequence[str]) -> None:
-    """Refuses it, before anything is exported, where there will be nothing to compare."""
+    """Refuses the option before the export if no file will have errors to show."""
     from keras_se.export.tflite.layer_errors import check_backend
 
     check_backend()
     if "tflite" not in formats or not any(mode != "none" for mode in modes):
         raise ValueError(
-            "--debug-layers goes with a quantized TFLite file. "
+            "--debug-layers requires a quantized TFLite file. "
             f"Received: --format {', '.join(formats)}, --quantize {', '.join(modes) or 'none'}"
         )
 
@@ -36,8 +37,8 @@ def errors_of(artifacts: "Sequence[Artifact]", model: Any, data: Any, **options:
 
 
 def layer_table(errors: "LayerErrors") -> Table:
-    """The worst layers; `--json` has all."""
-    title = f"{errors.path.name}: error of each layer's result against floats, {errors.samples} samples"
+    """The layers with the largest errors; `--json` has all."""
+    title = f"{errors.path.name}: error of each layer's output relative to float, {errors.samples} samples"
     table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
     for header in ("layer", "", "adds (dB)", "SQNR (dB)", "cosine"):
         table.add_column(header, justify="right" if "(" in header or header == "cosine" else "left", overflow="fold")
@@ -48,16 +49,14 @@ def layer_table(errors: "LayerErrors") -> Table:
 
 
 def layer_notes(errors: "LayerErrors") -> list[str]:
-    """What the table leaves out, a sentence each."""
+    """Notes on the layers that the table leaves out."""
     notes = []
     if len(errors.rows) > ROWS:
         notes.append(
-            f"{errors.path.name}: {len(errors.rows) - ROWS} layers that add less are left out (--json has all)."
+            f"{errors.path.name}: {len(errors.rows) - ROWS} layers that add less noise are left out (--json has all)."
         )
     if errors.missing:
-        rest = f" and {len(errors.missing) - NAMES} more" if len(errors.missing) > NAMES else ""
-        names = ", ".join(errors.missing[:NAMES]) + rest
-        notes.append(f"{errors.path.name}: part of other layers, or compute nothing: {names}.")
+        notes.append(f"{errors.path.name}: fused into other layers, or without computation: {listed(errors.missing)}.")
     return notes
 
 
