@@ -9,11 +9,11 @@ from types import ModuleType
 import keras
 import numpy as np
 import pytest
-import results as results_module
-import timing
+from _shared import results as results_module
+from _shared import timing
+from _shared.results import Results
+from _shared.timing import Ratio
 from click.testing import CliRunner
-from results import Results
-from timing import Ratio
 
 import keras_se.models
 from keras_se import SqueezeExcite
@@ -73,7 +73,7 @@ def test_rows_without_a_ratio_are_not_drawn(folder: Path) -> None:
 
 def test_every_script_is_run_by_make_bench() -> None:
     own = {path.name for path in FOLDER.glob("*.py") if "\nif __name__" in path.read_text()}
-    assert own - set(script("run_all").SCRIPTS) == {"run_all.py", "peer_files.py"}  # in another environment
+    assert own - set(script("run_all").SCRIPTS) == {"run_all.py"}
 
 
 @pytest.mark.parametrize("name", ["parity", "peers", "rewrites", "se_overhead", "training_parts"])
@@ -156,7 +156,7 @@ def test_parts_are_of_networks_with_the_same_gates() -> None:
 
 
 def test_batch_norms_get_statistics() -> None:
-    statistics = script("measured_networks").with_statistics
+    statistics = script("_shared.measured_networks").with_statistics
     models = [SEResNet((1,), block="basic", filters=(8,), stem="small", input_shape=(8, 8, 3)) for _ in range(3)]
     fresh, one, two = (
         [norm.get_weights() for norm in _norms(model)] for model in (models[0], *map(statistics, models[1:]))
@@ -171,7 +171,7 @@ def test_batch_norms_get_statistics() -> None:
 def test_batch_norms_without_scales_stay_so() -> None:
     """Inception's have none."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(scale=False)])
-    beta, mean, variance = script("measured_networks").with_statistics(model).layers[0].get_weights()
+    beta, mean, variance = script("_shared.measured_networks").with_statistics(model).layers[0].get_weights()
     assert 0 not in beta
     assert 0 not in mean
     assert 1 not in variance

@@ -1,4 +1,4 @@
-"""The README and the pages in docs/: their snippets run, and their tables say what the package says."""
+"""The README, the pages in docs/ and those of programs: their snippets run, and their tables agree with the package."""
 
 import os
 import re
@@ -7,29 +7,40 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from textwrap import dedent
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_se.catalog import NETWORKS
+from keras_se.catalog import NETWORKS, Network
 from keras_se.export import FORMATS
+from keras_se.export.formats import Format
 from keras_se.models import SEResNet50
 from keras_se.weights import ARCHITECTURES
 from tests.support import checkpoints
 from tests.support.cases import case
 from tests.support.paths import ROOT
 
-PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS)}
+PAGES |= {f"{name}/README.md": (ROOT / name / "README.md").read_text() for name in ("examples", "benchmarks")}
 README = PAGES["README.md"]
+MOST_WORDS = {"README.md": 1000, "CONTRIBUTING.md": 900}
 LONGEST_LINE = 130  # but in tables
 TRAINING = ("weights.md", "segmentation.md", "detection.md", "generation.md")  # half a minute each
 EACH_PAGE = pytest.mark.parametrize("page", PAGES)
 
 
 def snippets(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGES[page], flags=re.DOTALL)
+    """Snippets in lists are indented."""
+    found = re.findall(rf"^( *```{language}\n.*?)^ *```", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+    return [dedent(text).split("\n", 1)[1] for text in found]
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
 
 
 def commands(page: str) -> list[str]:
@@ -38,7 +49,7 @@ def commands(page: str) -> list[str]:
 
 @EACH_PAGE
 def test_every_snippet_is_of_a_kind_that_is_tested(page: str) -> None:
-    assert set(re.findall(r"^```(\w+)$", PAGES[page], flags=re.MULTILINE)) <= {"python", "bash", "text"}
+    assert set(re.findall(r"^ *```(\w+)$", PAGES[page], flags=re.MULTILINE)) <= {"python", "bash", "text"}
     assert all(line.split()[0] in ("pip", "make", "keras-se") for line in commands(page))
 
 
@@ -110,10 +121,12 @@ def test_make_targets_and_extras_exist(page: str) -> None:
 
 
 def test_make_targets_and_extras_are_found_on_pages() -> None:
-    assert targets("README.md") >= {"demo", "test", "lint", "types", "bench"}
-    assert targets("performance.md") == {"bench"}
-    assert extras("README.md") == {"export", "demo", "weights"}
+    assert targets("README.md") == {"demo", "check", "test", "test-reference", "test-slow", "bench"}
+    assert targets("performance.md") == {"bench", "demo"}
+    assert extras("README.md") == {"export"}
+    assert extras("weights.md") == {"export", "weights"}
     assert extras("formats.md") == {"ethos-u"}
+    assert extras("examples/README.md") == {"demo"}
 
 
 def test_no_snippet_is_on_two_pages() -> None:
@@ -128,18 +141,62 @@ def test_lines_are_not_too_long_to_read(page: str) -> None:
     assert [line for line in lines if len(line) > LONGEST_LINE and not line.startswith("|")] == []
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.builder)
-def test_table_of_networks(network) -> None:
+@pytest.mark.parametrize("page", MOST_WORDS)
+def test_front_pages_are_short(page: str) -> None:
+    words = (prose(page) if page == "CONTRIBUTING.md" else PAGES[page]).split()
+    assert len(words) <= MOST_WORDS[page]
+
+
+def row_of(network: Network) -> str:
     share = network.se_parameters / (network.parameters - network.se_parameters)
     size, gmacs = f"{network.size}x{network.size}", f"{network.macs / 1e9:.3f}"
     parameters = f"{network.parameters:,} | {network.se_parameters:,} | {share:.1%}"
-    assert f"| `{network.builder}` | {size} | {parameters} | {gmacs} |" in README
+    return f"| `{network.builder}` | {size} | {parameters} | {gmacs} |"
+
+
+def rows_of_networks(page: str) -> list[str]:
+    return re.findall(r"^\| `SE\w+` \| \d+x\d+ \|.*$", PAGES[page], flags=re.MULTILINE)
+
+
+def test_table_of_networks() -> None:
+    assert rows_of_networks("networks.md") == [row_of(network) for network in NETWORKS]
+
+
+def test_front_page_has_a_handful_of_networks() -> None:
+    rows = rows_of_networks("README.md")
+    assert len(rows) == 5
+    assert set(rows) <= set(rows_of_networks("networks.md"))
+    assert f"Five of {len(NETWORKS)}:" in README
+
+
+def modes_of(row: Format) -> str:
+    return ", ".join(mode or "float32" for mode in row.modes)
 
 
 @pytest.mark.parametrize("row", FORMATS.values(), ids=lambda row: row.name)
-def test_table_of_formats(row) -> None:
-    modes = ", ".join("float32" if mode is None else mode for mode in row.modes)
-    assert f"| {row.name} | `*{row.suffix}` | {row.runtime} | {modes} | {row.used_for} |" in README
+def test_table_of_formats(row: Format) -> None:
+    line = f"| {row.name} | `*{row.suffix}` | {row.runtime} | {modes_of(row)} | {row.used_for} |"
+    assert line in PAGES["formats.md"]
+
+
+def test_front_page_has_every_format() -> None:
+    table = README.split("| format | for |")[1].split("\n\n")[0]
+    assert sorted(re.findall(r"\| ([\w, ]+) \|$", table, flags=re.MULTILINE)) == sorted(map(modes_of, FORMATS.values()))
+
+
+def test_figures_on_the_front_page_are_those_of_the_docs() -> None:
+    """A row on the front page lacks some columns, or the second of two figures."""
+    measured = PAGES["performance.md"]
+    for line in re.findall(r"^\| (?:digits|SE-).*$", README, flags=re.MULTILINE):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rows = [row for row in measured.splitlines() if row.startswith(f"| {cells[0]} |")]
+        assert any(all(cell in row for cell in cells) for row in rows), line
+
+
+@pytest.mark.parametrize("folder", ["examples", "benchmarks"])
+def test_every_program_has_a_line(folder: str) -> None:
+    listed = re.findall(r"^\| \[`(\w+\.py)`\]\(", PAGES[f"{folder}/README.md"], flags=re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / folder).glob("*.py"))
 
 
 WEIGHTS = PAGES["weights.md"]
@@ -160,11 +217,19 @@ def test_table_of_the_hub(name: str, builder: str) -> None:
     assert ARCHITECTURES[architecture][0] == builder
 
 
+def anchors(text: str) -> set[str]:
+    """What links can point to on a page: its headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @EACH_PAGE
 def test_links_and_pictures_exist(page: str) -> None:
-    folder = ROOT if page == "README.md" else ROOT / "docs"
-    for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[\w-]+)?\)", PAGES[page]):
-        assert (folder / target).is_file(), target
+    here = ROOT / "docs" / page if (ROOT / "docs" / page).is_file() else ROOT / page
+    for target, _, anchor in re.findall(r"\]\((?!http)([^)#]*)(#([\w-]+))?\)", PAGES[page]):
+        there = here.parent / target if target else here
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text()), f"{target}#{anchor}"
 
 
 @EACH_PAGE

@@ -15,9 +15,9 @@ from PIL import Image
 from keras_se.models import detection_targets, with_detections
 from tests.support.paths import EXAMPLES
 
-coco_folder = import_module("coco_folder").coco_folder
-average_precision = import_module("coco_scores").average_precision
-scenes = import_module("scenes")
+coco_folder = import_module("_shared.coco_folder").coco_folder
+average_precision = import_module("_shared.coco_scores").average_precision
+scenes = import_module("_shared.scenes")
 EXAMPLE = EXAMPLES / "detection.py"
 
 
@@ -186,7 +186,7 @@ def test_both_networks() -> None:
 
 def test_the_comparison_of_seeds() -> None:
     """Networks take turns with the same seeds; the first score is what is told of each seed."""
-    demo = import_module("demo")
+    demo = import_module("_shared.demo")
     order: list[tuple[bool, int]] = []
 
     def trained(se: bool, seed: int) -> keras.Model:

@@ -25,7 +25,7 @@ def test_the_output_must_be_a_folder(name: str, below: str, tmp_path: Path) -> N
     main = import_module(name).main
     assert isinstance(main, click.Command)
     done = CliRunner().invoke(main, ["--output", str(there / below)], catch_exceptions=False)
-    what = f"'{there / below}' cannot be made: '{there}' is no folder." if below else f"'{there}' is a file."
+    what = f"'{there / below}' cannot be made: '{there}' is not a folder." if below else f"'{there}' is a file."
     assert done.exit_code == 2, done.output
     assert done.output.endswith(f"Error: Invalid value for '--output': Directory {what}\n")
     assert there.read_text() == "mine"
@@ -45,7 +45,7 @@ def test_folders_that_cannot_be_made(where: Callable[[Path], Path], tmp_path: Pa
 
 
 def test_refusals_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
-    command_line = import_module("command_line")
+    command_line = import_module("_shared.command_line")
     for error in (ValueError("what came"), FileNotFoundError("what is missing"), ImportError("what to install")):
         with pytest.raises(SystemExit) as caught, command_line.refusals():
             raise error
@@ -54,7 +54,7 @@ def test_refusals_are_sentences(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_few_images_say_little() -> None:
-    demo = import_module("demo")
+    demo = import_module("_shared.demo")
     assert demo.introduction(4000, 7, 50) == "4,000 images of 7 classes to train on, 50 held out."
     assert demo.introduction(80, 2, 20) == (
         "80 images of 2 classes to train on, 20 held out. Scores on so few say little."

@@ -43,7 +43,7 @@ def folder_of_images(folder: Path, counts: dict[str, int]) -> Path:
 
 
 def test_a_folder_is_split_by_class(tmp_path: Path) -> None:
-    image_folder = import_module("image_folder").image_folder
+    image_folder = import_module("_shared.image_folder").image_folder
     folder = folder_of_images(tmp_path, {"owl": 10, "cat": 5})
     (tmp_path / "notes.txt").write_text("no class")
     (x, y), (held_x, held_y), names = image_folder(folder, (8, 12))
@@ -59,7 +59,7 @@ def test_a_folder_is_split_by_class(tmp_path: Path) -> None:
 
 
 def test_folders_with_too_little_are_refused(tmp_path: Path) -> None:
-    image_folder = import_module("image_folder").image_folder
+    image_folder = import_module("_shared.image_folder").image_folder
     folder_of_images(tmp_path, {"a": 5})
     with pytest.raises(ValueError, match=r"two folders or more.*with 1 folders, too few images in \[\]"):
         image_folder(tmp_path, (8, 8))
@@ -100,7 +100,7 @@ def test_both_go_on_from_the_same_network(finetune: ModuleType, monkeypatch: pyt
 
 def test_counting(finetune: ModuleType) -> None:
     results = [finetune.Result(0.5, 0.6, 0.63), finetune.Result(0.5, 0.7, 0.66), finetune.Result(0.5, 0.8, 0.82)]
-    demo = import_module("demo")
+    demo = import_module("_shared.demo")
     assert demo.spread([0.6, 0.7, 0.8]) == "70.00% ± 10.00"
     assert demo.spread([0.6]) == "60.00%"
     both = "SE changed the accuracy by +0.33 ± 3.79 points; it was higher with SE for 2 of 3 seeds."
@@ -140,8 +140,8 @@ def test_a_model_that_does_not_fit(
     ("options", "message"),
     [
         ((), "must give probabilities, those of an image with a sum of 1, as behind a softmax. Received: 'logits'"),
-        (("--epochs", "3"), "--model leaves nothing for --epochs to do. Received: both"),
-        (("--held-out", "3"), "--data leaves nothing for --held-out to do. Received: both"),
+        (("--epochs", "3"), "--epochs has no effect with --model. Received: both"),
+        (("--held-out", "3"), "--held-out has no effect with --data. Received: both"),
     ],
 )
 def test_what_has_no_use_is_refused(

@@ -24,7 +24,7 @@ def generate() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def judging() -> ModuleType:
-    return import_module("image_judge")
+    return import_module("_shared.image_judge")
 
 
 def data(judging: ModuleType) -> object:

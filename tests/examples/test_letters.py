@@ -16,7 +16,7 @@ EXAMPLE = EXAMPLES / "letters.py"
 
 @pytest.fixture(scope="module")
 def drawn() -> ModuleType:
-    return import_module("drawn_letters")
+    return import_module("_shared.drawn_letters")
 
 
 def test_the_seed_decides_what_is_drawn(drawn: ModuleType) -> None:

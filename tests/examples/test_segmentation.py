@@ -48,7 +48,7 @@ def run(*options: str | Path) -> subprocess.CompletedProcess:
 
 
 def test_a_folder_is_read_and_split(folder: Path) -> None:
-    (x, y), (held_x, held_y), names = import_module("mask_folder").mask_folder(folder)
+    (x, y), (held_x, held_y), names = import_module("_shared.mask_folder").mask_folder(folder)
     assert names == ["class 0", "class 1", "class 2"]
     assert (x.shape, held_x.shape, x.dtype) == ((8, 32, 48, 3), (2, 32, 48, 3), np.float32)
     assert (y.shape, held_y.shape) == ((8, 32, 48), (2, 32, 48))
@@ -67,7 +67,7 @@ def test_masks_with_a_palette_are_numbers_too(folder: Path) -> None:
     coloured = Image.fromarray(numbers).convert("P")
     coloured.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     coloured.save(path)
-    mask_folder = import_module("mask_folder")
+    mask_folder = import_module("_shared.mask_folder")
     np.testing.assert_array_equal(mask_folder._classes(path), numbers)
     assert len(mask_folder.mask_folder(folder)[2]) == 3
 
@@ -168,7 +168,7 @@ def test_folders_that_do_not_fit_are_refused(what: str, folder: Path) -> None:
     change, message = REFUSED[what]
     change(folder)
     with pytest.raises(ValueError, match=message):
-        import_module("mask_folder").mask_folder(folder)
+        import_module("_shared.mask_folder").mask_folder(folder)
 
 
 def test_black_and_white_masks(folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_black_and_white_masks(folder: Path) -> None:
             expected = np.asarray(mask) > 0
         with Image.open(path) as mask:
             assert (mask.mode, (np.asarray(mask) == expected).all()) == ("1", True)
-    (_, masks), _, classes = import_module("mask_folder").mask_folder(folder)
+    (_, masks), _, classes = import_module("_shared.mask_folder").mask_folder(folder)
     assert (masks.dtype, set(masks.ravel()), classes) == (np.uint8, {0, 1}, ["class 0", "class 1"])
 
 
@@ -188,7 +188,7 @@ def test_each_class_is_in_both_parts(folder: Path) -> None:
     for path in (folder / "masks").iterdir():
         rows = np.arange(32)[:, None] * np.ones(48, int)
         Image.fromarray(np.where(rows < 16, 0, np.where(rows > 24, 1 + (path in rare), 1)).astype("uint8")).save(path)
-    (_, masks), (_, held), _ = import_module("mask_folder").mask_folder(folder)
+    (_, masks), (_, held), _ = import_module("_shared.mask_folder").mask_folder(folder)
     assert set(masks.ravel()) == set(held.ravel()) == {0, 1, 2}
 
 

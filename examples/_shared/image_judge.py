@@ -1,23 +1,23 @@
-"""Whether generated images are what was asked for, and whether they are copies: what a judge says of them."""
+"""Judges generated images: whether they show the requested class, and whether they are copies."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import demo  # examples/demo.py
 import keras
 import numpy as np
+from _shared import demo
 from rich.progress import Progress
 
 from keras_se.models import SEResNet
 from keras_se.models.generative import NoisyImages, sample
 
-# Of the noise that images to be judged are made of: the same for every network and file.
+# The seed of the noise behind judged images, equal for every network and file.
 SEED = 2
 
 
 @dataclass(frozen=True)
 class Data:
-    """Images from -1 to 1, to train on and held out, their labels, and the names of classes."""
+    """Images from -1 to 1 to train on and held out, their labels, and the names of the classes."""
 
     x: np.ndarray
     y: np.ndarray
@@ -30,14 +30,14 @@ class Data:
 
 
 def noise_and_labels(data: Data, count: int, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """What images are made of, as many of each class."""
+    """Noise to make images from, and equally many labels of each class."""
     noise = np.random.default_rng(seed).standard_normal((count, *data.x.shape[1:]), "float32")
     return noise, np.arange(count) % len(data.names)
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Makes images of the same noise with any network or file, and tells how good they are."""
+    """Makes images from the same noise with any network or file, and scores them."""
 
     data: Data
     classifier: keras.Model
@@ -49,12 +49,12 @@ class Judge:
         return sample(step, noise, self.data.one_hot(labels), steps=self.steps)
 
     def score(self, images: np.ndarray) -> float:
-        """The share that the classifier takes for what was asked."""
+        """The share of images that the classifier assigns to the requested class."""
         _, labels = noise_and_labels(self.data, self.samples)
         return demo.accuracy(self.classifier.predict(bright(images), verbose=0), labels)
 
     def right(self) -> float:
-        """The share of real images, held out, that the classifier itself is right for."""
+        """The accuracy of the classifier on held-out real images."""
         return demo.accuracy(self.classifier.predict(bright(self.data.held_x), verbose=0), self.data.held_y)
 
     def error(self, model: keras.Model) -> float:
@@ -64,12 +64,12 @@ class Judge:
 
 
 def bright(images: np.ndarray) -> np.ndarray:
-    """From 0 to 1: the classifier pads images with zeros, which are to be dark."""
+    """Images from 0 to 1, because the classifier pads with zeros, which must be dark."""
     return (images + 1) / 2
 
 
 def classifier(data: Data, epochs: int, bar: Progress) -> keras.Model:
-    """Learns the classes from the real images."""
+    """A classifier trained on the real images."""
     keras.utils.set_random_seed(0)
     options: dict[str, Any] = {"block": "basic", "filters": (16, 32, 64), "stem": "small", "r": 4, "name": "judge"}
     model = SEResNet((2, 2, 2), input_shape=data.x.shape[1:], classes=len(data.names), **options)
@@ -85,7 +85,7 @@ def nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def copies(images: np.ndarray, data: Data) -> str:
-    """Whether samples are copies: how near they are to images that were trained on, beside images that were not."""
+    """How near samples, and held-out images, are to the training images: copies would be much nearer."""
     made, real = nearest(images, data.x), nearest(data.held_x, data.x)
     half, few = (np.mean(made < np.quantile(real, share)) for share in (0.5, 0.01))
     return (

@@ -1,10 +1,10 @@
-"""Pictures of shapes and letters over clutter, drawn by a seeded generator, with masks, boxes and COCO annotations.
+"""Draws shapes and letters over clutter with a seeded generator, with masks, boxes and COCO annotations.
 
-    python examples/scenes.py scenes --count 100
+    python examples/_shared/scenes.py scenes --count 100
 
-The objects are turned, of many sizes, and cover each other by up to half. Those of a class are of its colour, more or
-less, as fruits are; one in ten is of any: neither colour nor shape alone tells what is what. Behind them are pale
-colours, lines, rings and blots, and there is noise over everything.
+The objects are turned, have many sizes, and cover each other by up to half. Most objects have roughly the colour of
+their class; one in ten has any colour. So neither colour nor shape alone decides the class. The background has pale
+colours, lines, rings and blots. Noise covers everything.
 """
 
 import colorsys
@@ -22,30 +22,30 @@ from PIL import Image, ImageDraw, ImageFont
 
 CLASSES = ("disc", "square", "triangle", "star", "H", "S")
 SIZE = 64
-# Objects of a picture, and their sizes as shares of the picture's.
+# The most objects of a picture, and their sizes relative to it.
 MOST_OBJECTS = 3
 LEAST_SCALE, LARGEST_SCALE = 0.4, 0.7
-# Of an object, that others may not cover.
+# The share of an object that others may not cover.
 LEAST_VISIBLE = 0.5
 LEAST_CONTRAST = 110.0
-# The share of objects that may be of any colour, and how far the others are off their class's, of red, green and blue.
+# The share of objects of any colour; the deviation of the others from the colour of their class, per channel.
 ANY_COLOUR, OFF_COLOUR = 0.1, 25.0
-# Of what is behind, compared with colours in general.
+# The saturation of the background, compared with colours in general.
 SATURATION = 0.3
-# Masks are drawn larger, and made smaller: so edges are smooth.
+# Masks are drawn larger by this factor and then reduced, for smooth edges.
 FINER = 4
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Pictures, and what is in them.
+    """Pictures and their objects.
 
     Attributes:
         images: Of shape (pictures, size, size, 3), from 0 to 1.
-        masks: Of shape (pictures, size, size): 0 for what is behind, 1 and on for the classes.
-        boxes: Of each picture the objects' left, top, right and bottom edges in pixels, of what is seen of them.
-        labels: Of each picture the objects' classes, from 0 on.
-        instances: Of each picture a mask for each object, of what is seen of it.
+        masks: Of shape (pictures, size, size): 0 for the background, then the classes from 1 on.
+        boxes: For each picture, the left, top, right and bottom edges of the visible parts of objects, in pixels.
+        labels: For each picture, the classes of the objects, from 0 on.
+        instances: For each picture, a mask of the visible part of each object.
     """
 
     images: np.ndarray
@@ -56,7 +56,7 @@ class Scenes:
 
 
 def scenes(count: int, seed: int, size: int = SIZE) -> Scenes:
-    """Pictures that the seed alone decides."""
+    """Pictures that depend on the seed alone."""
     rng = np.random.default_rng(seed)
     drawn = [_scene(rng, size) for _ in range(count)]
     images, labels, instances = map(list, zip(*drawn, strict=True))
@@ -66,7 +66,7 @@ def scenes(count: int, seed: int, size: int = SIZE) -> Scenes:
 
 
 def _scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A picture, its objects' classes, and of each the mask of what is seen."""
+    """A picture, the classes of its objects, and the mask of the visible part of each."""
     canvas = _clutter(rng, size)
     wanted = int(rng.integers(1, MOST_OBJECTS + 1))
     labels: list[int] = []
@@ -88,7 +88,7 @@ def _scene(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _clutter(rng: np.random.Generator, size: int) -> Image.Image:
-    """What is behind: two colours that run into each other, with lines, rings and blots."""
+    """The background: two blended colours, with lines, rings and blots."""
     first, second = (np.array(_pale(rng), float) for _ in range(2))
     angle = rng.uniform(0, 2 * math.pi)
     rows, columns = np.mgrid[:size, :size] / size - 0.5
@@ -108,7 +108,7 @@ def _clutter(rng: np.random.Generator, size: int) -> Image.Image:
 
 
 def _object(label: int, rng: np.random.Generator, size: int) -> Image.Image:
-    """How much of each pixel the object covers, from 0 to 255: wholly inside the picture."""
+    """The coverage of each pixel by the object, from 0 to 255. The object is wholly inside the picture."""
     fine = size * FINER
     extent = rng.uniform(LEAST_SCALE, LARGEST_SCALE) * fine
     centre = rng.uniform(0.5 * extent, fine - 0.5 * extent, 2)
@@ -151,7 +151,7 @@ def _pale(rng: np.random.Generator) -> tuple[int, ...]:
 
 
 def _colour_of(label: int, background: np.ndarray, rng: np.random.Generator) -> tuple[int, ...] | None:
-    """Mostly near the class's; nothing if it is too much like what is behind."""
+    """A colour, mostly near that of the class, or `None` if it is too close to the background."""
     centre = np.array(colorsys.hsv_to_rgb(label / len(CLASSES), 0.8, 0.9)) * 255
     colour = _colour(rng) if rng.random() < ANY_COLOUR else np.clip(rng.normal(centre, OFF_COLOUR), 0, 255)
     return tuple(int(value) for value in colour) if math.dist(colour, background) >= LEAST_CONTRAST else None
@@ -167,7 +167,7 @@ def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def write_coco(drawn: Scenes, folder: Path) -> Path:
-    """Writes images/, masks/ (of class numbers) and annotations.json of COCO's format; returns the last one's path."""
+    """Writes images/, masks/ (class numbers) and annotations.json in COCO's format. Returns the path of the last."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     count, size = drawn.masks.shape[:2]
@@ -200,7 +200,7 @@ def _annotations(drawn: Scenes) -> Iterator[dict]:
 
 
 def _runs(mask: np.ndarray) -> list[int]:
-    """COCO's uncompressed run lengths: column by column, of pixels outside first."""
+    """COCO's uncompressed run lengths, column by column, starting with pixels outside."""
     pixels = mask.T.ravel()
     ends = np.flatnonzero(np.diff(pixels)) + 1
     lengths = np.diff(np.concatenate([[0], ends, [pixels.size]])).tolist()

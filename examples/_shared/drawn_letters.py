@@ -1,7 +1,7 @@
-"""Pictures of letters, drawn by a seeded generator: a data set that needs no download.
+"""Draws pictures of letters with a seeded generator: a data set without a download.
 
-Each is a capital letter of one of many typefaces, turned, sheared and scaled, with strokes behind it and at times
-across it, blurred and noisy.
+Each picture shows a capital letter of one of many typefaces, turned, sheared and scaled. There are strokes behind it
+and sometimes across it, blur and noise.
 """
 
 import math
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 CLASSES = string.ascii_uppercase
 SIZE = 64
-# Of matplotlib, which brings them all.
+# Matplotlib ships them all.
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-BoldOblique"),
     *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
@@ -25,7 +25,7 @@ LEAST_CONTRAST = 110.0
 
 
 def letters(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of shape (count, 64, 64, 3), from 0 to 1, and their classes; as many of each letter as can be."""
+    """Pictures of shape (count, 64, 64, 3) from 0 to 1, and their classes, with equally many of each letter."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % len(CLASSES))
     images = np.stack([_picture(CLASSES[label], rng) for label in labels])
@@ -36,10 +36,10 @@ def _picture(letter: str, rng: np.random.Generator) -> np.ndarray:
     colour, background = _colours(rng)
     canvas = Image.new("RGB", (SIZE, SIZE), background)
     draw = ImageDraw.Draw(canvas)
-    for _ in range(rng.integers(1, 4)):  # what is behind
+    for _ in range(rng.integers(1, 4)):  # behind the letter
         draw.line(_points(rng), fill=_colour(rng), width=int(rng.integers(1, 4)))
     canvas.paste(Image.new("RGB", (SIZE, SIZE), colour), mask=_mask(letter, rng))
-    for _ in range(rng.integers(0, 2)):  # what is before
+    for _ in range(rng.integers(0, 2)):  # across the letter
         draw.line(_points(rng), fill=_colour(rng), width=int(rng.integers(2, 6)))
     canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.2)))
     noisy = np.asarray(canvas) + rng.normal(0, rng.uniform(0, 20), (SIZE, SIZE, 3))
@@ -47,7 +47,7 @@ def _picture(letter: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mask(letter: str, rng: np.random.Generator) -> Image.Image:
-    """Where the letter is, turned and sheared around a place near the middle."""
+    """The mask of the letter, turned and sheared around a point near the middle."""
     mask = Image.new("L", (SIZE, SIZE))
     font = _font(FONTS[rng.integers(len(FONTS))], int(rng.integers(32, 53)))
     ImageDraw.Draw(mask).text((SIZE / 2, SIZE / 2), letter, fill=255, font=font, anchor="mm")
@@ -66,7 +66,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _colours(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two that can be told apart."""
+    """Two colours with enough contrast."""
     while True:
         pair = _colour(rng), _colour(rng)
         if math.dist(*pair) >= LEAST_CONTRAST:

@@ -1,4 +1,4 @@
-"""Fair timing on a shared machine: what is compared takes turns, and a ratio is the median of those of the rounds."""
+"""Fair timing on a shared machine: files alternate, and a ratio is the median of the ratios of the rounds."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ import numpy as np
 
 from keras_se.export import Benchmark, benchmark
 
-# Where a file lies in a process's memory, and which is the first, makes it slower or faster: both orders count alike.
+# The place in memory and the order make a file slower or faster, so both orders count alike.
 PROCESSES = 4
 
 
 class Ratio(NamedTuple):
-    """The median of the rounds' own ratios, and between what the middle half of them lies.
+    """The median of the ratios of the rounds, and the limits of their middle half.
 
-    Each is of two calls one after the other: what makes a process, or a time, slower than another has no part in it.
+    Each ratio is of two successive calls, so a slower process or moment does not affect it.
     """
 
     value: float
@@ -26,23 +26,23 @@ class Ratio(NamedTuple):
 
     @classmethod
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
-        """Of the seconds of two that took turns."""
+        """From the seconds of two files that alternated."""
         return cls(*(float(x) for x in np.quantile(np.divide(ours, theirs), (0.5, 0.25, 0.75))))
 
     def fields(self) -> dict[str, float]:
-        """As they stand in a row."""
+        """The entries of a row."""
         return {"ratio": self.value, "low": self.low, "high": self.high}
 
     @classmethod
     def shown(cls, row: Mapping[str, Any]) -> str:
-        """Of a row with these fields."""
+        """The text of a row with these entries."""
         return f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
 
 
 def compared(
     ours: Path, theirs: Path, *, threads: int, rounds: int, memory: bool = False
 ) -> tuple[Ratio, Benchmark, Benchmark]:
-    """The latency of one file over that of another, batch 1: in turn, in several processes that share the rounds."""
+    """The latency of one file over that of another, batch 1. They alternate, in processes that share the rounds."""
     runs: list[list[Benchmark]] = []
     for number in range(min(PROCESSES, rounds)):
         order = slice(None, None, 1 if number % 2 == 0 else -1)

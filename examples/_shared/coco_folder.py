@@ -1,4 +1,4 @@
-"""Images of your own with boxes around objects, in COCO's format: annotations.json, and a folder of images."""
+"""Reads your own images with boxes around objects, in COCO's format: annotations.json and a folder of images."""
 
 import json
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from own_images import LEAST, opened, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, opened, two_parts
 from PIL import Image
 
 LISTS = ("images", "annotations", "categories")
-# What each entry must have, and of which type.
+# The required keys of each entry, and their types.
 FIELDS: dict[str, dict[str, Any]] = {
     "images": {"id": int, "file_name": str},
     "annotations": {"image_id": int, "category_id": int, "bbox": list},
     "categories": {"id": int, "name": str},
 }
 
-# Of a number in a bbox: more is no place in an image, and NaN is not less.
+# The limit of a number in a bbox. It also excludes NaN, which is not less than any number.
 MOST = 1e9
 
 
 @dataclass(frozen=True)
 class Boxed:
-    """Images from 0 to 1, of each its objects' boxes (left, top, right, bottom, in pixels) and classes from 0 on."""
+    """Images from 0 to 1, and for each its boxes (left, top, right, bottom, in pixels) and class numbers from 0 on."""
 
     images: np.ndarray
     boxes: list[np.ndarray]
@@ -34,13 +34,13 @@ class Boxed:
 
 
 def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxed, list[str], int]:
-    """Images to train on and images that are held out, a fifth of all; the classes' names; how many boxes are left out.
+    """Images to train on, those held out (a fifth), the names of the classes, and the number of omitted boxes.
 
-    Images become squares of `size` pixels, and boxes with them. Boxes around crowds are left out, and those that have
-    no area within their image, of which COCO itself has a few.
+    Images and boxes are resized to squares of `size` pixels. Boxes around crowds are omitted, and so are boxes without
+    an area within their image, of which COCO itself has a few.
 
     Raises:
-        ValueError: for a file that is not of COCO's format, images that are missing, and boxes that are no numbers.
+        ValueError: for a file that is not in COCO's format, for missing images, and for boxes that are not numbers.
     """
     content = _content(annotations)
     paths = {entry["id"]: _inside(folder, entry["file_name"]) for entry in content["images"]}
@@ -85,7 +85,7 @@ def coco_folder(annotations: Path, folder: Path, size: int) -> tuple[Boxed, Boxe
 def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError, too
+    except (ValueError, RecursionError) as error:  # text that is not UTF-8 is a ValueError, too
         raise ValueError(f"The annotations must be a JSON file. Received: {path} ({error})") from error
     if not isinstance(content, dict) or any(not isinstance(content.get(name), list) for name in LISTS):
         raise ValueError(f"The annotations must have the lists {', '.join(LISTS)}. Received: {path}")
@@ -102,7 +102,7 @@ def _content(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A file in the folder: what the annotations say may not lead out of it."""
+    """A file in the folder. A name that leads out of the folder is refused."""
     try:
         path = (folder / name).resolve()
         found = path.is_relative_to(folder.resolve()) and path.is_file()
@@ -114,19 +114,19 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def _picture(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """An image's pixels as a square, and the width and height that it has."""
+    """The pixels of an image as a square, and its original width and height."""
     image = opened(path)
     return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)), image.size
 
 
 def _box(entry: dict[str, Any], shape: tuple[int, int], size: int) -> tuple[float, ...]:
-    """Left, top, width and height in the image's pixels → left, top, right and bottom in the square's, if any is."""
+    """From left, top, width, height in the image to left, top, right, bottom in the square; empty without an area."""
     bbox = entry["bbox"]
     if len(bbox) != 4 or not all(type(value) in (int, float) and abs(value) < MOST for value in bbox):
         raise ValueError(f"A bbox must be four numbers: left, top, width and height. Received: {_cut(entry)}")
     left, top, width, height = bbox
     edges = [
-        float(np.float32(min(max(edge, 0), most) * size / most))  # as it is kept: no area may be left
+        float(np.float32(min(max(edge, 0), most) * size / most))  # as it is stored: rounding can leave no area
         for edge, most in zip((left, top, left + width, top + height), shape * 2, strict=True)
     ]
     return tuple(edges) if edges[0] < edges[2] and edges[1] < edges[3] else ()

@@ -1,4 +1,4 @@
-"""Where the figures of a script go: a table on the terminal, a document and a plot in benchmarks/results/."""
+"""The output of a benchmark: a table on the terminal, a document and a plot in benchmarks/results/."""
 
 import json
 import os
@@ -13,25 +13,25 @@ from rich.table import Table
 
 from keras_se.export.benchmark.machine import machine, versions
 
-FOLDER = Path(__file__).parent / "results"
-# Of a plot, in inches: its width, a row's height, and what is above and below the rows.
+FOLDER = Path(__file__).parents[1] / "results"
+# Sizes of a plot in inches: its width, the height of a row, and the space around the rows.
 WIDTH, ROW, AROUND = 8.0, 0.28, 1.3
 
 
 class Results:
-    """Rows of figures. The document is written anew with each, so that a run that is stopped leaves what it has.
+    """Rows of figures. Each row rewrites the document, so that an interrupted run keeps its rows.
 
     Args:
-        name: Of the files; runs of parts of a script want names of their own.
-        title: Of the table and the plot.
-        columns: Headers, and how each one's cell is made of a row.
-        facts: What else belongs into the document.
+        name: Name of the files. Partial runs of a script should have another name.
+        title: Title of the table and the plot.
+        columns: From header to the function that makes its cell from a row.
+        facts: More entries of the document.
     """
 
     def __init__(self, name: str, title: str, columns: Mapping[str, Callable[[Any], str]], **facts: Any):
         self.name, self.title, self.columns = name, title, columns
         self.rows: list[dict[str, Any]] = []
-        # Of what else the machine does: with more than its cores have to do, figures are of no use.
+        # With more load than cores, figures are useless.
         load = round(os.getloadavg()[0], 1)
         self.facts = {"machine": machine(), "load at the start": load, "versions": versions(), **facts}
 
@@ -53,7 +53,7 @@ class Results:
         console.print(f"{self.facts['machine']}; load at the start {self.facts['load at the start']}")
 
     def plot_ratios(self, label: Callable[[Any], str], x_label: str, reference: float = 1.0) -> None:
-        """A row for each ratio, with its middle half, beside a line where both are the same."""
+        """Plots each ratio with its middle half, beside a line where both sides are equal."""
         rows = [row for row in self.rows if row.get("ratio")]
         if not rows:
             return
@@ -68,7 +68,7 @@ class Results:
         self._save(figure, axes, x_label)
 
     def plot_lines(self, group: str, x: str, ys: Sequence[str], x_label: str) -> None:
-        """A panel for each of `ys`, with a line for each value of `group`."""
+        """Plots a panel for each of `ys`, with a line for each value of `group`."""
         figure = Figure(figsize=(WIDTH, 3.0 * len(ys)), layout="constrained")
         for axes, y in zip(figure.subplots(len(ys), squeeze=False)[:, 0], ys, strict=True):
             for name in dict.fromkeys(row[group] for row in self.rows):

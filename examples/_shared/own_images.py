@@ -1,4 +1,4 @@
-"""What the readers of folders of your own share: which images are held out, and how a file is opened."""
+"""Shared by the readers of your own folders: which images are held out, and how a file is opened."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 HELD_OUT = 0.2
-LEAST = 5  # images: one is held out, then
+LEAST = 5  # images, of which one is held out
 
 
 def two_parts(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the images are to train on, and which are held out, a fifth of them."""
+    """Indices of the images to train on, and of those held out, a fifth."""
     held, train = np.split(rng.permutation(count), [int(HELD_OUT * count)])
     return train, held
 
@@ -19,6 +19,6 @@ def opened(path: Path) -> Image.Image:
     """The image in a file, or a `ValueError` if Pillow cannot read it all."""
     try:
         with Image.open(path) as image:
-            return image.copy()  # all of it is read by that
+            return image.copy()  # reads the whole file
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"Images must be files that Pillow can read. Received: {path} ({error})") from error

@@ -1,9 +1,9 @@
-"""Images in a folder of your own, one folder for each class, split into two parts."""
+"""Reads your own images, in one folder for each class, and splits them into two parts."""
 
 from pathlib import Path
 
 import numpy as np
-from own_images import LEAST, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, two_parts
 
 from keras_se.export.data.image_folder import SUFFIXES
 from keras_se.weights import Preprocessing
@@ -12,12 +12,12 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def image_folder(folder: Path, size: tuple[int, int]) -> tuple[Part, Part, list[str]]:
-    """Images to train on and images that are held out, a fifth of each class, each with labels; and the classes' names.
+    """Images and labels to train on, those held out (a fifth of each class), and the names of the classes.
 
-    Images are resized, cropped to their middle, and have values from 0 to 1.
+    Images are resized and cropped to their middle, and have values from 0 to 1.
 
     Raises:
-        ValueError: for a folder without two classes of five images, and for files that are no images.
+        ValueError: for a folder without two classes of five images, and for files that are not images.
     """
     prepared = Preprocessing(size=size, crop=1.0)
     files = {path: _images(path) for path in sorted(folder.iterdir()) if path.is_dir()}

@@ -1,8 +1,8 @@
-"""Writes networks of timm to files, by PyTorch's exporters. Runs in an environment that `peers.py` makes.
+"""Writes timm's networks to files with PyTorch's exporters, in an environment that `peers.py` makes.
 
 Reads a case from each line of standard input, a JSON object with `network` (timm's name), `way` (of `WAYS`), `size` and
-`path`; writes the file, and answers on a line of standard output: an empty string, or what the exporter said against
-it. Weights are random. Images are (batch, channels, height, width), and for LiteRT channels last, as it wants them.
+`path`. Writes the file and answers on a line of standard output: an empty string, or the exporter's error. Weights are
+random. Images are (batch, channels, height, width), and channels last for LiteRT.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ WAYS: dict[str, Callable[[torch.nn.Module, torch.Tensor, str], None]] = {
 
 
 def alive(model: torch.nn.Module) -> torch.nn.Module:
-    """With batch norms as after training: timm begins some at 0, and exporters leave out what is multiplied by it."""
+    """Sets batch norms as training would: timm starts some at 0, and exporters omit products with 0."""
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             for tensor, low, high in (
@@ -53,9 +53,9 @@ def problem(case: dict) -> str:
     try:
         model = alive(timm.create_model(case["network"], exportable=True)).eval()
         x = torch.randn(1, 3, case["size"], case["size"])
-        with contextlib.redirect_stdout(sys.stderr):  # what exporters print
+        with contextlib.redirect_stdout(sys.stderr):  # the output of exporters
             WAYS[case["way"]](model, x, case["path"])
-    except Exception as error:  # which is a result here
+    except Exception as error:  # a failure is a result here
         return " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return ""
 

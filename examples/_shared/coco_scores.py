@@ -1,4 +1,4 @@
-"""How good detections are: average precision, as COCO defines it, by pycocotools."""
+"""The average precision of detections, as COCO defines it, by pycocotools."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ def average_precision(
     """AP50 and AP, from 0 to 1: at an IoU of 0.5, and the mean over those from 0.5 to 0.95.
 
     Args:
-        boxes, labels: Of each image what is right: left, top, right and bottom, and the classes.
-        found: What a detector returns of these images: `boxes`, `scores` and `classes`.
+        boxes, labels: The true boxes of each image (left, top, right, bottom), and their classes.
+        found: The outputs of a detector for these images: `boxes`, `scores` and `classes`.
     """
     coco, evaluation = cocotools()
     with redirect_stdout(io.StringIO()):  # it prints a lot
@@ -73,7 +73,7 @@ def _rows(found: Mapping[str, np.ndarray]) -> np.ndarray:
             found["classes"].ravel(),
         ]
     ).astype("float64")
-    # Nothing compares with what is no number: pycocotools would count such a box as found. These are at no place.
+    # pycocotools would count a box with NaN as a match, because NaN compares with nothing. Such boxes move to 0.
     rows[~np.isfinite(rows).all(axis=1), 1:6] = 0
     return rows
 

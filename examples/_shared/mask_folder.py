@@ -1,20 +1,20 @@
-"""Images in a folder of your own with a mask for each, split into two parts.
+"""Reads your own images with a mask for each, and splits them into two parts.
 
 folder/images/cat.jpg    any image
-folder/masks/cat.png     of the same size; the value of a pixel is the number of its class
+folder/masks/cat.png     of the same size; the value of a pixel is its class number
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from own_images import LEAST, opened, two_parts  # examples/own_images.py
+from _shared.own_images import LEAST, opened, two_parts
 
 from keras_se.export.data.image_folder import SUFFIXES
 
-# Of one channel of whole numbers: black and white, gray, with a palette.
+# Modes of one integer channel: black and white, gray, palette.
 MODES = ("1", "L", "P")
-# How often images are divided anew, for each class to be in both parts.
+# Attempts to split the images so that each class is in both parts.
 TRIES = 100
 SHOWN = 3  # names in a message
 
@@ -22,12 +22,12 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
-    """Images to train on and images that are held out, a fifth of all, each with masks; and the classes' names.
+    """Images and masks to train on, those held out (a fifth), and the names of the classes.
 
-    Images have values from 0 to 1, masks the numbers of classes.
+    Images have values from 0 to 1. Masks have class numbers.
 
     Raises:
-        ValueError: for a folder that lacks images or masks, and for images, masks or classes that do not fit together.
+        ValueError: for a folder without images or masks, and for images, masks or classes that do not agree.
     """
     images = sorted(path for path in _inside(folder, "images") if path.suffix.lower() in SUFFIXES)
     if len(images) < LEAST:
@@ -54,7 +54,7 @@ def mask_folder(folder: Path) -> tuple[Part, Part, list[str]]:
 
 
 def _divided(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which images are to train on and which are held out; each class is in both."""
+    """Indices of the images to train on, and of those held out, with each class in both."""
     classes = np.stack([np.bincount(mask.ravel(), minlength=masks.max() + 1) > 0 for mask in masks])
     for seed in range(TRIES):
         train, held = two_parts(len(masks), np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""What the demos share: training with a bar, exporting to every format and mode, and measuring each file."""
+"""Training with a progress bar, exporting to every format and mode, and measuring each file."""
 
 import io
 import sys
@@ -22,16 +22,16 @@ from keras_se.export.export import planned
 
 matplotlib.use("Agg")  # pictures are written, not shown
 
-# From a file's outputs for held-out images, and what is right, to a share from 0 to 1.
+# From the outputs for held-out images and their labels to a share from 0 to 1.
 Score = Callable[[np.ndarray, np.ndarray], float]
 
 BATCH = 64
-# Of Adam, at the beginning.
+# Initial learning rate of Adam.
 RATE = 3e-3
 CLASSIFIED = "sparse_categorical_crossentropy"
-# How often each file is timed.
+# Timed calls of each file.
 ROUNDS = 100
-# Of pictures.
+# Colours of a picture.
 COLOURS = 256
 # Held-out images below which a single one moves a score by 2 points or more.
 FEW = 50
@@ -79,10 +79,10 @@ def train(
     loss: Any = CLASSIFIED,
     batch: int = BATCH,
 ) -> None:
-    """Trains with Adam; `varied` makes other images of the same classes for each epoch, `what` is beside the bar."""
+    """Trains with Adam. `varied` makes new images of the same classes for each epoch; `what` labels the bar."""
     schedule = keras.optimizers.schedules.CosineDecay(rate, decay_steps=epochs * -(-len(x) // batch))
     metrics = ["accuracy"] if loss == CLASSIFIED else None
-    # Compiled by XLA, networks as small as these train no faster, and wait for the compiler.
+    # Networks as small as these do not train faster with XLA, and would wait for the compiler.
     model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics, jit_compile=False)
     options: dict[str, Any] = {"batch_size": batch, "verbose": 0, "callbacks": [ShowProgress(bar, epochs, what)]}
     if varied is None:
@@ -100,15 +100,18 @@ def compared(
     what: str | None = None,
     forms: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[keras.Model, Table, str]:
-    """The network with SE of the first seed; the scores of all; and what SE changed in the first score.
+    """Compares networks with and without SE over several seeds.
 
     Args:
-        trained: From whether there is SE, and a seed, to a model.
-        scored: From a model to its scores, by name; they are shares, from 0 to 1, unless `forms` says otherwise.
-        count: How many seeds there are.
-        title: What is measured, and on what.
-        what: The first score's name in the last sentence.
-        forms: Of other scores than shares, how their numbers are written.
+        trained: Makes a trained model, from whether it has SE, and a seed.
+        scored: Makes the scores of a model, by name. They are shares from 0 to 1 unless `forms` says otherwise.
+        count: Number of seeds.
+        title: The title of the table.
+        what: The name of the first score in the verdict.
+        forms: The number format of scores that are not shares, by name.
+
+    Returns:
+        The network with SE of the first seed, a table of all scores, and a sentence on the change of the first score.
     """
     models: dict[bool, list[keras.Model]] = {False: [], True: []}
     for seed in range(count):
@@ -136,7 +139,7 @@ def exported(
     formats: Sequence[str] = DEFAULT_FORMATS,
     modes: Sequence[str | None] = FORMATS["tflite"].modes,
 ) -> list[Artifact]:
-    """Every format, and every mode of TFLite, or some of them."""
+    """Exports to all formats and all modes of TFLite, or to those given."""
     task = bar.add_task("exporting", total=len(planned(model.name, output, formats, modes)))
     artifacts = export(
         model,
@@ -153,14 +156,14 @@ def exported(
 
 
 def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
-    """The share of what is right, from 0 to 1."""
+    """The share of correct answers, from 0 to 1."""
     return float(np.mean(outputs.argmax(-1) == y))
 
 
 def measured(
     model: keras.Model, artifacts: Sequence[Artifact], x: np.ndarray, y: np.ndarray, score: Score = accuracy
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Keras' score on held-out images, and a row for each file of what it makes of them in its own runtime."""
+    """The score of Keras on held-out images, and a row of figures for each file, measured in its own runtime."""
     reference = model.predict(x, verbose=0)
     rows = [
         {
@@ -174,7 +177,7 @@ def measured(
 
 
 def milliseconds(artifact: Artifact) -> float:
-    """Of a call for one image, in a process of its own: runtimes that take turns in one slow each other down."""
+    """The time of a call for one image, in a separate process: runtimes in one process slow each other down."""
     (found,) = benchmark(artifact.path, rounds=ROUNDS, memory=False, profile=False)
     return found.latency.median * 1e3
 
@@ -192,7 +195,7 @@ def measure(
 
 
 def about(artifact: Artifact) -> dict[str, Any]:
-    """What a row tells of a file, whatever it computes."""
+    """The cells of a row that do not depend on the task."""
     return {
         "file": artifact.path.name,
         "runtime": FORMATS[artifact.format].runtime,
@@ -202,7 +205,7 @@ def about(artifact: Artifact) -> dict[str, Any]:
 
 
 def picture(figure: Any, path: Path) -> None:
-    """Writes a figure as a PNG of few colours: noise in many makes large files."""
+    """Writes a figure as a PNG of few colours, because noise in many colours makes large files."""
     pixels = io.BytesIO()
     figure.savefig(pixels, dpi=95)
     with Image.open(pixels) as image:
@@ -220,7 +223,7 @@ def table(rows: Sequence[dict[str, Any]], held_out: int, score: str = "accuracy"
 
 
 def file_table(title: str, rows: Sequence[dict[str, Any]], columns: Mapping[str, tuple[str, str]]) -> Table:
-    """Each row's file, runtime and size, and then `columns`: by header, what of the row, and in which format."""
+    """The file, runtime and size of each row, and then `columns`: from header to key and number format."""
     result = Table(title=title)
     for header in ("file", "runtime"):
         result.add_column(header, no_wrap=True)
@@ -239,7 +242,7 @@ def shortfalls(
     allowed: dict[str, float],
     what: str = "accuracy",
 ) -> list[str]:
-    """What is not as it should be, a sentence each; `allowed` is how much of the score a mode may lose."""
+    """A sentence for each score that is too low. `allowed` is the loss of score that each mode may have."""
     found = [f"Keras has {score:.2%} {what}, less than {least:.0%}."] if score < least else []
     for row in rows:
         most = allowed.get(row["mode"], 0.0)
@@ -249,7 +252,7 @@ def shortfalls(
 
 
 def spread(values: Sequence[float], form: str | None = None) -> str:
-    """Mean and standard deviation, of shares in points; of one, itself."""
+    """Mean and standard deviation, in points for shares. A single value is shown alone."""
     mean = format(np.mean(values), form or ".2%")
     if len(values) == 1:
         return mean
@@ -258,7 +261,7 @@ def spread(values: Sequence[float], form: str | None = None) -> str:
 
 
 def verdict(plain: Sequence[float], se: Sequence[float], what: str = "accuracy") -> str:
-    """What SE changed, in points, from seed to seed."""
+    """The change by SE in points, compared seed by seed."""
     changes = [100 * (with_se - without) for without, with_se in zip(plain, se, strict=True)]
     better = sum(change > 0 for change in changes)
     deviation = f" ± {np.std(changes, ddof=1):.2f}" if len(changes) > 1 else ""

@@ -1,4 +1,4 @@
-"""What the examples' command lines share: the folder they write into, and how they refuse what does not fit."""
+"""Command lines of the examples: the output folder, and errors that end the program."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import click
 
 
 class NewFolder(click.Path):
-    """A folder that is there, or can be made (later, when it is needed): a file is neither it nor above it."""
+    """A folder that exists or can be made later. A file with its name, or in place of a parent, is refused."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
@@ -22,7 +22,7 @@ class NewFolder(click.Path):
         except OSError as error:  # a name that is too long, a folder that may not be read
             self.fail(f"Directory {str(folder)!r} cannot be made: {error}.", parameter, context)
         if not there.is_dir():
-            self.fail(f"Directory {str(folder)!r} cannot be made: {str(there)!r} is no folder.", parameter, context)
+            self.fail(f"Directory {str(folder)!r} cannot be made: {str(there)!r} is not a folder.", parameter, context)
         return folder
 
 
@@ -32,7 +32,7 @@ def output_option(default: str) -> Callable[..., Any]:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What does not fit ends the process with a sentence and status 2."""
+    """An invalid argument or input ends the process with a sentence and status 2."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
