@@ -15,6 +15,7 @@ from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
+from keras_se.export.onnx.node_names import PARAMETERS
 from keras_se.export.onnx.runner import TO_NCHW, transposed
 from keras_se.export.request import ExportRequest
 
