@@ -98,6 +98,12 @@ class ExportRequest:
         return {tensor.name: tensor.shape for tensor in self.inputs}
 
     @property
+    def ranges_from(self) -> CalibrationData:
+        """The calibration data of a mode that is calibrated."""
+        assert self.calibration is not None
+        return self.calibration
+
+    @property
     def verification_samples(self) -> CalibrationData:
         return self.samples.first(SAMPLES)
 

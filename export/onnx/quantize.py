@@ -104,5 +104,5 @@ def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any
 
 def in_int8(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
     nchw = request.options["layout"] == "nchw"
-    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in (request.calibration or {}).items()}
+    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in request.ranges_from.items()}
     return to_int8(graph, feeds, request.batch_size, float_nodes(graph, model))
