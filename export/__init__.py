@@ -14,12 +14,13 @@ from keras_se.export.export import DEFAULT_FORMATS, export
 from keras_se.export.formats import FORMATS, Format
 from keras_se.export.metadata import read_metadata
 from keras_se.export.microcontroller.convert import to_microcontroller
+from keras_se.export.modes import TOLERANCES
 from keras_se.export.onnx.convert import to_onnx
 from keras_se.export.report.write import write_report
 from keras_se.export.saved_model.convert import to_saved_model
 from keras_se.export.tflite.convert import to_tflite
 from keras_se.export.tflite.layer_errors import LayerErrors, layer_errors
-from keras_se.export.verification.parity import TOLERANCES, Parity
+from keras_se.export.verification.parity import Parity
 
 __all__ = [
     "DEFAULT_FORMATS",

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.export.formats import CALIBRATED, FORMATS, Runner, format_of
+from keras_se.export.data.calibration import CalibrationData, read_data
+from keras_se.export.data.preprocessing import preprocessing_of, with_preprocessing
+from keras_se.export.formats import FORMATS, format_of
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import feeds_of, random_feeds
+from keras_se.export.interfaces import Runner
 from keras_se.export.metadata import read_metadata, stored_preprocessing
+from keras_se.export.modes import MODES
 from keras_se.export.verification.match_detections import comparable
 from keras_se.export.verification.parity import SAMPLES, Parity, compare, rounded_kernel
 
@@ -53,7 +57,7 @@ class Artifact:
                 f"The file must be readable by {row.runtime}. Received: {str(path)!r} ({error})"
             ) from error
         artifact = cls(path, row.name, runner.quantize)
-        artifact.__dict__["_runner"] = runner
+        artifact.__dict__["runner"] = runner
         return artifact
 
     @cached_property
@@ -79,18 +83,18 @@ class Artifact:
             What the Keras model returns, as float arrays: one array, or several in the model's structure (by name
             if the file was opened without its model).
         """
-        inputs = {tensor.name: tensor for tensor in self._runner.inputs}
+        inputs = {tensor.name: tensor for tensor in self.runner.inputs}
         ordered = [inputs[name] for name in self._input_order or inputs]
-        outputs = self._runner.run(feeds_of(ordered, batch))
+        outputs = self.runner.run(feeds_of(ordered, batch))
         if self._pack is not None:
             return self._pack([outputs[name] for name in self._output_order])
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def verified(self, model: InferenceModel, feeds: dict[str, np.ndarray]) -> "Artifact":
+    def verified(self, model: InferenceModel, data: CalibrationData) -> "Artifact":
         """This artifact with its parity, compared with the model on the given samples."""
-        runner = self._runner
-        self.check_same_ends(model)
-        feeds = feeds_of(runner.inputs, feeds, "data")  # the file's sizes may be fixed where the model's are not
+        runner = self.runner
+        self.check_same_tensors(model)
+        feeds = data.of(runner.inputs)
         expected, outputs, rounded = comparable(
             model,
             model.reference(feeds),
@@ -109,12 +113,12 @@ class Artifact:
             tuple(tensor.name for tensor in model.inputs),
             tuple(tensor.name for tensor in model.outputs),
         )
-        artifact.__dict__["_runner"] = runner
+        artifact.__dict__["runner"] = runner
         return artifact
 
-    def check_same_ends(self, model: InferenceModel) -> None:
+    def check_same_tensors(self, model: InferenceModel) -> None:
         """Raises a `ValueError` if the file has other inputs and outputs than the model."""
-        runner = self._runner
+        runner = self.runner
         wanted, found = [tensor.name for tensor in model.inputs], [tensor.name for tensor in runner.inputs]
         if set(wanted) != set(found) or {tensor.name for tensor in model.outputs} != set(runner.outputs):
             raise ValueError(
@@ -142,7 +146,8 @@ class Artifact:
         }
 
     @cached_property
-    def _runner(self) -> Runner:
+    def runner(self) -> Runner:
+        """The file in its own runtime, which is in memory from the first use on."""
         return FORMATS[self.format].open(self.path)
 
 
@@ -180,16 +185,15 @@ def verify(
     Raises:
         ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
     """
-    from keras_se.export.data.calibration import calibration_feeds
-
     artifact = Artifact.open(path)
     inference = InferenceModel(exported_model(artifact, model, preprocessing))
-    # The sizes are of the file, which may be fixed where the model's are not.
-    shapes = {tensor.name: tensor.shape for tensor in artifact._runner.inputs}
-    runs_on = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]
-    feeds = random_feeds(runs_on, samples) if data is None else calibration_feeds(inference.inputs, data, "data")
-    verified = artifact.verified(inference, feeds)
-    if data is None and artifact.quantize in CALIBRATED:
+    # The file's sizes may be fixed where the model's are not.
+    shapes = {tensor.name: tensor.shape for tensor in artifact.runner.inputs}
+    inputs = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]
+    artifact.check_same_tensors(inference)
+    known = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
+    verified = artifact.verified(inference, known)
+    if data is None and MODES[artifact.quantize].calibrated:
         note = (
             f"Compared on random inputs: {artifact.quantize} files are right on data like their calibration data. "
             "Give some with data= (--data)."
@@ -200,12 +204,9 @@ def verify(
 
 def exported_model(artifact: Artifact, model: Any, preprocessing: Any) -> Any:
     """The model that a file was made of: the given one, or with its preprocessing before it, if that is in the file."""
-    from keras_se.export.data.preprocessing import preprocessing_of, with_preprocessing
-
     if preprocessing is None:
         preprocessing = stored_preprocessing(artifact.metadata) or False
     prepared = preprocessing_of(model, preprocessing)
     if prepared is None:
         return model
-    dtype = "float32" if artifact.quantize in CALIBRATED and artifact.format != "onnx" else "uint8"
-    return with_preprocessing(model, prepared, dtype)
+    return with_preprocessing(model, prepared, FORMATS[artifact.format].pixel_dtype(MODES[artifact.quantize]))

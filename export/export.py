@@ -1,35 +1,42 @@
 """All formats in one call."""
 
-import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_se._files import check_target
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
+from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.data.evaluation import evaluation_of
-from keras_se.export.data.labels import labels_of
-from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
-from keras_se.export.formats import CALIBRATED, FORMATS, MODES, Format
+from keras_se.export.formats import FORMATS, Format, replaceable_export
 from keras_se.export.frontend.backend_process import on_any_backend
-from keras_se.export.onnx.convert import DEFAULT_OPSET, LAYOUTS, OPSETS
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
+from keras_se.export.modes import MODES, Mode
+from keras_se.export.pipeline import beside, write_verified
 from keras_se.export.report.write import check_report, write_report
-from keras_se.export.saved_model.signatures import names_of, serving_of
-from keras_se.export.tflite.convert import IO_DTYPES
-from keras_se.export.tflite.selective import MODE as SELECTIVE
-from keras_se.export.tflite.selective import chosen_layers, refuse_keep
-from keras_se.export.tflite.unsupported import refuse_mode
-from keras_se.layers.base import positive_integer
+from keras_se.export.request import ExportRequest, Source, check_calibration, resolve_request
 
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
-# The formats whose files have no unknown sizes.
-FIXED = ("tflite", "microcontroller")
-# Those whose metadata can lie beside them, too; the others are folders, which have a file with it.
-SINGLE_FILES = ("tflite", "onnx")
+# The options that some formats have and others have not, and their values where nobody asks for one.
+DEFAULTS: Mapping[str, Any] = {
+    "keep": None,
+    "keep_as": None,
+    "io_dtype": "float32",
+    "input_shape": None,
+    "opset": None,
+    "layout": "nhwc",
+    "signatures": (),
+}
+
+
+class Job(NamedTuple):
+    """A file that `export` writes."""
+
+    format: Format
+    mode: Mode
+    path: Path
 
 
 @on_any_backend
@@ -45,7 +52,7 @@ def export(
     io_dtype: str = "float32",
     batch_size: int | None = None,
     input_shape: Any = None,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     layout: str = "nhwc",
     optimize: bool = True,
     verification_data: Any = None,
@@ -98,121 +105,115 @@ def export(
         ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
             finished before it stay.
     """
-    modes = _several("quantize", quantize, (str, type(None)))
-    formats = tuple(dict.fromkeys(_several("formats", formats, (str,))))
+    modes = [one_of("quantize", mode, tuple(MODES)) for mode in _several("quantize", quantize, (str, type(None)))]
+    formats = [one_of("formats", name, tuple(FORMATS)) for name in _several("formats", formats, (str,))]
     if not formats or not modes:
         raise ValueError(
             f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
         )
-    for name in formats:
-        option("formats", name, tuple(FORMATS))
-    if metadata_file and not any(name in SINGLE_FILES for name in formats):
-        raise ValueError(
-            f"metadata_file goes with a format of single files, {' or '.join(SINGLE_FILES)}. "
-            f"Received: formats={list(formats)}"
-        )
-    for mode in modes:
-        option("quantize", mode, MODES)
     if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
         raise ValueError(
-            f"quantize must be a mode that one of the formats has. Received: quantize={list(modes)}, "
-            f"formats={list(formats)}"
+            f"quantize must be a mode that one of the formats has. Received: quantize={modes}, formats={formats}"
         )
-    _check_io_dtype(io_dtype, modes, formats)
-    refuse_calibration(calibration_data, [mode for mode in modes if any(mode in FORMATS[one].modes for one in formats)])
-    refuse_keep(keep, keep_as, modes)
-    prepared, names = preprocessing_of(model, preprocessing), names_of(signatures)
-    if names and "saved_model" not in formats:
-        raise ValueError(f"signatures go with the format saved_model. Received: {names} with formats={list(formats)}")
+    if metadata_file and all(FORMATS[name].is_folder for name in formats):
+        single = " or ".join(row.name for row in FORMATS.values() if not row.is_folder)
+        raise ValueError(f"metadata_file requires a format of single files, {single}. Received: formats={formats}")
+    jobs = planned(getattr(model, "name", "model"), directory, formats, modes)
+    check_calibration(calibration_data, [job.mode for job in jobs])
+    given = {
+        "keep": keep,
+        "keep_as": keep_as,
+        "io_dtype": io_dtype,
+        "input_shape": input_shape,
+        "opset": opset,
+        "layout": layout,
+        "signatures": signatures,
+    }
+    given = {name: value for name, value in given.items() if not _is_default(name, value)}
+    _check_taken(given, jobs)
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"directory must be a folder that exists. Received: {str(directory)!r}")
-    # What a format would refuse is refused before any file is written.
-    opset = option("opset", opset, OPSETS)
-    option("layout", layout, LAYOUTS)
-    if "onnx" not in formats and (opset, layout) != (DEFAULT_OPSET, LAYOUTS[0]):
-        raise ValueError(
-            f"opset and layout go with the format onnx. Received: opset={opset}, layout={layout!r}, "
-            f"formats={list(formats)}"
-        )
-    if batch_size is not None:
-        batch_size = positive_integer("batch_size", batch_size)
-    # Data are checked as they are; each format makes of them what its file takes.
-    inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
-    for name, mode in itertools.product(formats, modes):
-        if name in FIXED and mode in FORMATS[name].modes:
-            refuse_mode(inference, mode)
-    if SELECTIVE in modes:
-        chosen_layers(inference.model, SELECTIVE, keep, keep_as)
-    if verification_data is not None:  # which may be a generator
-        verification_data = verification_feeds(inference.inputs, verification_data, pixels=pixels)
-    serving_of(model, names, prepared)
+    if evaluation_data is not None and not report:
+        raise ValueError(f"evaluation_data requires report=True. Received: report={report!r}")
+    source = Source(model, preprocessing)
+    # A request that would be refused is refused before any file is written.
+    shared = {"labels": labels, "optimize": optimize, "batch_size": batch_size}
+    requests = [resolve_request(job.format, source, job.mode.name, **shared, **_taken(given, job)) for job in jobs]
+    calibration, verification_data = _read_once(requests, calibration_data, verification_data)
+    requests = [
+        request.with_data(calibration if request.mode.calibrated else None, verification_data) for request in requests
+    ]
+    evaluation = None
+    if evaluation_data is not None:
+        evaluation = evaluation_of(source.inference(), evaluation_data, pixels=source.takes_pixels)
     page = report_path(model.name, directory)
     if report:
         check_report(page, overwrite)
-    elif evaluation_data is not None:
-        raise ValueError(f"evaluation_data goes with report=True. Received: report={report!r}")
-    if evaluation_data is not None:
-        evaluation_data = evaluation_of(inference, evaluation_data, pixels=pixels).pair
-    inputs = inference.inputs
-    if input_shape is not None or any(name in FIXED for name in formats):
-        inputs = resolved_inputs(inputs, input_shape)
-    if any(mode in FORMATS[name].modes for name in formats for mode in modes if mode in CALIBRATED):
-        calibration_data = calibration_feeds(inputs, calibration_data, pixels=pixels)
-
-    own: dict[str, Callable[[str | None], dict[str, Any]]] = {
-        "saved_model": lambda mode: {"batch_size": batch_size, "signatures": names},
-        "onnx": lambda mode: {
-            "quantize": mode,
-            "calibration_data": calibration_data if mode in CALIBRATED else None,
-            "batch_size": batch_size,
-            "opset": opset,
-            "layout": layout,
-        },
-        "tflite": lambda mode: {
-            "quantize": mode,
-            "calibration_data": calibration_data if mode in CALIBRATED else None,
-            "keep": keep if mode == SELECTIVE else None,
-            "keep_as": keep_as if mode == SELECTIVE else None,
-            "io_dtype": _io_dtype(io_dtype, mode),
-            "batch_size": batch_size or 1,
-            "input_shape": input_shape,
-        },
-        "microcontroller": lambda mode: {
-            "quantize": mode,
-            "calibration_data": calibration_data if mode in CALIBRATED else None,
-            "io_dtype": None if io_dtype == "float32" else _io_dtype(io_dtype, mode),
-            "batch_size": batch_size or 1,
-            "input_shape": input_shape,
-        },
-    }
-    shared = {
-        "optimize": optimize,
-        "verification_data": verification_data,
-        "preprocessing": prepared or False,
-        "labels": labels_of(labels, inference.outputs),
-        "overwrite": overwrite,
-    }
-    jobs = planned(model.name, directory, formats, modes)
-    for row, _, path in jobs:
-        check_target(path, overwrite)
-        if metadata_file and row.name in SINGLE_FILES:
-            check_target(Path(f"{path}.json"), overwrite)
-    artifacts = []
+    for job in jobs:
+        check_target(job.path, overwrite, replaceable_export)
+        if metadata_file and not job.format.is_folder:
+            check_target(beside(job.path), overwrite)
     started = on_start or (lambda path: None)
-    for row, mode, path in jobs:
-        started(path)
-        options = own[row.name](mode) | ({"metadata_file": metadata_file} if row.name in SINGLE_FILES else {})
-        artifacts.append(row.convert(model, path, **shared, **options))
+    artifacts = []
+    for job, request in zip(jobs, requests, strict=True):
+        started(job.path)
+        file = metadata_file and not job.format.is_folder
+        artifacts.append(write_verified(request, job.path, metadata_file=file, overwrite=overwrite))
     if report:
         started(page)
-        seen = calibration_data if any(artifact.calibration for artifact in artifacts) else verification_data
+        seen = calibration if any(artifact.calibration for artifact in artifacts) else verification_data
         about = {
-            "data": seen if evaluation_data is None else None,
-            "evaluation_data": evaluation_data,
-            "preprocessing": prepared or False,
+            "data": seen if evaluation is None else None,
+            "evaluation_data": evaluation,
+            "preprocessing": source.preprocessing or False,
         }
         write_report(model, page, artifacts, **about, overwrite=overwrite)
     return artifacts
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Whether an option has the value that it has where nobody asks for one; an empty one is none."""
+    default = DEFAULTS[name]
+    return value is default or (isinstance(value, str | tuple | list) and value in (default, [], ()))
+
+
+def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
+    """Refuses an option that none of the files has."""
+    for name, value in given.items():
+        if any(job.format.takes(name, job.mode, value) for job in jobs):
+            continue
+        able = [
+            f"formats={row.name!r}" + (f" with quantize={mode.name!r}" if mode.name else "")
+            for row in FORMATS.values()
+            for mode in MODES.values()
+            if mode.name in row.modes and row.takes(name, mode, value)
+        ]
+        if not able:  # a value that no mode has: of the type of inputs and outputs
+            known = dict.fromkeys(dtype for mode in MODES.values() for dtype in mode.io_dtypes)
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Received: {name}={value!r}")
+        raise ValueError(
+            f"{name}={value!r} requires {' or '.join(able)}. Received: formats={[job.format.name for job in jobs]}, "
+            f"quantize={[job.mode.name for job in jobs]}"
+        )
+
+
+def _taken(given: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    """The options that a file has."""
+    return {name: value for name, value in given.items() if job.format.takes(name, job.mode, value)}
+
+
+def _read_once(
+    requests: Sequence[ExportRequest], calibration_data: Any, verification_data: Any
+) -> tuple[CalibrationData | None, CalibrationData | None]:
+    """Calibration and verification data, each read once, for the request whose inputs say most."""
+    (widest, *_) = sorted(requests, key=lambda request: (not request.mode.calibrated, not request.format.fixed_sizes))
+    pixels = widest.source.takes_pixels
+    calibration = verification = None
+    if widest.mode.calibrated:
+        calibration = read_data(widest.inputs, calibration_data, pixels=pixels)
+    if verification_data is not None:
+        verification = read_data(widest.inputs, verification_data, "verification_data", pixels=pixels)
+    return calibration, verification
 
 
 def _several(name: str, value: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
@@ -229,34 +230,13 @@ def report_path(name: str, directory: str | os.PathLike) -> Path:
     return Path(directory) / f"{_stem(name)}_report.html"
 
 
-def planned(
-    name: str, directory: str | os.PathLike, formats: Sequence[str], modes: Sequence[str | None]
-) -> list[tuple[Format, str | None, Path]]:
-    """The files that `export` writes, in order: format, mode, path."""
+def planned(name: str, directory: str | os.PathLike, formats: Sequence[str], modes: Sequence[str | None]) -> list[Job]:
+    """The files that `export` writes, in order. A format that does not have a mode is written once, in floats."""
     return [
-        (row, mode, Path(directory) / _file_name(name, mode, row))
-        for row in (FORMATS[name] for name in formats)
-        for mode in dict.fromkeys(mode if mode in row.modes else None for mode in modes)
+        Job(row, mode, Path(directory) / f"{_stem(name)}{f'_{mode.name}' if mode.name else ''}{row.suffix}")
+        for row in dict.fromkeys(FORMATS[row] for row in formats)
+        for mode in dict.fromkeys(MODES[mode if mode in row.modes else None] for mode in modes)
     ]
-
-
-def _check_io_dtype(io_dtype: str, modes: Sequence[str | None], formats: Sequence[str]) -> None:
-    fixed = any(name in FIXED for name in formats)
-    fits = any(io_dtype in IO_DTYPES[mode] for mode in modes) and (fixed or io_dtype == "float32")
-    if not fits:
-        raise ValueError(
-            'io_dtype must be "float32", or one that a TFLite file of the quantization can have: "int8" or "uint8" '
-            f'with int8 and selective, "int16" with int16x8. Received: io_dtype={io_dtype!r}, quantize={list(modes)}, '
-            f"formats={list(formats)}"
-        )
-
-
-def _io_dtype(io_dtype: str, mode: str | None) -> str:
-    return io_dtype if io_dtype in IO_DTYPES[mode] else "float32"
-
-
-def _file_name(name: str, mode: str | None, row: Format) -> str:
-    return f"{_stem(name)}_{mode}{row.suffix}" if mode else f"{_stem(name)}{row.suffix}"
 
 
 def _stem(name: str) -> str:

@@ -1,17 +1,14 @@
-"""What a file says of itself: a JSON document that travels in it.
+"""What a file says of itself: a JSON document that travels with it.
 
-It has no times and no paths: the same export has the same bytes. How the file compares with the Keras model is known
-only when the file has been written and run. So it is verified with a draft of the document in it, which has room for
-that, and the final document takes the draft's place, byte for byte: nothing else in the file moves or changes.
+It has no times and no paths: the same export has the same bytes. It tells how the file compares with the Keras model,
+and so it is put behind what was verified, which stays as it is.
 """
 
-import hashlib
 import json
 import math
-import mmap
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,113 +16,51 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.export.data.image_folder import summary
-from keras_se.export.errors import ExportError
-from keras_se.export.formats import Format, format_of
-from keras_se.export.frontend.fingerprint import source_sha256
-from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.formats import format_of
+from keras_se.export.request import ExportRequest
 from keras_se.export.verification.parity import Parity
 from keras_se.version import __version__
 from keras_se.weights import Preprocessing
 
 KEY = MAKER = "keras_se"
-# Bytes of a document, of anybody's file: what is longer is none of ours.
+# Bytes of a document, of anybody's file: a longer one is not ours.
 LIMIT = 4 << 20
-# The packages that had a part in a file, by format.
-PACKAGES = {
-    "saved_model": ("keras", "tensorflow"),
-    "tflite": ("keras", "tensorflow", "ai-edge-litert"),
-    "microcontroller": ("keras", "tensorflow", "ai-edge-litert"),
-    "onnx": ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"),
-}
-QUANTIZERS = {("tflite", mode): ("ai-edge-quantizer",) for mode in ("dynamic", "selective")}
 # What of `Parity` a file has, and how it is rounded: Keras computes in several threads, whose last digits can differ.
 SIGNIFICANT, PLACES = ("max_abs", "mean_abs", "error", "tolerance"), ("cosine", "top1_agreement")
-LONGEST = {**dict.fromkeys(SIGNIFICANT, -1.2e-300), **dict.fromkeys(PLACES, -0.1234)}
-LONGEST |= {"samples": 10**12, "passed": False, "conclusive": False}
+PARITY = (*SIGNIFICANT, *PLACES, "samples", "passed", "conclusive")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a file before it is written.
+def document_of(request: ExportRequest, tensors: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
+    """The document of a file.
 
-    Attributes:
-        model: The Keras model as it was given.
-        options: Those that it was exported with.
-        preprocessing: What is done to images.
-        labels: The names of the output's channels.
-        in_file: Whether it is done in the file.
+    Args:
+        request: The request that it was written for.
+        tensors: The file's `inputs` and `outputs`, and more of the kind.
+        parity: How it compares with the model.
     """
-
-    model: Any
-    options: Mapping[str, Any]
-    preprocessing: Preprocessing | None = None
-    labels: Sequence[str] | None = None
-    in_file: bool = True
-
-    def document(
-        self,
-        inference: InferenceModel,
-        format: str,
-        quantize: str | None,
-        ends: Mapping[str, Any],
-        calibration: Mapping[str, np.ndarray] | None,
-    ) -> dict[str, Any]:
-        """The document, without its parity.
-
-        Args:
-            inference: The model as it is exported.
-            format, quantize: The file's.
-            ends: Its `inputs` and `outputs`, and more of the kind.
-            calibration: What a quantizer saw.
-        """
-        return {
-            "made_by": MAKER,
-            "version": __version__,
-            "versions": _versions(format, quantize),
-            "model_name": inference.model.name,
-            "format": format,
-            "quantize": quantize,
-            "options": dict(self.options),
-            **ends,
-            "labels": None if self.labels is None else list(self.labels),
-            "preprocessing": _preprocessing_facts(self, inference),
-            "source_sha256": source_sha256(self.model),
-            "calibration": None if calibration is None else {"sha256": _sha256(calibration), **summary(calibration)},
-            "parity": None,
-        }
+    calibration = request.calibration
+    return {
+        "made_by": MAKER,
+        "version": __version__,
+        "versions": {package: _version(package) for package in (*request.format.packages, *request.mode.packages)},
+        "model_name": request.inference.model.name,
+        "format": request.format.name,
+        "quantize": request.quantize,
+        "options": {"optimize": request.optimize, "batch_size": request.batch_size, **request.options},
+        **tensors,
+        "labels": None if request.labels is None else list(request.labels),
+        "preprocessing": _preprocessing_facts(request),
+        "source_sha256": request.source.sha256,
+        "calibration": None if calibration is None else {"sha256": calibration.sha256, **calibration.summary},
+        "parity": _parity_facts(parity),
+    }
 
 
-def draft(document: Mapping[str, Any]) -> bytes:
-    """A document with room for its parity."""
-    return _text({**document, "parity": LONGEST}).encode()
-
-
-def final(document: Mapping[str, Any], parity: Parity | None, length: int) -> bytes:
-    """A document with its parity, of as many bytes as its draft."""
-    text = _text(with_parity(document, parity)).encode()
-    if len(text) > length:
-        raise ExportError("The metadata are longer than their draft.")  # which has the longest numbers
-    return text.ljust(length)  # JSON ends in any white space
-
-
-def with_parity(document: Mapping[str, Any], parity: Parity | None) -> dict[str, Any]:
-    if parity is None:
-        return dict(document)
+def _parity_facts(parity: Parity) -> dict[str, Any]:
     values = parity.to_dict()
     rounded = {name: float(f"{values[name]:.1e}") for name in SIGNIFICANT if values[name] is not None}
     rounded |= {name: round(values[name], 4) for name in PLACES if values[name] is not None}
-    kept = {name: rounded.get(name, values[name]) for name in values if name in LONGEST}
-    return {**document, "parity": kept}
-
-
-def replace_bytes(path: Path, old: bytes, new: bytes) -> None:
-    """Puts `new` where `old` is in a file, which is as long, and there once."""
-    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        place = content.find(old)
-        if place < 0 or len(old) != len(new):
-            raise ExportError(f"The metadata of {path.name} are not where they were written.")
-        content[place : place + len(new)] = new
+    return {name: rounded.get(name, values[name]) for name in values if name in PARITY}
 
 
 def parsed(data: bytes | str | None) -> dict[str, Any] | None:
@@ -163,23 +98,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
         ValueError: for a path that does not exist, or is of none of these formats.
     """
     path = Path(path)
-    return parsed(carrier(format_of(path)).embedded(path))
-
-
-def stated_mode(found: str | None, read: Callable[[], Mapping[str, Any] | None]) -> str | None:
-    """The mode of a TFLite file that computes in 8 bits and in floats: by what it says of itself, or else as `found`.
-
-    That is what a selective file does, and an int8 file of a detector, too.
-    """
-    if found not in ("int8", "selective"):
-        return found
-    stated = (read() or {}).get("quantize")
-    return stated if stated in ("int8", "selective") else found
-
-
-def carrier(row: Format) -> Any:
-    """How a format carries a document: a module with `ends`, `embed` and `embedded`."""
-    return import_module(f"keras_se.export.{row.name}.metadata")
+    return parsed(format_of(path).metadata.embedded(path))
 
 
 def stored_preprocessing(document: Mapping[str, Any] | None) -> Preprocessing | None:
@@ -194,10 +113,6 @@ def stored_preprocessing(document: Mapping[str, Any] | None) -> Preprocessing | 
         return None
 
 
-def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"), allow_nan=False)
-
-
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON")
 
@@ -208,12 +123,6 @@ def _finite(number: str) -> float:
     return value
 
 
-def _versions(format: str, quantize: str | None) -> dict[str, str]:
-    return {
-        package: _version(package) for package in (*PACKAGES[format], *QUANTIZERS.get((format, quantize or ""), ()))
-    }
-
-
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -221,23 +130,15 @@ def _version(package: str) -> str:
         return str(getattr(import_module(package.replace("-", "_")), "__version__", "unknown"))
 
 
-def _preprocessing_facts(facts: Facts, inference: InferenceModel) -> dict[str, Any] | None:
+def _preprocessing_facts(request: ExportRequest) -> dict[str, Any] | None:
     """How images are prepared, and whether the file does that itself."""
-    known = facts.preprocessing or getattr(facts.model, "preprocessing", None)
+    known = request.preprocessing or getattr(request.source.model, "preprocessing", None)
     if isinstance(known, Preprocessing):
         scale, offset = (1 / (255 * np.asarray(known.std)), -np.asarray(known.mean) / np.asarray(known.std))
         stated = {"scale": scale.tolist(), "offset": offset.tolist(), **asdict(known)}
-        return {"in_file": facts.preprocessing is not None and facts.in_file, **stated}
-    scaling = inference.inputs[0].scaling if len(inference.inputs) == 1 else None
+        return {"in_file": request.preprocessing is not None and request.preprocesses, **stated}
+    inputs = request.inference.inputs
+    scaling = inputs[0].scaling if len(inputs) == 1 else None
     if scaling is None:
         return None
     return {"in_file": True, "scale": scaling[0].tolist(), "offset": scaling[1].tolist()}
-
-
-def _sha256(arrays: Mapping[str, np.ndarray]) -> str:
-    """Of arrays with their names, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()

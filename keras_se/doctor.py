@@ -1,4 +1,4 @@
-"""What is installed, what does not go together, and what each missing extra would bring."""
+"""Lists what is installed, what conflicts, and what each missing extra would add."""
 
 import os
 import platform
@@ -13,24 +13,24 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 DISTRIBUTION = "keras-se"
-# What people ask extras for.
-ENABLES = {
-    "": "layers, networks, complexity",
-    "tensorflow": "SavedModel files",
-    "tflite": "TFLite files and C sources for microcontrollers",
-    "onnx": "ONNX files",
-    "report": "reports on exported files",
-    "export": "all formats, and reports",
-    "weights": "published weights, and images in folders",
-    "torch": "weights in .pth and .bin files",
-    "ethos-u": "verdicts of Arm's compiler for Ethos-U",
-}
-# Two packages that do not work together: which versions, and what happens.
+# The extras of setup.py that users install, and what each adds; the empty name stands for the package itself.
+EXTRAS = (
+    ("", "layers, networks, complexity"),
+    ("tensorflow", "SavedModel files"),
+    ("tflite", "TFLite files and C sources for microcontrollers"),
+    ("onnx", "ONNX files"),
+    ("report", "reports on exported files"),
+    ("export", "all formats, and reports"),
+    ("weights", "published weights, and images in folders"),
+    ("torch", "weights in .pth and .bin files"),
+    ("ethos-u", "verdicts of Arm's compiler for Ethos-U"),
+)
+# Pairs of packages that do not work together, with their versions and the consequence.
 CONFLICTS = (
     ("tf2onnx", "<1.17", "numpy", ">=2", "tf2onnx before 1.17 cannot be imported with NumPy 2: no ONNX files."),
     ("tensorflow", "", "tensorflow-cpu", "", "They overwrite each other's files: uninstall one, reinstall the other."),
     ("tensorflow", "", "tf-nightly", "", "They overwrite each other's files: uninstall one, reinstall the other."),
-    ("tensorflow", "", "keras", "<3", "TensorFlow with Keras 2 has no keras.ops, which every layer here needs."),
+    ("tensorflow", "", "keras", "<3", "TensorFlow with Keras 2 has no keras.ops, which every layer here requires."),
 )
 
 
@@ -39,11 +39,11 @@ class Package:
     """A package that keras_se uses.
 
     Attributes:
-        name: What pip calls it.
-        wanted: The versions that go, as pip writes them: `>=2.20`.
-        found: The version that is installed, or `None`.
-        extras: The extras that bring it; an empty name stands for the package itself.
-        fits: Whether the installed version is one of those.
+        name: Its name on PyPI.
+        wanted: The versions that keras_se supports, as pip writes them: `>=2.20`.
+        found: The installed version, or `None`.
+        extras: The extras that require it; the empty name stands for keras_se without extras.
+        fits: Whether the installed version is a supported one.
     """
 
     name: str
@@ -56,19 +56,19 @@ class Package:
         return self.found is not None and SpecifierSet(self.wanted).contains(self.found, prereleases=True)
 
 
-# What Keras computes with, any of them.
+# Keras requires one of these.
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found.
+    """The result of `diagnose`.
 
     Attributes:
-        python, system, cores, backend: The machine, and the backend that Keras will have.
-        packages: Every package that keras_se or one of its extras uses.
-        extras: By name (empty: without any), whether all it needs is there.
-        problems: A sentence for each thing that does not work as it is.
+        python, system, cores, backend: The machine, and the backend that Keras will use.
+        packages: Every package that keras_se or one of its extras requires.
+        extras: For each extra (the empty name: keras_se without extras), whether all its packages are installed.
+        problems: A sentence for each problem.
     """
 
     python: str
@@ -86,7 +86,7 @@ class Diagnosis:
 
 
 def diagnose(version: Callable[[str], str | None] | None = None, requires: list[str] | None = None) -> Diagnosis:
-    """What is installed of what keras_se can use. Nothing of it is imported.
+    """Compares the installed packages with those that keras_se uses, without importing them.
 
     Example:
 
@@ -95,14 +95,14 @@ def diagnose(version: Callable[[str], str | None] | None = None, requires: list[
     True
 
     Args:
-        version: Name of a package → the installed version or `None`. By default of this environment.
-        requires: The requirements of keras_se, as its metadata lists them. By default its own.
+        version: A function from a package's name to its installed version or `None`; this environment by default.
+        requires: The requirements of keras_se; those in its metadata by default.
     """
     version = version or _installed
     packages = _packages(version, metadata.requires(DISTRIBUTION) or [] if requires is None else requires)
     extras = {
         extra: all(package.fits for package in packages if extra in package.extras)
-        for extra in ENABLES
+        for extra, _ in EXTRAS
         if any(extra in package.extras for package in packages)
     }
     old = [
@@ -112,9 +112,9 @@ def diagnose(version: Callable[[str], str | None] | None = None, requires: list[
     ]
     missing = [f"{package.name} is missing." for package in packages if package.found is None and "" in package.extras]
     if not any(map(version, BACKENDS)):
-        missing.append(f"Keras has no backend to compute with: install one of {', '.join(BACKENDS)}.")
+        missing.append(f"Keras has no backend: install one of {', '.join(BACKENDS)}.")
     elif (chosen := os.environ.get("KERAS_BACKEND")) in BACKENDS and version(chosen) is None:
-        missing.append(f"KERAS_BACKEND chooses {chosen}, which is missing: install it, or choose another.")
+        missing.append(f"KERAS_BACKEND selects {chosen}, which is missing: install it, or select another.")
     return Diagnosis(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
@@ -138,12 +138,12 @@ def _packages(version: Callable[[str], str | None], requires: list[str]) -> tupl
 
 
 def _extras_of(requirement: Requirement) -> list[str]:
-    """The extras of `ENABLES` that a requirement belongs to, on this machine."""
+    """The extras that a requirement belongs to on this machine."""
     if requirement.marker is None:
         return [""]
     environment = {key: str(value) for key, value in default_environment().items()}
-    # Without an extra a requirement that names one does not hold.
-    return [extra for extra in ENABLES if extra and requirement.marker.evaluate({**environment, "extra": extra})]
+    # A marker that names an extra is false for every other extra.
+    return [extra for extra, _ in EXTRAS if extra and requirement.marker.evaluate({**environment, "extra": extra})]
 
 
 def _conflicts(version: Callable[[str], str | None]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from keras_se import cli
 from keras_se.cli.commands import doctor as command
-from keras_se.doctor import ENABLES, diagnose
+from keras_se.doctor import EXTRAS, diagnose
 
 REQUIRES = [
     "keras>=3.12",
@@ -39,7 +39,7 @@ def test_a_sound_environment() -> None:
     ("versions", "problem"),
     [
         ({"keras": None}, r"keras is missing."),
-        ({"tensorflow": None}, "Keras has no backend to compute with: install one of tensorflow, jax, torch."),
+        ({"tensorflow": None}, "Keras has no backend: install one of tensorflow, jax, torch."),
         ({"keras": "3.11.0"}, "keras must be >=3.12. Found: 3.11.0."),
         ({"tf2onnx": "1.16.1"}, "tf2onnx must be >=1.17. Found: 1.16.1."),
         ({"tf2onnx": "1.16.1"}, "tf2onnx 1.16.1 with numpy 2.4.6: tf2onnx before 1.17 cannot be imported"),
@@ -54,7 +54,7 @@ def test_a_problem_is_a_sentence(versions: dict[str, str | None], problem: str) 
 def test_a_backend_that_is_chosen_and_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     (problem,) = found().problems
-    assert problem == "KERAS_BACKEND chooses jax, which is missing: install it, or choose another."
+    assert problem == "KERAS_BACKEND selects jax, which is missing: install it, or select another."
     assert found(jax="0.10.2").problems == ()
 
 
@@ -67,7 +67,7 @@ def test_what_is_missing_of_an_extra_is_no_problem_but_said() -> None:
 
 def test_every_extra_for_users_is_described() -> None:
     extras = set(metadata.metadata("keras-se").get_all("Provides-Extra") or ())
-    assert set(ENABLES) - {""} == extras - {"demo", "test"}
+    assert {extra for extra, _ in EXTRAS} - {""} == extras - {"demo", "test", "reference"}
 
 
 def test_this_environment(capfd: pytest.CaptureFixture[str]) -> None:

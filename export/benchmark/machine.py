@@ -4,6 +4,7 @@ import os
 import platform
 from pathlib import Path
 
+from keras_se._text import counted
 from keras_se.doctor import diagnose
 from keras_se.version import __version__
 
@@ -12,9 +13,8 @@ EXTRAS = {"", "export"}
 
 
 def machine() -> str:
-    """The processor, the cores that there are, and the system, in a line."""
-    cores = os.cpu_count() or 1
-    return f"{_processor()}, {cores} core{'' if cores == 1 else 's'}, {platform.system()} {platform.machine()}"
+    """The processor, the number of cores and the system, in one line."""
+    return f"{_processor()}, {counted(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}"
 
 
 def versions() -> dict[str, str]:

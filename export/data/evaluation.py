@@ -1,13 +1,12 @@
 """Labelled data, and how many samples of it a classifier gets right."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.export.data.calibration import calibration_feeds, read_arrays
+from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.frontend.inference_model import InferenceModel
 
 ARGUMENT = "evaluation_data"
@@ -17,13 +16,8 @@ ARGUMENT = "evaluation_data"
 class Evaluation:
     """Inputs by name, samples first, and the number of the class of each sample."""
 
-    feeds: dict[str, np.ndarray]
+    data: CalibrationData
     classes: np.ndarray
-
-    @property
-    def pair(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """`(x, y)`, as it can be given again."""
-        return self.feeds, self.classes
 
     def accuracy(self, outputs: np.ndarray) -> float:
         """Top-1: the share of samples whose largest output is that of their class, from 0 to 1."""
@@ -32,7 +26,7 @@ class Evaluation:
     def accuracy_of(self, model: InferenceModel) -> float:
         """Top-1 of the Keras model itself."""
         flat = keras.Model(model.model.inputs, model.model.outputs)
-        columns = [self.feeds[tensor.name] for tensor in model.inputs]
+        columns = [self.data[tensor.name] for tensor in model.inputs]
         return self.accuracy(keras.tree.flatten(flat.predict(columns, verbose=0))[0])
 
 
@@ -48,20 +42,19 @@ def evaluation_of(model: InferenceModel, data: Any, *, pixels: bool = False) -> 
     Raises:
         ValueError: for another model, or data that does not fit it.
     """
-    if isinstance(data, str | os.PathLike):
-        arrays = read_arrays(data, ARGUMENT)
-        if not isinstance(arrays, dict) or set(arrays) != {"x", "y"}:
-            found = sorted(arrays) if isinstance(arrays, dict) else "one array"
-            raise ValueError(f"{ARGUMENT} must be an .npz file with arrays x and y. Received: {str(data)!r} ({found})")
-        data = arrays["x"], arrays["y"]
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(f"{ARGUMENT} must be (x, y), or the path of an .npz file. Received: {type(data).__name__}")
+    if isinstance(data, Evaluation):
+        return data
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 1:
         shapes = [tensor.shape for tensor in model.outputs]
-        raise ValueError(f"{ARGUMENT} goes with a classifier, one output (samples, classes). Received: {shapes}")
-    feeds = calibration_feeds(model.inputs, data[0], ARGUMENT, pixels=pixels)
-    samples = len(next(iter(feeds.values())))
-    return Evaluation(dict(feeds), _classes(data[1], samples, model.outputs[0].shape[0]))
+        raise ValueError(f"{ARGUMENT} requires a classifier, with one output (samples, classes). Received: {shapes}")
+    given = tuple(data) if isinstance(data, list) and len(data) == 2 else data
+    read = read_data(model.inputs, given, ARGUMENT, pixels=pixels)
+    if read.labels is None:
+        raise ValueError(
+            f"{ARGUMENT} must be labelled: (x, y), an .npz file with arrays x and y, or batches of (x, y). "
+            f"Received: {type(data).__name__} without labels"
+        )
+    return Evaluation(read, _classes(read.labels, read.samples, model.outputs[0].shape[0]))
 
 
 def _classes(y: Any, samples: int, count: int | None) -> np.ndarray:

@@ -1,16 +1,14 @@
 """Images in a folder, as calibration data."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_se._files import check_path
+from keras_se._validation import non_negative_integer, positive_integer
 from keras_se.export.frontend.tensor_spec import Tensor
-from keras_se.layers.base import positive_integer
 from keras_se.weights import Preprocessing
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -43,8 +41,7 @@ class Images:
 
     def __post_init__(self) -> None:
         check_path(self.folder, "folder")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number, 0 or more. Received: seed={self.seed!r}")
+        non_negative_integer("seed", self.seed)
 
     def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
         """Samples for an input, and how many are of each class.
@@ -102,24 +99,3 @@ class Images:
         if tensor.scaling is not None:
             return pixels
         return prepared.preprocess_input(pixels, data_format="channels_last")
-
-
-def summary(feeds: Any) -> dict[str, Any]:
-    """What a quantizer saw: how many samples, the range of each input, and how many samples of each class."""
-    ranges = {
-        name: {"min": float(column.min()), "max": float(column.max()), "mean": float(np.mean(column, dtype="float64"))}
-        for name, column in feeds.items()
-    }
-    samples = len(next(iter(feeds.values())))
-    return {"samples": samples, "inputs": ranges, "classes": dict(getattr(feeds, "classes", {}))}
-
-
-def sentence(seen: Mapping[str, Any]) -> str:
-    """A summary for people."""
-    ranges = ", ".join(
-        f"{name} from {values['min']:.3g} to {values['max']:.3g}" for name, values in seen["inputs"].items()
-    )
-    text = f"Calibrated on {seen['samples']} samples: {ranges}"
-    if counts := list(seen["classes"].values()):
-        text += f"; {len(counts)} classes of {min(counts)} to {max(counts)} samples"
-    return f"{text}."

@@ -1,5 +1,6 @@
 """Exports from JAX and PyTorch: the model goes to a process of TensorFlow as a `.keras` file."""
 
+import importlib
 import inspect
 import os
 import pickle
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,6 @@ import keras
 import numpy as np
 
 from keras_se._files import check_path
-from keras_se.export.artifact import Artifact
-from keras_se.export.data.image_folder import Images
 from keras_se.export.errors import ExportError
 from keras_se.export.probes.sandbox import crash
 
@@ -43,18 +42,18 @@ def on_any_backend(function: Exporter) -> Exporter:
         if keras.backend.backend() == "tensorflow" or not isinstance(model, keras.Model):
             return function(model, path, **given)
         given.pop("on_start", None)  # nothing can be told from over there
-        return _elsewhere(function.__name__, model, path, {key: _portable(value) for key, value in given.items()})
+        return _elsewhere(function, model, path, {key: _portable(value) for key, value in given.items()})
 
     return call  # type: ignore[return-value]
 
 
-def _elsewhere(name: str, model: keras.Model, path: Any, options: dict[str, Any]) -> Any:
+def _elsewhere(function: Callable[..., Any], model: keras.Model, path: Any, options: dict[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         source, job, answer = (Path(folder) / part for part in ("model.keras", "job", "answer"))
         model.save(source)
         # Written and read by this package alone, in a folder of this process's own.
-        given = (name, str(Path(path).absolute()), options, getattr(model, "preprocessing", None))
-        job.write_bytes(pickle.dumps(given))
+        given = (str(Path(path).absolute()), options, getattr(model, "preprocessing", None))
+        job.write_bytes(pickle.dumps((function.__module__, function.__name__, *given)))
         done = subprocess.run(
             [sys.executable, "-m", "keras_se.export.frontend.backend_process", str(source), str(job), str(answer)],
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
@@ -66,7 +65,7 @@ def _elsewhere(name: str, model: keras.Model, path: Any, options: dict[str, Any]
             lines = done.stderr.strip().splitlines() or ["it was ended"]
             told = f"it {crash(done.returncode)}" if done.returncode < 0 else lines[-1]
             raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {told}")
-        kind, result = pickle.loads(answer.read_bytes())
+        kind, result, several = pickle.loads(answer.read_bytes())
     if kind != "artifacts":
         raise KINDS.get(kind, ExportError)(result)
     structure = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
@@ -74,12 +73,12 @@ def _elsewhere(name: str, model: keras.Model, path: Any, options: dict[str, Any]
         replace(artifact, _pack=lambda outputs: keras.tree.pack_sequence_as(structure, list(outputs)))
         for artifact in result
     ]
-    return artifacts if name == "export" else artifacts[0]
+    return artifacts if several else artifacts[0]
 
 
 def _portable(value: Any) -> Any:
     """Arrays of any backend as NumPy's; a generator is read to its end."""
-    if value is None or isinstance(value, str | int | float | os.PathLike | np.ndarray | Images):
+    if value is None or isinstance(value, str | int | float | os.PathLike | np.ndarray) or is_dataclass(value):
         return value
     if isinstance(value, Mapping):
         return {key: _portable(item) for key, item in value.items()}
@@ -102,24 +101,19 @@ class Batches:
 
 def _main(source: str, job: str, answer: str) -> None:
     """The other process: loads the model, exports it, and writes what came of it."""
-    import keras_se.export
-
-    name, path, options, preprocessing = pickle.loads(Path(job).read_bytes())
+    module, name, path, options, preprocessing = pickle.loads(Path(job).read_bytes())
     try:
         model = keras.saving.load_model(source, compile=False, safe_mode=True)
         if preprocessing is not None:
             model.preprocessing = preprocessing
-        made = getattr(keras_se.export, name)(model, path, **options)
-        plain = [_plain(artifact) for artifact in (made if isinstance(made, list) else [made])]
-        result: tuple[str, Any] = ("artifacts", plain)
+        made = getattr(importlib.import_module(module), name)(model, path, **options)
+        # Without what belongs to this process.
+        plain = [replace(artifact, _pack=None) for artifact in (made if isinstance(made, list) else [made])]
+        result: tuple[str, Any, bool] = ("artifacts", plain, isinstance(made, list))
     except Exception as error:
-        result = (next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS), ""), str(error))
+        kind = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS), "")
+        result = (kind, str(error), False)
     Path(answer).write_bytes(pickle.dumps(result))
-
-
-def _plain(artifact: Artifact) -> Artifact:
-    """Without what belongs to this process."""
-    return replace(artifact, _pack=None)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,31 @@
 """Samples in batches."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+Feeds = Mapping[str, np.ndarray]
 BATCH = 32
 
 
-def in_batches(feeds: Mapping[str, np.ndarray], run: Any, size: int | None) -> dict[str, np.ndarray]:
-    """Runs any number of samples in batches; a fixed `size` is filled up with the last sample."""
+def batches(feeds: Feeds, size: int, *, fill: bool = True) -> Iterator[dict[str, np.ndarray]]:
+    """The samples in batches.
+
+    Args:
+        feeds: Arrays by name, samples first.
+        size: Samples in a batch.
+        fill: Whether the last batch is filled up from the first samples; else it is smaller.
+    """
     count = len(next(iter(feeds.values())))
-    parts = []
-    for start in range(0, count, size or BATCH):
-        batch = {name: column[start : start + (size or BATCH)] for name, column in feeds.items()}
-        rows = len(next(iter(batch.values())))
-        if size is not None and rows < size:
-            batch = {
-                name: np.concatenate([column, np.repeat(column[-1:], size - rows, axis=0)])
-                for name, column in batch.items()
-            }
-        parts.append({name: output[:rows] for name, output in run(batch).items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for start in range(0, count, size):
+        rows = np.arange(start, start + size if fill else min(start + size, count)) % count
+        yield {name: column[rows] for name, column in feeds.items()}
+
+
+def run_in_batches(
+    feeds: Feeds, run: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]], size: int | None
+) -> dict[str, np.ndarray]:
+    """Runs any number of samples, in batches of a fixed size, or of up to 32 where the size is `None`."""
+    parts = [run(batch) for batch in batches(feeds, size or BATCH, fill=size is not None)]
+    count = len(next(iter(feeds.values())))
+    return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}

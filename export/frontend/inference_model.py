@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.float32_copy import _float32
 from keras_se.export.frontend.io_names import _input_names, _output_names, _unique
 from keras_se.export.frontend.tensor_spec import _inputs, _tensors
@@ -55,17 +56,14 @@ class InferenceModel:
             rounded: What is done to each kernel (a weight of rank 2 or more) first. The model keeps its own.
         """
         compute = self if rounded is None else self._with_kernels(rounded)
-        columns = [feeds[tensor.name] for tensor in self.inputs]
-        parts = []
-        for start in range(0, len(columns[0]), REFERENCE_BATCH):
-            outputs = compute(
-                *(keras.ops.convert_to_tensor(column[start : start + REFERENCE_BATCH]) for column in columns)
-            )
-            parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
-        return {
-            tensor.name: np.concatenate(column)
-            for tensor, column in zip(self.outputs, zip(*parts, strict=True), strict=True)
-        }
+
+        def run(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            outputs = compute(*(keras.ops.convert_to_tensor(batch[tensor.name]) for tensor in self.inputs))
+            arrays = map(keras.ops.convert_to_numpy, outputs)
+            return {tensor.name: array for tensor, array in zip(self.outputs, arrays, strict=True)}
+
+        parts = [run(batch) for batch in batches(feeds, REFERENCE_BATCH, fill=False)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _with_kernels(self, rounded: Callable[[np.ndarray], np.ndarray]) -> Callable[..., list[Any]]:
         def value(variable: Any) -> Any:

@@ -64,7 +64,7 @@ def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> d
             raise ValueError(f"{argument} must have the inputs {names}. Received: {sorted(map(str, batch))}")
         columns = [batch[name] for name in names]
     elif len(inputs) == 1:
-        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and _rank(batch[0]) == len(inputs[0].shape) + 1
+        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and rank(batch[0]) == len(inputs[0].shape) + 1
         columns = [batch[0] if wrapped else batch]
     elif isinstance(batch, list | tuple) and len(batch) == len(inputs):
         columns = list(batch)
@@ -82,10 +82,11 @@ def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> d
     return feeds
 
 
-def _rank(values: Any) -> int | None:
+def rank(values: Any) -> int | None:
+    """How many axes values have; `None` for ragged lists."""
     try:
         return np.ndim(values)
-    except ValueError:  # ragged lists
+    except ValueError:
         return None
 
 

@@ -1,7 +1,6 @@
 """What is in an exported file, whoever wrote it: without running it, and without trusting it."""
 
 import os
-from importlib import import_module
 from pathlib import Path
 
 from keras_se.export.formats import format_of
@@ -33,6 +32,5 @@ def inspect(path: str | os.PathLike) -> Inspection:
         ValueError: for a file that is of none of these formats, damaged, or crashes its runtime.
     """
     path = Path(path)
-    name = format_of(path).name
-    found: Inspection = getattr(import_module(f"keras_se.export.{name}.inspect"), f"inspect_{name}")(path)
+    found: Inspection = format_of(path).inspect(path)
     return found

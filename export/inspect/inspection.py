@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from keras_se.export.formats import CALIBRATED
+from keras_se.export.modes import MODES
 
 Shape = tuple[int | None, ...]
 
@@ -202,7 +202,8 @@ class Inspection:
 
         In ONNX, what runtimes fuse with conversions is none: what is converted from 8 bits or to them, and the scales.
         """
-        if self.quantize not in CALIBRATED or self.quantize == "selective":
+        mode = MODES[self.quantize]
+        if not mode.calibrated or mode.keeps_layers:
             return ()
         converted = self._converted()
         return self._names(lambda tensor: tensor.dtype in FLOATS and tensor.name not in converted)

@@ -9,10 +9,9 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from keras_se._text import counted, listed, printable, shortened
 from keras_se.export.inspect.inspection import Inspection, TensorInfo
 
-# How many names a sentence has, before it counts the rest.
-NAMES = 5
 # How many characters one has that is made of what a file says.
 SENTENCE = 600
 
@@ -54,8 +53,7 @@ def notes(inspection: Inspection) -> list[str]:
     if inspection.problem:
         found.append(f"Its runtime does not take the file: {inspection.problem}")
     if inspection.partitions is not None:
-        count = inspection.partitions
-        found.append(f"LiteRT's delegate runs it in {count} partition{'' if count == 1 else 's'}.")
+        found.append(f"LiteRT's delegate runs it in {counted(inspection.partitions, 'partition')}.")
     lists = (
         ("Outside the delegate", [f"{one.name} ({one.kind})" for one in inspection.outside]),
         ("Float tensors inside", inspection.floats),
@@ -63,7 +61,7 @@ def notes(inspection: Inspection) -> list[str]:
         ("Shapes that are not fixed", inspection.dynamic),
         ("Not counted, since a shape is not known", inspection.uncounted),
     )
-    found += [f"{title}: {_several(names)}." for title, names in lists if names]
+    found += [f"{title}: {listed(names)}." for title, names in lists if names]
     found += [f"Operator set {domain or 'ai.onnx'}: {version}." for domain, version in inspection.opsets.items()]
     found += [f"{key}: {value}" for key, value in inspection.metadata.items()]
     found += told(inspection.document or {})
@@ -77,17 +75,17 @@ def told(document: Mapping[str, Any]) -> list[str]:
     source = str(document.get("source_sha256"))[:12]
     found = [f"Made by {document['made_by']} {document.get('version')} of {document.get('model_name')} ({source})."]
     if isinstance(labels := document.get("labels"), list):
-        found.append(f"Labels: {_several([str(label) for label in labels])}.")
+        found.append(f"Labels: {listed([str(label) for label in labels])}.")
     if isinstance(prepared := document.get("preprocessing"), dict):
         where = "in the file" if prepared.get("in_file") is True else "left to you"
         values = ", ".join(f"{key} {value}" for key, value in prepared.items() if key != "in_file")
         found.append(f"Preprocessing, {where}: {values}.")
     if isinstance(signatures := document.get("signatures"), dict) and signatures:
-        found.append(f"Further signatures: {_several(list(signatures))}.")
+        found.append(f"Further signatures: {listed(list(signatures))}.")
     for key, title in (("calibration", "Calibration"), ("parity", "Verified")):
         if isinstance(facts := document.get(key), dict):
             found.append(f"{title}: {', '.join(f'{name} {value}' for name, value in facts.items())}.")
-    return [sentence if len(sentence) <= SENTENCE else f"{sentence[:SENTENCE]}…" for sentence in found]
+    return [shortened(sentence, SENTENCE) for sentence in found]
 
 
 def as_text(inspection: Inspection) -> str:
@@ -100,19 +98,9 @@ def as_text(inspection: Inspection) -> str:
     return capture.get()
 
 
-def printable(text: str) -> str:
-    """Text of a file that may come from anybody: nothing in it moves the cursor or colours the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
 def shown(text: str) -> Text:
     """A cell that is printed as it is, brackets and all."""
     return Text(printable(text))
-
-
-def _several(names: "list[str] | tuple[str, ...]") -> str:
-    rest = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return ", ".join(names[:NAMES]) + rest
 
 
 def _type(tensor: TensorInfo) -> str:

@@ -1,36 +1,39 @@
 """Keras → a folder of C sources for LiteRT for Microcontrollers (tflite-micro)."""
 
 import os
-import textwrap
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from keras_se._files import check_target, published
+from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
-from keras_se.export.data.labels import labels_of
-from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
-from keras_se.export.formats import CALIBRATED
 from keras_se.export.frontend.backend_process import on_any_backend
-from keras_se.export.metadata import Facts, with_parity
+from keras_se.export.microcontroller import FORMAT
 from keras_se.export.microcontroller.arena import Arena, estimated_arena
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.golden import golden_vectors
 from keras_se.export.microcontroller.manifest import sha256, write_manifest
 from keras_se.export.microcontroller.resolver import micro_methods
 from keras_se.export.microcontroller.sources import Program
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds
-from keras_se.export.tflite.convert import IO_DTYPES, ends_dtype, image_dtype, stated, to_tflite
+from keras_se.export.pipeline import write_verified
+from keras_se.export.request import ExportRequest, full_request
+from keras_se.export.tflite import convert as tflite
 from keras_se.export.tflite.graph import read_graph
-from keras_se.export.tflite.metadata import end_facts
-from keras_se.layers.base import positive_integer
+from keras_se.export.tflite.quantize import write_floats
 
-# The modes that the runtime's kernels have, and the type of the ends of a file without other ones inside.
-MODES = {None: "float32", "int8": "int8", "int16x8": "int16"}
+__all__ = ["resolve", "to_microcontroller", "write", "write_floats"]
+
+# Golden samples, at most, if no other number is asked for.
+GOLDEN = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the sources are named, and how many golden samples they have at most."""
+
+    name: str
+    golden: int
 
 
 @on_any_backend
@@ -49,7 +52,7 @@ def to_microcontroller(
     labels: Any = None,
     overwrite: bool = False,
     name: str | None = None,
-    golden: int = 4,
+    golden: int = GOLDEN,
 ) -> Artifact:
     """Writes a folder with a TFLite file as C source, and what a program for LiteRT for Microcontrollers needs.
 
@@ -101,50 +104,53 @@ def to_microcontroller(
         ExportError: if the conversion fails, the file does not compute what the model computes, or it has an operation
             that the runtime lacks.
     """
-    option("quantize", quantize, tuple(MODES), " for microcontrollers")
-    refuse_calibration(calibration_data, (quantize,))
-    prepared = preprocessing_of(model, preprocessing)
-    pixels = prepared is not None
+    request = full_request(
+        FORMAT,
+        model,
+        quantize,
+        calibration_data=calibration_data,
+        verification_data=verification_data,
+        preprocessing=preprocessing,
+        labels=labels,
+        optimize=optimize,
+        batch_size=batch_size,
+        input_shape=input_shape,
+        io_dtype=io_dtype,
+        name=name,
+        golden=golden,
+    )
+    return write_verified(request, path, overwrite=overwrite)
+
+
+def resolve(
+    request: ExportRequest, *, io_dtype: str | None = None, name: str | None = None, golden: int = GOLDEN
+) -> ExportRequest:
+    """A request with the options of C sources.
+
+    Raises:
+        ValueError: for an option that cannot be right, or a network that the mode does not support.
+    """
     if io_dtype is None:
-        io_dtype = "float32" if pixels else MODES[quantize]
-    io_dtype = ends_dtype(io_dtype, quantize, pixels)
-    option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
-    option("batch_size", batch_size, (1,), " for microcontrollers")
-    golden = positive_integer("golden", golden)
-    inference = prepared_model(model, prepared, image_dtype(quantize))
-    name = _name(name, inference.model.name)
-    path = Path(path)
-    check_target(path, overwrite)
-    inputs = resolved_inputs(inference.inputs, input_shape)
-    # Read once: data can be a generator.
-    calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
-    given = calibration if verification_data is None else verification_data
-    if given is None:
-        samples = verification_feeds(inputs, None)
-    else:
-        samples = calibration_feeds(inputs, given, "verification_data", pixels=pixels)
-    options = stated(optimize, io_dtype, batch_size, None if input_shape is None else inputs)
-    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
-    with published(path, overwrite) as staged:
-        staged.mkdir()
-        artifact = to_tflite(
-            model,
-            staged / f"{name}.tflite",
-            quantize=quantize,
-            calibration_data=calibration,
-            io_dtype=io_dtype,
-            input_shape=input_shape,
-            optimize=optimize,
-            verification_data=None if given is None else samples,
-            preprocessing=prepared or False,
-            metadata=False,
-        )
-        program = _write_sources(staged, name, artifact, samples, golden)
-        ends = {end: [end_facts(tensor) for tensor in tensors] for end, tensors in program.graph.ends.items()}
-        document = facts.document(inference, "microcontroller", quantize, ends, calibration)
-        own = _facts(program, sha256(staged / f"{name}.tflite"))
-        write_manifest(staged, {**with_parity(document, artifact.parity), **own})
-    return replace(artifact, path=path.absolute(), format="microcontroller")
+        io_dtype = "float32" if request.source.takes_pixels else request.mode.native_dtype
+    one_of("batch_size", request.batch_size, (1,), " for microcontrollers")
+    plan = Plan(_name(name, request.inference.model.name), positive_integer("golden", golden))
+    return replace(tflite.resolve(request, io_dtype=io_dtype), plan=plan)
+
+
+def write(request: ExportRequest, path: Path) -> Sequence[str]:
+    """Writes the folder, and returns notes."""
+    path.mkdir()
+    name = request.plan.name
+    file = path / f"{name}.tflite"
+    notes = tflite.write(request, file)
+    content = file.read_bytes()
+    graph = read_graph(content)
+    golden = golden_vectors(file, request.samples, request.plan.golden, request.mode.golden_steps)
+    program = Program(name, content, graph, micro_methods(graph), estimated_arena(graph), golden, request.quantize)
+    for file_name, text in program.sources().items():
+        (path / file_name).write_text(text, encoding="utf-8")
+    write_manifest(path, _facts(program, sha256(file)))
+    return notes
 
 
 def _name(given: str | None, model_name: str) -> str:
@@ -156,20 +162,6 @@ def _name(given: str | None, model_name: str) -> str:
             f"Received: name={given!r}"
         )
     return given
-
-
-def _write_sources(
-    folder: Path, name: str, artifact: Artifact, samples: Mapping[str, np.ndarray], golden: int
-) -> Program:
-    file = folder / f"{name}.tflite"
-    content = file.read_bytes()
-    graph = read_graph(content)
-    methods = micro_methods(graph)
-    program = Program(name, content, graph, methods, estimated_arena(graph), golden_vectors(file, samples, golden))
-    for file_name, text in program.sources().items():
-        (folder / file_name).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(_readme(program, artifact.quantize), encoding="utf-8")
-    return program
 
 
 def _facts(program: Program, digest: str) -> dict[str, Any]:
@@ -190,23 +182,3 @@ def _arena_facts(arena: Arena) -> dict[str, int]:
         **{f"persistent_{8 * word}_bit": size for word, size in arena.persistent.items()},
         **{f"estimate_{8 * word}_bit": arena.total(word) for word in arena.persistent},
     }
-
-
-def _readme(program: Program, quantize: str | None) -> str:
-    name, arena, operations = program.name, program.arena, len(program.methods)
-    paragraphs = (
-        f"`{name}.tflite` is a network of {len(program.content):,} bytes that computes in {quantize or 'floats'}; "
-        "LiteRT computes with it what Keras does, as `manifest.json` says in numbers. "
-        f"`{name}_model.cc` has the file as an array, `{name}_ops.h` adds its operations, {operations} in all, to a "
-        f"resolver, and `{name}_settings.h` says what its inputs and outputs mean.",
-        "To build it into a project with [tflite-micro](https://github.com/tensorflow/tflite-micro), compile "
-        f"`{name}_model.cc` with it, and include `{name}_model.h`, `{name}_ops.h` and `{name}_settings.h`. `main.cc` "
-        "shows how they go together. Build that first, with all `.cc` files of this folder and the library: it runs "
-        f"the samples of `{name}_golden.cc`, {program.golden.samples} in all, and returns 0 if the device computes "
-        "what LiteRT's reference kernels do.",
-        f"On a 32-bit processor the runtime needs about {arena.total():,} bytes of memory for it: {arena.tensors:,} "
-        f"for tensors, and at most {arena.persistent[4]:,} that it keeps. This is an estimate for its reference "
-        f"kernels; those made for a processor can need more, and `{name.upper()}_ARENA_SIZE` is to be raised for "
-        "them. `main.cc` prints what was used.",
-    )
-    return "\n\n".join([f"# {name}", *(textwrap.fill(text, 120, break_on_hyphens=False) for text in paragraphs)]) + "\n"

@@ -1,30 +1,27 @@
 """Keras → ONNX."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import calibration_feeds, refuse_calibration
-from keras_se.export.data.labels import labels_of
-from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.errors import require
-from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
-from keras_se.export.metadata import Facts
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, remove_identity_reshapes
-from keras_se.export.onnx.quantize import nodes_in_floats, to_float16, to_int8
-from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY, TO_NCHW, _turned
-from keras_se.export.onnx.tf2onnx_frontend import _converted
+from keras_se.export.onnx import FORMAT
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import fold_pads, pool_means, remove_identity_reshapes
+from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY
+from keras_se.export.onnx.tf2onnx_frontend import float_graph
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.pipeline import option, verification_feeds, write_verified
+from keras_se.export.pipeline import write_verified
+from keras_se.export.request import ExportRequest, full_request
 from keras_se.graph.walk import layers_by_path
-from keras_se.layers.base import positive_integer
 from keras_se.version import __version__
 
 # What tf2onnx writes, and this package tests.
@@ -89,69 +86,67 @@ def to_onnx(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
-    option("quantize", quantize, FORMATS["onnx"].modes)
-    refuse_calibration(calibration_data, (quantize,))
-    opset = option("opset", opset, OPSETS)
-    option("layout", layout, LAYOUTS)
-    if batch_size is not None:
-        batch_size = positive_integer("batch_size", batch_size)
-    prepared = preprocessing_of(model, preprocessing)
-    inference, pixels = prepared_model(model, prepared), prepared is not None
-    calibration = None
-    if quantize in CALIBRATED:
-        calibration = calibration_feeds(inference.inputs, calibration_data, pixels=pixels)
-    given = calibration if verification_data is None else verification_data
-    feeds = verification_feeds(inference.inputs, given, pixels=pixels)
-
-    facts = Facts(
+    request = full_request(
+        FORMAT,
         model,
-        {"optimize": optimize, "opset": opset, "layout": layout, "batch_size": batch_size},
-        prepared,
-        labels_of(labels, inference.outputs),
+        quantize,
+        calibration_data=calibration_data,
+        verification_data=verification_data,
+        preprocessing=preprocessing,
+        labels=labels,
+        optimize=optimize,
+        batch_size=batch_size,
+        opset=opset,
+        layout=layout,
     )
+    return write_verified(request, path, metadata_file=metadata_file, overwrite=overwrite)
 
-    def write(staged: Path) -> list[str]:
-        onnx = require("onnx", "onnx")
-        source, notes = inference, list[str]()
-        if optimize:
-            source, notes = optimized(
-                inference, calibration, runtime="ONNX Runtime", activation_bits=8 if quantize == "int8" else None
-            )
-        graph = _converted(source, opset, layout, batch_size)
-        if optimize:
-            _optimize(graph, in_8_bits=quantize == "int8")
-        # Before the graph is quantized, whose tensors are named after these.
-        _rename(graph, source)
-        if quantize == "float16":
-            graph = to_float16(graph)
-        elif calibration is not None:
-            turned = {name: _turned(column, layout == "nchw", TO_NCHW) for name, column in calibration.items()}
-            graph = to_int8(graph, turned, batch_size, nodes_in_floats(graph, source))
-        _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: quantize or "none"})
-        onnx.checker.check_model(graph, full_check=True)
-        onnx.save(graph, staged)
-        return notes
 
-    return write_verified(
-        inference,
-        path,
-        format="onnx",
-        write=write,
-        feeds=feeds,
-        quantize=quantize,
-        calibration=calibration,
-        facts=facts,
-        metadata_file=metadata_file,
-        overwrite=overwrite,
-    )
+def resolve(request: ExportRequest, *, opset: int = DEFAULT_OPSET, layout: str = LAYOUTS[0]) -> ExportRequest:
+    """A request with the options of ONNX files: the operator set, and the layout of images.
+
+    Raises:
+        ValueError: for an option that cannot be right.
+    """
+    opset = one_of("opset", opset, OPSETS)
+    return replace(request, options={"opset": opset, "layout": one_of("layout", layout, LAYOUTS)})
+
+
+def write(request: ExportRequest, path: Path) -> Sequence[str]:
+    """Writes the file, and returns notes."""
+    onnx = require("onnx", "onnx")
+    source, notes = request.inference, list[str]()
+    opset, layout = request.options["opset"], request.options["layout"]
+    if request.optimize:
+        source, notes = optimized(
+            source,
+            request.calibration,
+            runtime=request.format.runtime,
+            activation_bits=request.mode.activation_bits,
+        )
+    graph = float_graph(source, opset, layout, request.batch_size)
+    if request.optimize:
+        _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
+    # Before the graph is quantized, whose tensors are named after these.
+    _rename(graph, source)
+    graph = request.format.writer(request.mode)(graph, source, request)
+    _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: request.quantize or "none"})
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+    return notes
+
+
+def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    """The graph as it is."""
+    return graph
 
 
 def _optimize(graph: Any, in_8_bits: bool) -> None:
-    means_to_poolings(graph)
+    pool_means(graph)
     remove_identity_reshapes(graph)
-    paddings_to_windows(graph)
+    fold_pads(graph)
     if not in_8_bits:
-        hard_activations(graph)
+        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
@@ -163,7 +158,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [scope_name(layer.name) for _, layer in layers_by_path(model.model, only_models=True)])
+    rename_by_layer(graph, [scope_name(layer.name) for _, layer in layers_by_path(model.model, only_models=True)])
 
 
 def _name_sizes(model: Any) -> None:

@@ -17,7 +17,7 @@ DEFAULT_DOMAINS = ("", "ai.onnx")
 SMALL = ("int8", "uint8", "int4", "uint4")
 
 
-def inspect_onnx(path: Path) -> Inspection:
+def inspect(path: Path) -> Inspection:
     """Reads an ONNX file, and has its checker and its shape inference look at it in a process of their own.
 
     Raises:

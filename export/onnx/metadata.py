@@ -7,7 +7,8 @@ from keras_se.export.errors import require
 from keras_se.export.metadata import KEY
 
 
-def ends(path: Path) -> dict[str, Any]:
+def tensors(path: Path) -> dict[str, Any]:
+    """The inputs and outputs of a file."""
     onnx = require("onnx", "onnx")
     graph = onnx.load(str(path), load_external_data=False).graph
     return {"inputs": [_facts(onnx, x) for x in graph.input], "outputs": [_facts(onnx, x) for x in graph.output]}

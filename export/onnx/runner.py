@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.errors import require
-from keras_se.export.formats import CALIBRATED, FORMATS
-from keras_se.export.frontend.batching import in_batches
+from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.tensor_spec import Tensor
+from keras_se.export.modes import MODES
+from keras_se.export.onnx import FORMAT
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -29,8 +30,8 @@ class Runner:
         self.outputs = [arg.name for arg in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map
         mode = metadata.get(QUANTIZE_KEY)
-        self.quantize = mode if mode in FORMATS["onnx"].modes else None
-        self.steps = _steps(path, self.outputs) if self.quantize in CALIBRATED else {}
+        self.quantize = mode if mode in FORMAT.modes else None
+        self.steps = _steps(path, self.outputs) if MODES[self.quantize].calibrated else {}
         self._nchw = metadata.get(LAYOUT_KEY, "nhwc") == "nchw"
         arguments = self._session.get_inputs()
         self.inputs = [Tensor(arg.name, self._outside(arg.shape), _DTYPES[arg.type]) for arg in arguments]
@@ -39,20 +40,21 @@ class Runner:
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            turned = {name: _turned(column, self._nchw, TO_NCHW) for name, column in batch.items()}
+            turned = {name: transposed(column, self._nchw, TO_NCHW) for name, column in batch.items()}
             outputs = self._session.run(self.outputs, turned)
             return {
-                name: _turned(output, self._nchw, TO_NHWC) for name, output in zip(self.outputs, outputs, strict=True)
+                name: transposed(output, self._nchw, TO_NHWC)
+                for name, output in zip(self.outputs, outputs, strict=True)
             }
 
-        return in_batches(feeds, run_batch, self._batch)
+        return run_in_batches(feeds, run_batch, self._batch)
 
     def _outside(self, shape: list[Any]) -> tuple[int | None, ...]:
         sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
         return (*sizes[1:], sizes[0]) if self._nchw and len(sizes) == 3 else sizes
 
 
-def _turned(array: np.ndarray, nchw: bool, axes: tuple[int, ...]) -> np.ndarray:
+def transposed(array: np.ndarray, nchw: bool, axes: tuple[int, ...]) -> np.ndarray:
     """Images in the other layout, if the file's is `nchw`."""
     return np.ascontiguousarray(array.transpose(axes)) if nchw and array.ndim == 4 else array
 

@@ -55,7 +55,7 @@ def optimized(
     model: InferenceModel,
     calibration: Mapping[str, np.ndarray] | None = None,
     *,
-    runtime: str,
+    runtime: str = "TensorFlow",
     activation_bits: int | None = None,
 ) -> tuple[InferenceModel, list[str]]:
     """The model rewritten for a target, with the same inputs and outputs, and notes for the user.

@@ -71,7 +71,7 @@ def _samples(
     if data is not None:
         return data, "data that was given for it"
     if evaluation is not None:
-        return evaluation.feeds, "evaluation data"
+        return evaluation.data, "evaluation data"
     sizes = [_inputs_of(artifact) for artifact in artifacts]
     known = min(sizes, key=lambda shapes: sum(size is None for shape in shapes.values() for size in shape))
     inputs = [replace(tensor, shape=known.get(tensor.name, tensor.shape)) for tensor in model.inputs]
@@ -79,7 +79,7 @@ def _samples(
 
 
 def _inputs_of(artifact: Artifact) -> dict[str, tuple[int | None, ...]]:
-    return {tensor.name: tensor.shape for tensor in artifact._runner.inputs}
+    return {tensor.name: tensor.shape for tensor in artifact.runner.inputs}
 
 
 def _plots(files: Sequence[FileReport]) -> list[tuple[str, str]]:

@@ -8,17 +8,15 @@ import keras
 import numpy as np
 
 from keras_se.export.artifact import Artifact
+from keras_se.export.data.calibration import calibration_sentence
 from keras_se.export.data.evaluation import Evaluation
-from keras_se.export.data.image_folder import sentence
+from keras_se.export.formats import FORMATS
 from keras_se.export.inspect import inspect
 from keras_se.export.inspect.inspection import Inspection
 from keras_se.export.probes.timing import Latency, latencies
 from keras_se.export.targets.check import verdicts
 from keras_se.export.targets.reasons import Verdict
 from keras_se.weights import Preprocessing
-
-# Formats whose files run elsewhere: how long they take on this machine says nothing.
-ELSEWHERE = ("microcontroller",)
 
 Feeds = Mapping[str, np.ndarray]
 
@@ -56,7 +54,7 @@ class FileReport:
     @property
     def notes(self) -> list[str]:
         seen = self.artifact.calibration
-        return [*self.artifact.notes, *([sentence(seen)] if seen else [])]
+        return [*self.artifact.notes, *([calibration_sentence(seen)] if seen else [])]
 
 
 def file_reports(
@@ -77,13 +75,13 @@ def file_reports(
     times = _latencies(artifacts, [take({name: x[:1] for name, x in feeds.items()}) for take in takes])
     inspections = [inspect(artifact.path) for artifact in artifacts]
     sizes = [
-        inspection.size if artifact.format in ELSEWHERE else artifact.size
+        inspection.size if not FORMATS[artifact.format].runs_here else artifact.size
         for artifact, inspection in zip(artifacts, inspections, strict=True)
     ]
     floats = {one.format: size for one, size in zip(artifacts, sizes, strict=True) if one.quantize is None}
     reports = []
     for artifact, take, size, latency, inspection in zip(artifacts, takes, sizes, times, inspections, strict=True):
-        outputs = None if evaluation is None else artifact.predict(take(evaluation.feeds))
+        outputs = None if evaluation is None else artifact.predict(take(evaluation.data))
         reports.append(
             FileReport(
                 artifact,
@@ -110,7 +108,7 @@ def _latencies(artifacts: Sequence[Artifact], samples: Sequence[Feeds]) -> list[
     calls = [
         partial(artifact.predict, sample)
         for artifact, sample in zip(artifacts, samples, strict=True)
-        if artifact.format not in ELSEWHERE
+        if FORMATS[artifact.format].runs_here
     ]
     found = iter(latencies(calls))
-    return [None if artifact.format in ELSEWHERE else next(found) for artifact in artifacts]
+    return [None if not FORMATS[artifact.format].runs_here else next(found) for artifact in artifacts]

@@ -10,6 +10,7 @@ import numpy as np
 from keras_se.excitation import Gates
 from keras_se.export.artifact import Artifact
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.modes import MODES
 from keras_se.export.report.plots import histogram
 from keras_se.export.tflite.gates import file_gates, keras_gates
 from keras_se.export.tflite.layer_errors import layer_errors
@@ -17,8 +18,6 @@ from keras_se.weights import Preprocessing
 
 # How many samples are looked at: operations run without a delegate for it, and slowly.
 SAMPLES = 16
-# Whose gates are drawn beside those of Keras: the first of these that there is.
-DRAWN = ("int8", "selective", "int16x8", "dynamic", "float16")
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ def squeeze_section(
         if one.format == "tflite" and one.quantize and expected
     }
     found = {name: file_gates(artifact.path, model, expected, few) for name, artifact in quantized.items()}
-    modes = {artifact.quantize: name for name, artifact in quantized.items()}
-    drawn = next((modes[mode] for mode in DRAWN if mode in modes), "")
+    ranks = {name: MODES[artifact.quantize].drawn for name, artifact in quantized.items()}
+    drawn = min((name for name in ranks if ranks[name]), key=ranks.__getitem__, default="")
     noise = _noise(quantized[drawn], source, few, prepared) if drawn else {}
     blocks = [
         Block(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.errors import require
+from keras_se.export.formats import FORMATS
 
 # Matplotlib is given colours that nothing else has, in whose place the page's own come: they differ in the dark.
 COLOURS = {
@@ -17,12 +18,7 @@ COLOURS = {
     "line": "#010205",
     "keras": "#010206",
     "file": "#010207",
-    "saved_model": "#010208",
-    "tflite": "#010209",
-    "microcontroller": "#01020a",
-    "onnx": "#01020b",
 }
-MARKERS = {"saved_model": "s", "tflite": "o", "microcontroller": "^", "onnx": "D"}
 # Inches, and points for letters: an SVG has 72 to the inch, and the page scales it.
 SCATTER, HISTOGRAM, LETTERS = (5.6, 3.5), (3.3, 1.55), 9
 BINS = 32
@@ -66,9 +62,9 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, key: str, *, lo
     for axis in (axes.xaxis, axes.yaxis) if logarithmic else (axes.xaxis,):
         _plain_ticks(axis)
     for point in points:
-        colour = COLOURS[point.format]
+        colour = _colours()[point.format]
         axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=1.5, alpha=0.6)
-        axes.plot(point.x, point.y, MARKERS[point.format], color=colour, ms=7)
+        axes.plot(point.x, point.y, FORMATS[point.format].marker, color=colour, ms=7)
     axes.set_xlabel(x_label, color=COLOURS["muted"])
     axes.set_ylabel(y_label, color=COLOURS["muted"])
     _label(figure, axes, points)
@@ -96,6 +92,11 @@ def histogram(expected: np.ndarray, found: np.ndarray | None, key: str) -> str:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     return _svg(figure, key)
+
+
+def _colours() -> dict[str, str]:
+    """The colours of a page by name, those of formats among them."""
+    return COLOURS | {name: f"#0103{number:02x}" for number, name in enumerate(FORMATS)}
 
 
 def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
@@ -167,7 +168,7 @@ def _for_a_page(svg: str, key: str) -> str:
     svg = re.sub(r'(<svg) width="[^"]*" height="[^"]*"', r"\1", svg)
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)  # the form of matplotlib before 3.11
     svg = re.sub(r"font-family:[^;\"]*;? ?", "", svg).replace("xlink:href", "href")
-    for name, colour in COLOURS.items():
+    for name, colour in _colours().items():
         svg = svg.replace(colour, f"var(--{name})")
     # Names must be unique in the page, and most are of no use.
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))

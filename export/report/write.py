@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_se._files import check_target, published
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.calibration import read_data
 from keras_se.export.data.evaluation import evaluation_of
 from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.errors import require
@@ -70,7 +70,7 @@ def write_report(
     prepared = preprocessing_of(model, preprocessing)
     inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
     if data is not None:
-        data = calibration_feeds(inference.inputs, data, "data", pixels=pixels)
+        data = read_data(inference.inputs, data, "data", pixels=pixels)
     evaluation = None if evaluation_data is None else evaluation_of(inference, evaluation_data, pixels=pixels)
     # What makes tables is slow to import, and most exports have no report.
     from keras_se.export.report.content import report_content

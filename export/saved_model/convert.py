@@ -2,25 +2,24 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.labels import labels_of
-from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.errors import require
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import clean_scopes
 from keras_se.export.frontend.tracing import trace
-from keras_se.export.metadata import Facts
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.pipeline import verification_feeds, write_verified
-from keras_se.export.saved_model.canonicalize import normalise
+from keras_se.export.pipeline import write_verified
+from keras_se.export.request import ExportRequest, full_request
+from keras_se.export.saved_model import FORMAT
+from keras_se.export.saved_model.canonicalize import canonicalize
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.saved_model.signatures import names_of, serving_of
-from keras_se.layers.base import positive_integer
 
 
 @on_any_backend
@@ -70,43 +69,61 @@ def to_saved_model(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
-    if batch_size is not None:
-        batch_size = positive_integer("batch_size", batch_size)
-    names = names_of(signatures)
-    prepared = preprocessing_of(model, preprocessing)
-    inference = prepared_model(model, prepared)
-    feeds = verification_feeds(inference.inputs, verification_data, pixels=prepared is not None)
-    serving = serving_of(model, names, prepared)
-    more = None if serving is None else partial(serving.functions, batch_size=batch_size)
-    if serving is not None and prepared is not None:
-        feeds, prepared = serving.feeds(feeds), None
-        inference = serving.inference
-
-    options = {"optimize": optimize, "batch_size": batch_size}
-    facts = Facts(
+    request = full_request(
+        FORMAT,
         model,
-        options,
-        serving.prepared if serving else prepared,
-        labels_of(labels, inference.outputs),
-        in_file=serving is None,
+        verification_data=verification_data,
+        preprocessing=preprocessing,
+        labels=labels,
+        optimize=optimize,
+        batch_size=batch_size,
+        signatures=signatures,
+    )
+    return write_verified(request, path, overwrite=overwrite)
+
+
+def resolve(request: ExportRequest, *, signatures: Sequence[str] = ()) -> ExportRequest:
+    """A request with the option of SavedModels: further signatures.
+
+    With these, it is them that take pixels, and `serving_default` takes what the model takes.
+
+    Raises:
+        ValueError: for an option that cannot be right.
+    """
+    source = request.source
+    serving = serving_of(source.model, names_of(signatures), source.preprocessing)
+    if serving is None:
+        return request
+    return replace(
+        request,
+        inference=serving.inference,
+        plan=serving,
+        preprocessing=serving.prepared,
+        preprocesses=False,
+        prepare=serving.feeds if source.takes_pixels else None,
+        check=check_signatures,
     )
 
-    def write(staged: Path) -> list[str]:
-        source, notes = optimized(inference, runtime="TensorFlow") if optimize else (inference, [])
-        save(source, staged, batch_size, more=more)
-        normalise(staged)
-        return notes
 
-    return write_verified(
-        inference,
-        path,
-        format="saved_model",
-        write=write,
-        feeds=feeds,
-        facts=facts,
-        check=None if serving is None else partial(serving.check, feeds=feeds, batch_size=batch_size),
-        overwrite=overwrite,
-    )
+def write(request: ExportRequest, path: Path) -> Sequence[str]:
+    """Writes the folder, and returns notes."""
+    source, notes = request.inference, list[str]()
+    if request.optimize:
+        source, notes = optimized(source, runtime=request.format.runtime)
+    request.format.writer(request.mode)(source, request, path)
+    canonicalize(path)
+    return notes
+
+
+def write_floats(model: InferenceModel, request: ExportRequest, path: Path) -> None:
+    serving = request.plan
+    more = None if serving is None else partial(serving.functions, batch_size=request.batch_size)
+    save(model, path, request.batch_size, more=more)
+
+
+def check_signatures(request: ExportRequest, artifact: Artifact) -> None:
+    """Runs each further signature of the file, and compares it with the model."""
+    request.plan.check(artifact, request.verification_samples, request.batch_size)
 
 
 def save(

@@ -22,7 +22,7 @@ LIMIT = 200_000
 NOTES = ("assets/keras_se.json", "keras_se.json")
 
 
-def inspect_saved_model(path: Path) -> Inspection:
+def inspect(path: Path) -> Inspection:
     """Reads the graph of a SavedModel's signature `serving_default`.
 
     Raises:

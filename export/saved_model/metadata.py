@@ -11,7 +11,8 @@ PREFIX = "serving_"
 FILE = Path("assets.extra") / "keras_se.json"
 
 
-def ends(path: Path) -> dict[str, Any]:
+def tensors(path: Path) -> dict[str, Any]:
+    """The inputs and outputs of a file."""
     from tensorflow.core.framework.types_pb2 import DataType
     from tensorflow.core.protobuf import saved_model_pb2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_se.export.errors import require
-from keras_se.export.frontend.batching import in_batches
+from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.tensor_spec import Tensor
 
 SIGNATURE = "serving_default"
@@ -37,4 +37,4 @@ class Runner:
             outputs = self._function(**batch)
             return {name: outputs[name].numpy() for name in self.outputs}
 
-        return in_batches(feeds, run_batch, self._batch)
+        return run_in_batches(feeds, run_batch, self._batch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from keras_se._text import counted
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation
 from keras_se.export.targets.reasons import Reason, Verdict
 from keras_se.export.targets.rules import TARGETS, VELA_RULES, Limit, Operators
@@ -78,8 +79,7 @@ def _retype(wrong: dict[str, None], row: Operators) -> str:
 def _static(inspection: Inspection, source: str) -> Iterator[Reason]:
     action = "Export with batch_size=1 and an input_shape without unknown sizes."
     if inspection.dynamic:
-        count = len(inspection.dynamic)
-        problem = f"Its shape is not fixed, as of {count} tensor{'' if count == 1 else 's'}."
+        problem = f"It has dynamic shapes, in {counted(len(inspection.dynamic), 'tensor')}."
         yield Reason(problem, inspection.dynamic[0], action, source)
 
 

@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_se._text import last_line
 from keras_se.export.inspect.inspection import Inspection
-from keras_se.export.probes.sandbox import TIMEOUT, last_line
+from keras_se.export.probes.sandbox import TIMEOUT
 from keras_se.export.targets.reasons import Reason
 
 ACCELERATORS = ("ethos-u55-128", "ethos-u65-256")
@@ -39,7 +40,7 @@ def left_on_the_cpu(inspection: Inspection) -> Iterator[Reason]:
 def _of(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
     status, output = _compile(inspection.path, accelerator)
     if status:
-        yield f"Vela does not compile it: {last_line(output.encode())}", "", "Export it with quantize='int8'."
+        yield f"Vela does not compile it: {last_line(output)}", "", "Export it with quantize='int8'."
         return
     kinds = {tensor.name: one.kind for one in inspection.operations for tensor in one.outputs}
     why = {name: reason for _, name, reason in NOT_SUPPORTED.findall(output)}

@@ -1,47 +1,23 @@
 """Keras → TFLite."""
 
 import os
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import batches, calibration_feeds, refuse_calibration
-from keras_se.export.data.labels import labels_of
-from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
-from keras_se.export.errors import require
-from keras_se.export.formats import CALIBRATED, FORMATS
 from keras_se.export.frontend.backend_process import on_any_backend
-from keras_se.export.frontend.inference_model import InferenceModel
-from keras_se.export.frontend.tensor_spec import Tensor as Input
-from keras_se.export.metadata import Facts
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.pipeline import option, resolved_inputs, verification_feeds, write_verified
-from keras_se.export.saved_model.convert import save
-from keras_se.export.saved_model.runner import SIGNATURE
-from keras_se.export.tflite.quantize import _dynamic, _int8
-from keras_se.export.tflite.selective import Choice, chosen_layers, quantized_but
-from keras_se.export.tflite.unsupported import refuse_mode, refuse_while
-from keras_se.layers.base import positive_integer
+from keras_se.export.pipeline import write_verified
+from keras_se.export.request import ExportRequest, full_request
+from keras_se.export.tflite import FORMAT
+from keras_se.export.tflite.quantize import write_floats
+from keras_se.export.tflite.selective import chosen_layers
+from keras_se.export.tflite.unsupported import refuse_mode
 
-# What the inputs and outputs of a file can be, for each mode.
-IO_DTYPES = {
-    None: ("float32",),
-    "float16": ("float32",),
-    "dynamic": ("float32",),
-    "int8": ("float32", "int8", "uint8"),
-    "int16x8": ("float32", "int16"),
-    "selective": ("float32", "int8", "uint8"),
-}
-
-
-# Of quantized activations, for each mode.
-ACTIVATION_BITS = {"int8": 8, "selective": 8, "int16x8": 16}
+__all__ = ["resolve", "to_tflite", "write", "write_floats"]
 
 
 @on_any_backend
@@ -111,131 +87,52 @@ def to_tflite(
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
         ExportError: if the conversion fails, or the file does not compute what the model computes.
     """
-    option("quantize", quantize, FORMATS["tflite"].modes)
-    refuse_calibration(calibration_data, (quantize,))
-    prepared = preprocessing_of(model, preprocessing)
-    pixels = prepared is not None
-    io_dtype = ends_dtype(io_dtype, quantize, pixels)
-    option("io_dtype", io_dtype, IO_DTYPES[quantize], f" with quantize={quantize!r}")
-    batch_size = positive_integer("batch_size", batch_size)
-    inference = prepared_model(model, prepared, image_dtype(quantize))
-    refuse_mode(inference, quantize)
-    choice = chosen_layers(inference.model, quantize, keep, keep_as)
-    inputs = resolved_inputs(inference.inputs, input_shape)
-    calibration = calibration_feeds(inputs, calibration_data, pixels=pixels) if quantize in CALIBRATED else None
-    feeds = verification_feeds(inputs, calibration if verification_data is None else verification_data, pixels=pixels)
-
-    options = stated(optimize, io_dtype, batch_size, None if input_shape is None else inputs, choice)
-    facts = Facts(model, options, prepared, labels_of(labels, inference.outputs))
-
-    def write(staged: Path) -> list[str]:
-        source, notes = inference, list[str]()
-        if optimize:
-            source, notes = optimized(
-                inference, calibration, runtime="LiteRT", activation_bits=ACTIVATION_BITS.get(quantize or "")
-            )
-        if choice is None or calibration is None:
-            content, more = _converted(source, inputs, batch_size, quantize, calibration, io_dtype), list[str]()
-        else:
-            content, more = _selective(source, inputs, batch_size, choice, calibration, io_dtype)
-        staged.write_bytes(content)
-        return notes + more
-
-    return write_verified(
-        inference,
-        path,
-        format="tflite",
-        write=write,
-        feeds=feeds,
-        quantize=quantize,
-        calibration=calibration,
-        facts=facts,
-        embed=metadata,
-        metadata_file=metadata_file,
-        overwrite=overwrite,
+    request = full_request(
+        FORMAT,
+        model,
+        quantize,
+        calibration_data=calibration_data,
+        verification_data=verification_data,
+        preprocessing=preprocessing,
+        labels=labels,
+        optimize=optimize,
+        batch_size=batch_size,
+        input_shape=input_shape,
+        io_dtype=io_dtype,
+        keep=keep,
+        keep_as=keep_as,
     )
+    return write_verified(request, path, embed=metadata, metadata_file=metadata_file, overwrite=overwrite)
 
 
-def ends_dtype(io_dtype: str, quantize: str | None, pixels: bool) -> str:
-    """The type of inputs and outputs, where `"float32"` may be nobody's wish: pixels are bytes."""
-    return "uint8" if pixels and quantize in ("int8", "selective") and io_dtype == "float32" else io_dtype
+def resolve(
+    request: ExportRequest, *, io_dtype: str = "float32", keep: Any = None, keep_as: str | None = None
+) -> ExportRequest:
+    """A request with the options of TFLite files: the type of inputs and outputs, and layers that stay in more bits.
+
+    Raises:
+        ValueError: for an option that cannot be right, or a network that the mode does not support.
+    """
+    mode = request.mode
+    if request.source.takes_pixels and io_dtype == "float32":  # which may be nobody's wish: pixels are bytes
+        io_dtype = mode.pixel_dtype
+    one_of("io_dtype", io_dtype, mode.io_dtypes, f" with quantize={mode.name!r}")
+    refuse_mode(request.inference, mode.name)
+    choice = chosen_layers(request.inference.model, mode.name, keep, keep_as)
+    kept = {"keep": list(choice.patterns), "keep_as": choice.kept_as} if choice else {}
+    return replace(request, options={"io_dtype": io_dtype, **request.options, **kept}, plan=choice)
 
 
-def image_dtype(quantize: str | None) -> str:
-    """The type of pixels in Keras. A quantizer wants floats: the file's own input is made uint8 by `io_dtype`."""
-    return "float32" if quantize in CALIBRATED else "uint8"
-
-
-def stated(
-    optimize: bool, io_dtype: str, batch_size: int, inputs: Sequence[Input] | None, choice: Choice | None = None
-) -> dict[str, Any]:
-    """The options that a file's metadata tell; `inputs` have the sizes that were asked for."""
-    shapes = None if inputs is None else {tensor.name: list(tensor.shape) for tensor in inputs}
-    options = {"optimize": optimize, "io_dtype": io_dtype, "batch_size": batch_size, "input_shape": shapes}
-    return options | ({"keep": list(choice.patterns), "keep_as": choice.kept_as} if choice else {})
-
-
-def float_file(model: InferenceModel, inputs: tuple[Input, ...], batch_size: int) -> bytes:
-    """The bytes of a file in floats."""
-    return _converted(model, inputs, batch_size, None, None, "float32")
-
-
-def _converted(
-    model: InferenceModel,
-    inputs: tuple[Input, ...],
-    batch_size: int,
-    quantize: str | None,
-    calibration: Mapping[str, np.ndarray] | None,
-    io_dtype: str,
-) -> bytes:
-    """The bytes of the file. The only place that knows TensorFlow's converter and LiteRT's quantizer."""
-    tf = require("tensorflow", "tflite")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        function = save(model, Path(folder), batch_size, {tensor.name: tensor.shape for tensor in inputs})
-        if calibration is not None:
-            refuse_while(function, quantize)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
-        sets = tf.lite.OpsSet
-        operations = {
-            "int8": sets.TFLITE_BUILTINS_INT8,
-            "int16x8": sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
-        }
-        converter.target_spec.supported_ops = [operations.get(quantize or "", sets.TFLITE_BUILTINS)]
-        if quantize == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        elif calibration is not None:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: batches(calibration, batch_size)
-            if quantize == "int8":
-                return _int8(converter, model, calibration, batch_size, getattr(tf, io_dtype))
-            converter.inference_input_type = converter.inference_output_type = getattr(tf, io_dtype)
-        content = converter.convert()
-        return _dynamic(content) if quantize == "dynamic" else content
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the converter prints, and its warnings of what is as it should be."""
-    with (
-        open(os.devnull, "w") as nowhere,
-        warnings.catch_warnings(),
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),  # bars of progress
-    ):
-        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected", UserWarning)
-        warnings.filterwarnings("ignore", r"(?s).*tf\.lite\.Interpreter is deprecated", UserWarning)
-        yield
-
-
-def _selective(
-    model: InferenceModel,
-    inputs: tuple[Input, ...],
-    batch_size: int,
-    choice: Choice,
-    calibration: Mapping[str, np.ndarray],
-    io_dtype: str,
-) -> tuple[bytes, list[str]]:
-    content = float_file(model, inputs, batch_size)
-    with _quiet():
-        return quantized_but(content, model, choice, calibration=calibration, io_dtype=io_dtype, batch_size=batch_size)
+def write(request: ExportRequest, path: Path) -> Sequence[str]:
+    """Writes the file, and returns notes."""
+    source, notes = request.inference, list[str]()
+    if request.optimize:
+        source, notes = optimized(
+            source,
+            request.calibration,
+            runtime=request.format.runtime,
+            activation_bits=request.mode.activation_bits,
+        )
+    content, more = request.format.writer(request.mode)(source, request)
+    path.write_bytes(content)
+    return [*notes, *more]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_se.excitation.record import Gates, recording_of
-from keras_se.export.data.calibration import batches
+from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.interpreter import TensorValues
 from keras_se.export.tflite.layer_map import LayerNames, within

@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_inside
 from keras_se.export.inspect.macs import elements, gating_macs
-from keras_se.export.metadata import KEY, parsed, stated_mode
+from keras_se.export.metadata import KEY, parsed
+from keras_se.export.modes import stated_mode
 from keras_se.export.probes.sandbox import RefusedError, probe
 from keras_se.export.tflite.selective import is_selective
 from keras_se.export.tflite.untrusted import DAMAGE, Reader, read_bytes, text
@@ -23,7 +24,7 @@ NO_MODEL = ("Could not open", "Model provided", "The model is not a valid Flatbu
 _Node = tuple[str, str, tuple[TensorInfo, ...], tuple[TensorInfo, ...]]
 
 
-def inspect_tflite(path: Path) -> Inspection:
+def inspect(path: Path) -> Inspection:
     """Reads a TFLite file, and has LiteRT load it in a process of its own.
 
     Raises:
@@ -39,7 +40,7 @@ def inspect_tflite(path: Path) -> Inspection:
         path,
         "tflite",
         len(content),
-        stated_mode(_mode(found), lambda: found.document),
+        stated_mode(_mode(found), found.document),
         tuple(found.ends("Inputs")),
         tuple(found.ends("Outputs")),
         tuple(found.operations(loaded.get("inside"))),

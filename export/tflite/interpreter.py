@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_se.export.data.calibration import batches
 from keras_se.export.errors import require
+from keras_se.export.frontend.batching import batches
 from keras_se.export.tflite.graph import FileTensor, read_graph
 
 

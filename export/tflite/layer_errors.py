@@ -11,11 +11,13 @@ import keras
 import numpy as np
 
 from keras_se.export.artifact import Artifact, exported_model
-from keras_se.export.data.calibration import batches, calibration_feeds
+from keras_se.export.data.calibration import CalibrationData, read_data
+from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
+from keras_se.export.modes import MODES
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.tflite.convert import ACTIVATION_BITS, float_file
+from keras_se.export.tflite.converter import float_file
 from keras_se.export.tflite.graph import FileGraph
 from keras_se.export.tflite.interpreter import TensorValues
 from keras_se.export.tflite.layer_map import CONVERSIONS, LayerNames, within
@@ -132,16 +134,17 @@ def layer_errors(
             f"{artifact.quantize or 'float32'})"
         )
     inference = InferenceModel(exported_model(artifact, model, preprocessing))
-    artifact.check_same_ends(inference)
+    artifact.check_same_tensors(inference)
     source = inference
     if _stored_optimize(artifact) if optimize is None else optimize:
-        source, _ = optimized(inference, runtime="LiteRT", activation_bits=ACTIVATION_BITS.get(artifact.quantize))
-    runner: Any = artifact._runner
+        mode = MODES[artifact.quantize]
+        source, _ = optimized(inference, runtime="LiteRT", activation_bits=mode.activation_bits)
+    runner: Any = artifact.runner
     inputs = _with_sizes(inference.inputs, runner.inputs)
-    feeds = random_feeds(inputs, samples) if data is None else calibration_feeds(inputs, data, "data")
-    feeds = {name: column[:samples] for name, column in feeds.items()}
+    known = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
+    feeds = known.first(samples)
     content = TensorValues(Path(path).read_bytes())
-    floats = TensorValues(float_file(source, inputs, content.batch))
+    floats = TensorValues(float_file(source, {tensor.name: tensor.shape for tensor in inputs}, content.batch))
     pair = _Pair(source, floats, content)
     sums = pair.compared(feeds, runner.stored)
     return LayerErrors(

@@ -16,7 +16,8 @@ FIELDS, BUFFERS, METADATA = 10, 4, 6
 PLACE = 6
 
 
-def ends(path: Path) -> dict[str, Any]:
+def tensors(path: Path) -> dict[str, Any]:
+    """The inputs and outputs of a file."""
     return {end: [end_facts(x) for x in tensors] for end, tensors in read_graph(path.read_bytes()).ends.items()}
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.errors import require
-from keras_se.export.frontend.batching import in_batches
-from keras_se.export.frontend.tensor_spec import Tensor as Input
-from keras_se.export.metadata import parsed, stated_mode
+from keras_se.export.frontend.batching import run_in_batches
+from keras_se.export.frontend.tensor_spec import Tensor
+from keras_se.export.metadata import parsed
+from keras_se.export.modes import stated_mode
 from keras_se.export.tflite.metadata import embedded
 from keras_se.export.tflite.selective import is_selective
 
@@ -27,7 +28,7 @@ class Runner:
         self._inputs = self._signature.get_input_details()
         self._outputs = self._signature.get_output_details()
         self.inputs = [
-            Input(name, tuple(int(size) for size in detail["shape"][1:]), _outside_dtype(detail))
+            Tensor(name, tuple(int(size) for size in detail["shape"][1:]), _outside_dtype(detail))
             for name, detail in self._inputs.items()
         ]
         self.outputs = list(self._outputs)
@@ -35,19 +36,19 @@ class Runner:
         # LiteRT has no public way to list a file's operations.
         self._tensors = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
         self._operations = self._interpreter._get_ops_details()
-        self.quantize = stated_mode(self._find_mode(), lambda: parsed(embedded(path)))
+        self.quantize = stated_mode(self._find_mode(), parsed(embedded(path)))
         self.steps = {name: step for name, detail in self._outputs.items() if (step := self._step(detail)) > 0}
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         def run_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             outputs = self._signature(**batch)
-            return {name: _dequantized(outputs[name], detail) for name, detail in self._outputs.items()}
+            return {name: dequantized(outputs[name], detail) for name, detail in self._outputs.items()}
 
-        return in_batches(self.stored(feeds), run_batch, self._batch)
+        return run_in_batches(self.stored(feeds), run_batch, self._batch)
 
     def stored(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Named inputs in the file's own types."""
-        return {name: _quantized(feeds[name], detail) for name, detail in self._inputs.items()}
+        return {name: quantized(feeds[name], detail) for name, detail in self._inputs.items()}
 
     def operations(self) -> collections.Counter[str]:
         """How often each operation occurs; `DELEGATE` is a partition that the delegate runs."""
@@ -84,7 +85,8 @@ def _outside_dtype(detail: dict[str, Any]) -> str:
     return "float32" if detail["quantization"][0] else np.dtype(detail["dtype"]).name
 
 
-def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """Real values as the file's tensor stores them."""
     scale, zero_point = detail["quantization"]
     if not scale:
         return np.asarray(values, dtype=detail["dtype"])
@@ -92,6 +94,7 @@ def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(detail["dtype"])
 
 
-def _dequantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def dequantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """Stored values as real ones."""
     scale, zero_point = detail["quantization"]
     return (values.astype("float32") - zero_point) * np.float32(scale) if scale else values

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._text import listed
+from keras_se._validation import one_of
 from keras_se.export.errors import ExportError, require
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
@@ -25,8 +27,6 @@ SE = "se"
 KEPT = {"float32": "FLOAT32", "int16": "INT16"}
 EVERYTHING = ".*"
 EVERY_END = "(?:.*)"  # another key than `EVERYTHING` to the quantizer, which keeps one list of settings for each
-# How many names a note has, before it counts the rest.
-NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,8 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
         refuse_keep(keep, keep_as, (quantize,))
         return None
     keep_as = "float32" if keep_as is None else keep_as
-    if keep_as not in KEPT:
-        listed = ", ".join(map(repr, KEPT))
-        raise ValueError(f"keep_as must be one of {listed}. Received: keep_as={keep_as!r}")
-    patterns = (SE,) if keep is None else (keep,) if isinstance(keep, str) else tuple(_listed(keep))
+    one_of("keep_as", keep_as, KEPT)
+    patterns = (SE,) if keep is None else (keep,) if isinstance(keep, str) else tuple(_patterns(keep))
     if not patterns:
         raise ValueError(f"keep must name a layer at least. Received: keep={keep!r}")
     layers = {path: one for path, one in layers_by_path(model) if not isinstance(one, keras.layers.InputLayer)}
@@ -73,7 +71,7 @@ def refuse_keep(keep: Any, keep_as: str | None, modes: Sequence[str | None]) -> 
             raise ValueError(f"{name} goes with quantize={MODE!r}. Received: {name}={value!r}, quantize={received}")
 
 
-def _listed(keep: Any) -> list[str]:
+def _patterns(keep: Any) -> list[str]:
     patterns = list(keep) if isinstance(keep, list | tuple) else [keep]
     wrong = [pattern for pattern in patterns if not isinstance(pattern, str)]
     if wrong:
@@ -138,7 +136,7 @@ def quantized_but(
     found = {path for paths in owners for path in paths}
     lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
     if not kept:
-        raise ExportError(f"None of the layers to keep is an operation in the file: {_several(lost)}.")
+        raise ExportError(f"None of the layers to keep is an operation in the file: {listed(lost)}.")
     floats = operations_of(graph, owners, paths_in_floats(model.model))
     if io_dtype == "float32":
         floats += [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
@@ -156,7 +154,7 @@ def quantized_but(
     types = _result_types(result)
     wrong = [_scope(graph, one) for one in kept if types.get(_scope(graph, one)) not in _allowed(choice.kept_as)]
     if wrong:
-        raise ExportError(f"LiteRT's quantizer did not keep in {choice.kept_as}: {_several(wrong)}.")
+        raise ExportError(f"LiteRT's quantizer did not keep in {choice.kept_as}: {listed(wrong)}.")
     return result, _notes(graph, types, kept, floats, choice, lost)
 
 
@@ -258,7 +256,7 @@ def _notes(
     if lost:
         notes.append(
             f"Not kept in {choice.kept_as}, since the file has no operation of them (they are part of another layer's, "
-            f"or compute nothing): {_several(lost)}."
+            f"or compute nothing): {listed(lost)}."
         )
     in_floats = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32"]
     if choice.kept_as != "float32" and (always := [one for one in kept if one in floats]):
@@ -274,8 +272,3 @@ def _notes(
 
 def _kinds(operations: list[FileOperation]) -> str:
     return ", ".join(sorted({operation.name for operation in operations}))
-
-
-def _several(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return ", ".join(names[:NAMES]) + rest

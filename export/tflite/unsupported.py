@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_se.export.errors import ExportError
-from keras_se.export.formats import CALIBRATED
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.modes import MODES
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import Detections
 
@@ -20,7 +20,8 @@ def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
     TensorFlow's calibrator crashes on loops, such as recurrent layers are, and LiteRT's quantizer has none. With 16-bit
     activations, TensorFlow has no inputs of whole numbers, no convolutions of volumes, and no choice of the best.
     """
-    if quantize not in CALIBRATED:
+    mode = MODES[quantize]
+    if not mode.calibrated:
         return
     for path, layer in layers_by_path(model.model):
         received = f"Received: the layer {path!r}, a {type(layer).__name__}"
@@ -29,18 +30,18 @@ def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
                 f"quantize={quantize!r} goes with recurrent layers that do not loop: build them with unroll=True, for "
                 f"a known number of steps. {received} with unroll=False"
             )
-        if quantize == "int16x8" and isinstance(layer, VOLUMES):
+        if mode.activation_bits == 16 and isinstance(layer, VOLUMES):
             raise ValueError(f"quantize='int16x8' goes with convolutions of images and of sequences. {received}")
-        if quantize == "int16x8" and isinstance(layer, Detections):
+        if mode.activation_bits == 16 and isinstance(layer, Detections):
             raise ValueError(f"quantize='int16x8' goes with detectors without `with_detections`. {received}")
     for tensor in model.inputs:
-        if quantize == "int16x8" and np.dtype(tensor.dtype).kind != "f":
+        if mode.activation_bits == 16 and np.dtype(tensor.dtype).kind != "f":
             raise ValueError(
                 f"quantize='int16x8' goes with inputs of floats. Received: the input {tensor.name!r} of {tensor.dtype}"
             )
 
 
-def refuse_while(function: Any, quantize: str | None) -> None:
+def refuse_loops(function: Any, quantize: str | None) -> None:
     """Raises an `ExportError` for any other loop in a traced model."""
     for operation in function.graph.get_operations():
         if operation.type in ("While", "StatelessWhile"):

@@ -6,15 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# What `Parity.error` may be, at least, for each mode, and how much more than the rounding of its kernels alone a sound
-# file can be off: activations are rounded, too. See `Parity.tolerance`. They rest on sound and on damaged files of
-# residual, dense, mobile and shuffled networks and of an LSTM, with fresh, random, data-fitted and trained weights:
-# where outputs tell, the error of what is sound could be half as much again; what is damaged is refused as often as
-# that allows.
-TOLERANCES = {None: 2e-4, "float16": 2e-3, "dynamic": 0.06, "int8": 0.12, "int16x8": 0.03, "selective": 0.12}
-MARGINS = {None: 8.0, "float16": 5.0, "dynamic": 4.0, "int8": 4.0, "int16x8": 2.5, "selective": 4.0}
-# Above these, a network amplifies rounding so much that its outputs say little: one that is constant is off by 1.
-CONCLUSIVE_TOLERANCES = {None: 0.1, "float16": 0.3, "dynamic": 0.5, "int8": 0.5, "int16x8": 0.5, "selective": 0.5}
+from keras_se.export.modes import MODES
+
 # How small the part of the outputs that depends on the input may be to be judged by itself, relative to the outputs:
 # where samples hardly differ, rounding that differs between them must not count many times over.
 LEAST_VARYING = 0.5
@@ -40,14 +33,14 @@ class Parity:
             mean; also of what samples differ in, by itself. The worst output counts. Of outputs of a softmax it is
             taken of the logarithms: a softmax can hide a broken network behind a probability of 1. Of quantized
             outputs, one step is forgiven, and probabilities below a step are the same.
-        tolerance: The largest `error` that passes: the mode's in `TOLERANCES`, or, if it is more, the mode's in
-            `MARGINS` times the error of the Keras model itself with its kernels rounded as the mode rounds them (to
+        tolerance: The largest `error` that passes: the mode's in `TOLERANCES`, or, if it is more, the mode's
+            margin times the error of the Keras model itself with its kernels rounded as the mode rounds them (to
             16 bits, to 8 bits per channel; for floats, by a few millionths). So a deep network that amplifies
             rounding is not refused for it, and a tame one is held to a tight bound.
         passed: Whether all outputs are finite and the error is within the tolerance.
         conclusive: Whether the outputs could tell: not if an output is quantized in steps that no value of the
             model reaches, as of a softmax over very many classes; nor if the network amplifies rounding so much that
-            the tolerance is above the mode's in `CONCLUSIVE_TOLERANCES`; nor if a file whose outputs are the same
+            the tolerance is above the mode's own limit; nor if a file whose outputs are the same
             for all samples would pass.
         reason: Why the outputs could not tell, in a sentence; empty if they could.
     """
@@ -81,10 +74,11 @@ class Parity:
 
 def rounded_kernel(kernel: np.ndarray, quantize: str | None) -> np.ndarray:
     """A kernel as the mode stores it; of floats, with six bits less, a relative error of up to 4e-6."""
-    if quantize is None:
+    bits = MODES[quantize].weight_bits
+    if bits == 32:
         fraction, exponent = np.frexp(kernel)
         return np.ldexp(np.round(fraction * 2**18) / 2**18, exponent).astype(kernel.dtype)
-    if quantize == "float16":
+    if bits == 16:
         return kernel.astype("float16").astype(kernel.dtype)
     # 8 bits for each output channel, which is the last axis, or the last two of a depthwise kernel.
     axes = tuple(range(kernel.ndim - 1 if kernel.shape[-1] > 1 else kernel.ndim - 2))
@@ -108,7 +102,7 @@ def compare(
         rounded: The reference's outputs with kernels that were rounded by `rounded_kernel`.
         steps: The quantization step of each output that has one.
     """
-    steps = steps or {}
+    steps, mode = steps or {}, MODES[quantize]
     reference, output = _arrays(expected), _arrays(actual)
     for name, array in reference.items():
         if array.shape != output[name].shape:
@@ -116,12 +110,12 @@ def compare(
     pairs = {name: (array, output[name]) for name, array in reference.items()}
     differences = np.concatenate([np.abs(b - a).ravel() for a, b in pairs.values()])
     error = _file_error(reference, output, steps)
-    tolerance = TOLERANCES[quantize]
+    tolerance = mode.tolerance
     if rounded is not None:
         noise = max(_error(reference[name], array, steps.get(name, 0.0)) for name, array in _arrays(rounded).items())
         # Of a kernel that does not fit into 16 bits nothing can be told; its file has no finite outputs, either.
-        tolerance = max(tolerance, MARGINS[quantize] * noise) if np.isfinite(noise) else tolerance
-    reason = _inconclusive(reference, steps, tolerance, CONCLUSIVE_TOLERANCES[quantize])
+        tolerance = max(tolerance, mode.margin * noise) if np.isfinite(noise) else tolerance
+    reason = _inconclusive(reference, steps, tolerance, mode.conclusive)
     return Parity(
         max_abs=float(differences.max()),
         mean_abs=float(differences.mean()),

@@ -1,4 +1,7 @@
-"""The `keras-se` command. Commands parse, call the library and print; what they can do, the library can."""
+"""The `keras-se` command. Each command parses its arguments, calls the library and prints the result.
+
+It may import everything; nothing imports it.
+"""
 
 import errno
 import json
@@ -29,11 +32,11 @@ COMMANDS = (models, complexity, insert, export, verify, inspect, benchmark, doct
 @click.version_option(__version__, prog_name="keras-se")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Squeeze-and-excitation networks for Keras, and their way onto devices.
+    """Squeeze-and-excitation networks for Keras, and verified exports of them to devices.
 
-    MODEL is a .keras file; published weights, as an address like hf://timm/legacy_seresnet50.in1k or a folder in that
-    format; or the name of a builder (`keras-se models` lists them). A builder's network has random weights unless
-    --weights gives others; they are the same each time, by --seed.
+    MODEL is a .keras file, the address of published weights (hf://timm/legacy_seresnet50.in1k, or a folder in that
+    format), or the name of a builder (`keras-se models` lists them). A builder's network has random weights, which
+    --seed fixes, unless --weights names others.
     """
 
 
@@ -42,7 +45,7 @@ for command in COMMANDS:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit status: 0 done, 1 the work failed, 2 the input is wrong."""
+    """Runs the command and returns its exit status: 0 for success, 1 if the work failed, 2 for invalid input."""
     output = Output()
     output.as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
@@ -59,13 +62,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(output, str(error), status)
     except ModuleNotFoundError as error:
         if error.name == os.environ.get("KERAS_BACKEND"):
-            return _fail(output, f"{error}. KERAS_BACKEND chooses it: install it, or choose another backend", FAILED)
-        return _fail(output, f"{error}. Install what exports need with: pip install 'keras-se[export]'", FAILED)
+            return _fail(output, f"{error}. KERAS_BACKEND selects it: install it, or select another backend", FAILED)
+        return _fail(output, f"{error}. Install the packages for exports: pip install 'keras-se[export]'", FAILED)
     except Exception as error:
         if is_out_of_memory(error):
-            return _fail(
-                output, "There is not enough memory for this: a smaller network, image or batch needs less.", FAILED
-            )
+            return _fail(output, "Out of memory. Try a smaller network, image or batch.", FAILED)
         if is_expected(error):
             return _fail(output, str(error), FAILED)
         raise
@@ -80,15 +81,15 @@ def _fail(output: Output, message: str, status: int) -> int:
 
 
 def main() -> None:
-    # A process that is asked to stop cleans up what it has not finished.
+    # On SIGTERM, an exit rather than an abort: unfinished files are cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    interrupts = []
+    interrupts: list[bool] = []
 
     def interrupt(*_: Any) -> None:
         interrupts.append(True)
         raise KeyboardInterrupt
 
-    # Interrupted while it is imported, TensorFlow raises anything else instead.
+    # If TensorFlow is interrupted while it is imported, it raises other errors instead.
     signal.signal(signal.SIGINT, interrupt)
     try:
         status = run()

@@ -1,4 +1,4 @@
-"""Where the command prints, and what it keeps from being printed."""
+"""Prints results, errors and progress of the command, and hides the output of libraries."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-# Exit status, besides 0.
+# Exit statuses other than 0.
 FAILED = 1
 WRONG_INPUT = 2
 
 
 class Output:
-    """Where a command prints: tables on stdout, progress on stderr; with `--json` one document, and nothing else."""
+    """Prints tables to stdout and progress to stderr. With `--json`, stdout gets one document and nothing else."""
 
     def __init__(self) -> None:
         self.as_json = False
-        self.notes: list[str] = []  # of steps before the result; with `--json` on stderr
+        self.notes: list[str] = []  # notes on earlier steps; with `--json` they go to stderr
         self.stdout = Console(width=None if sys.stdout.isatty() else 120)
         self.stderr = Console(stderr=True)
 
@@ -55,9 +55,9 @@ def progress(output: Output) -> Iterator[Progress]:
 
 @contextmanager
 def quiet(output: Output) -> Iterator[None]:
-    """Keeps what libraries write, from Python or C++, off the terminal; after an unexpected error it is shown.
+    """Hides what libraries write to stdout and stderr, from Python or C++; shows it after an unexpected error.
 
-    TensorFlow and its converter log to both streams, and `--json` promises one document on stdout.
+    TensorFlow and its converter log to both streams, while `--json` promises one document on stdout.
     """
     with tempfile.TemporaryFile() as log:
         saved = {stream: os.dup(stream) for stream in (1, 2)}
@@ -86,15 +86,15 @@ def quiet(output: Output) -> Iterator[None]:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error is one that the package raises on purpose, and a sentence."""
-    # By name: `keras_se.export` itself may be what cannot be imported.
+    """Whether the package raises this error on purpose, with a message for the user."""
+    # By name, since importing `keras_se.export` may be what failed.
     named = any(kind.__name__ == "ExportError" for kind in type(error).__mro__)
     expected = (ImportError, ValueError, OSError, KeyboardInterrupt, SystemExit)
     return named or isinstance(error, expected) or is_out_of_memory(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is not enough memory: Python's, NumPy's, or that of a backend."""
-    # By name: to import TensorFlow for its error would take seconds.
+    """Whether Python, NumPy or a backend ran out of memory."""
+    # By name, since importing TensorFlow for its error class would take seconds.
     named = any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
     return isinstance(error, MemoryError) or named or str(error).startswith("RESOURCE_EXHAUSTED")  # JAX

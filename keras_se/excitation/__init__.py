@@ -1,4 +1,4 @@
-"""What the gates of squeeze-and-excitation blocks do: recorded, summed up, and drawn."""
+"""Records, summarizes and plots the gates of squeeze-and-excitation blocks. Imports complexity, graph and layers."""
 
 from keras_se.excitation.overlay import plot_overlay
 from keras_se.excitation.plots import plot_classes, plot_means, plot_saturation, plot_spread

@@ -1,4 +1,4 @@
-"""Which blocks and classes are drawn."""
+"""Selects the blocks and classes of a plot."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,23 +12,23 @@ MOST_BLOCKS = 5
 
 
 def channel_blocks(recorded: Recording, labels: Sequence[str] | np.ndarray | None) -> list[Gates]:
-    """Blocks with gates of channels: those of these labels, or the last of each stage, or some from first to last."""
+    """Blocks with channel gates: those with these labels, or the last of each stage, or a few from first to last."""
     check_no_string("blocks", labels)
     found = {gates.label: gates for gates in recorded.blocks if gates.of_channels}
     if labels is None:
         labels = _last_of_stages(list(found)) or evenly(list(found), MOST_BLOCKS)
     if not len(labels) or any(label not in found for label in labels):
-        raise ValueError(f"blocks must be some that have gates of channels, of {list(found)}. Received: {list(labels)}")
+        raise ValueError(f"blocks must be a list of blocks with channel gates: {list(found)}. Received: {list(labels)}")
     return [found[label] for label in labels]
 
 
 def check_no_string(name: str, given: Any) -> None:
     if isinstance(given, str):
-        raise ValueError(f"{name} must be a list, also of one: [{given!r}]. Received: {name}={given!r}")
+        raise ValueError(f"{name} must be a list, such as [{given!r}]. Received: {name}={given!r}")
 
 
 def evenly(labels: Sequence[str], most: int) -> list[str]:
-    """At most so many, from the first to the last."""
+    """At most `most` labels, evenly spaced from the first to the last."""
     places = np.linspace(0, len(labels) - 1, min(most, len(labels))).round().astype(int)
     return [labels[place] for place in places]
 
@@ -36,11 +36,11 @@ def evenly(labels: Sequence[str], most: int) -> list[str]:
 def members(
     recorded: Recording, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None, most: int
 ) -> dict[str, np.ndarray]:
-    """Which samples are of each class, by its name: of these classes, or of so many that have most samples."""
+    """A mask of the samples of each class, by its name. By default, of the `most` classes with the most samples."""
     given = np.asarray(labels)
     if given.shape != (recorded.samples,):
         raise ValueError(
-            f"labels must be one for each of the {recorded.samples} samples. Received: shape {given.shape}"
+            f"labels must be a list of {recorded.samples} labels, one per sample. Received: shape {given.shape}"
         )
     known, counts = np.unique(given, return_counts=True)
     check_no_string("classes", classes)
@@ -48,11 +48,11 @@ def members(
         classes = np.sort(known[np.argsort(-counts, kind="stable")[:most]]).tolist()
     classes = np.asarray(classes).tolist()
     if not classes or not set(classes) <= set(known.tolist()):
-        raise ValueError(f"classes must be some of the labels, {known.tolist()}. Received: {classes}")
+        raise ValueError(f"classes must be a list of labels among {known.tolist()}. Received: {classes}")
     return {str(name): given == name for name in classes}
 
 
 def _last_of_stages(labels: Sequence[str]) -> list[str]:
-    """The last block of each stage, if all are in layers that are named after stages."""
+    """The last block of each stage, if the names of all layers tell their stage; otherwise no block."""
     stages = [[match.group(1) for part in label.split("/") if (match := STAGE.match(part))] for label in labels]
     return list({found[0]: label for found, label in zip(stages, labels, strict=True)}.values()) if all(stages) else []

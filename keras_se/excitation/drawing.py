@@ -1,4 +1,4 @@
-"""What the pictures of gates share: figures and colours."""
+"""Figures and colours of all plots of gates."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from keras_se._optional import require
 
 INK, MUTED, LINE = "#1f2933", "#52606d", "#cbd2d9"
 CLOSED, OPEN = "#5e4fa2", "#d9731a"
-# From closed to open, with what is between in white.
+# From closed to open, with white in between.
 CLOSED_TO_OPEN = "PuOr_r"
 
 
 def grid(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A figure, and axes one below the other; the size is that of one, in inches."""
+    """A figure with axes one below the other. `size` is the size of one, in inches."""
     figure, array = _figure(rows, 1, (size[0], size[1] * rows))
     for axes in array.flat:
         axes.spines[["top", "right"]].set_visible(False)
@@ -23,7 +23,7 @@ def grid(rows: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
 
 
 def blank_grid(rows: int, columns: int, side: float) -> tuple[Any, Any]:
-    """A figure, and an array (rows, columns) of axes for images, without ticks or frames."""
+    """A figure with an array (rows, columns) of axes for images, without ticks or frames."""
     figure, array = _figure(rows, columns, (side * columns, side * rows + 0.2))
     for axes in array.flat:
         axes.set_xticks([])
@@ -33,7 +33,7 @@ def blank_grid(rows: int, columns: int, side: float) -> tuple[Any, Any]:
 
 
 def palette(count: int) -> list[Any]:
-    """So many colours for classes."""
+    """Colours for `count` classes."""
     colours = require("matplotlib", "report").colormaps["tab10" if count <= 10 else "turbo"]
     return [colours(i if count <= 10 else i / (count - 1)) for i in range(count)]
 
@@ -43,6 +43,6 @@ def heading(axes: Any, text: str) -> None:
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    # Not pyplot, which keeps figures, and chooses a backend for the whole process.
+    # Not pyplot: it keeps figures in memory, and selects a backend for the whole process.
     figure = require("matplotlib.figure", "report").Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)

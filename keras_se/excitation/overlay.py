@@ -1,4 +1,4 @@
-"""Gates over the images that they were computed of."""
+"""Plots gates over the images from which they were computed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,21 +9,21 @@ from keras_se.excitation.choice import check_no_string, evenly
 from keras_se.excitation.drawing import INK, blank_grid
 from keras_se.excitation.record import Gates, Recording
 
-# Inches, of an image; and of how many images there is a row, if they are not chosen.
+# The side of an image in inches, and the number of blocks in a row by default.
 PANEL, MOST_COLUMNS = 1.5, 5
 HEAT, OPACITY = "inferno", 0.65
-# How bright red, green and blue are.
+# The brightness of red, green and blue.
 BRIGHTNESS = np.array([0.299, 0.587, 0.114])
 
 
 def plot_overlay(
     recorded: Recording, images: Any, *, blocks: Sequence[str] | None = None, labels: Sequence[Any] | None = None
 ) -> Any:
-    """Where blocks look: a row for each image, with a map for each block over it, brighter where there is more.
+    """Plots a row for each image, with a heat map for each block over it: bright where the block lets most through.
 
-    Of gates of positions the map is the gates themselves, from the lowest to the highest value that they can have. Of
-    gates of channels it is the mean over channels of the map that the block was given, weighted with the gates:
-    `Σ s_c · |x_c| / Σ s_c` at each position, from its own lowest to its own highest value.
+    For spatial gates, the heat map is the gates themselves, over the range that they can have. For channel gates, it is
+    the mean over channels of the block's input, weighted with the gates: `Σ s_c · |x_c| / Σ s_c` at each position, over
+    the range of these values.
 
     Example:
 
@@ -37,26 +37,26 @@ def plot_overlay(
     9
 
     Args:
-        recorded: What `record` returned with `maps=True`, of these images.
-        images: (samples, height, width, 1 or 3), as they are to be seen: numbers of any range, which are scaled.
-        blocks: The blocks to draw, by label; by default five from first to last.
-        labels: What is written beside each row.
+        recorded: The result of `record` with `maps=True` for these images.
+        images: The images to show, (samples, height, width, 1 or 3), of any range: they are scaled.
+        blocks: The labels of the blocks to draw; by default five blocks from first to last.
+        labels: A text beside each row.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not shown.
 
     Raises:
-        ValueError: for images or blocks that do not fit the recording, or gates that are not of images.
+        ValueError: for images or blocks that do not fit the recording, or gates of other data than images.
         ImportError: if matplotlib is missing.
     """
     pictures = _pictures(images, recorded.samples)
     drawn = _blocks(recorded, blocks)
     if labels is not None and len(labels) != len(pictures):
-        raise ValueError(f"labels must be one for each of the {len(pictures)} images. Received: {len(labels)}")
+        raise ValueError(f"labels must be a list of {len(pictures)} labels, one per image. Received: {len(labels)}")
     figure, rows = blank_grid(len(pictures), 1 + len(drawn), PANEL)
     height, width = pictures.shape[1:3]
     over = {"cmap": HEAT, "alpha": OPACITY, "extent": (-0.5, width - 0.5, height - 0.5, -0.5)}
-    maps = [(where(gates), (None, None) if gates.of_channels else gates.bounds or (None, None)) for gates in drawn]
+    maps = [(heat_maps(gates), (None, None) if gates.of_channels else gates.bounds or (None, None)) for gates in drawn]
     for i, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
         grey = picture if picture.ndim == 2 else picture @ BRIGHTNESS
         row[0].imshow(picture, cmap="gray", vmin=0, vmax=1)
@@ -70,8 +70,8 @@ def plot_overlay(
     return figure
 
 
-def where(gates: Gates) -> np.ndarray:
-    """(samples, height, width): where a block lets most through."""
+def heat_maps(gates: Gates) -> np.ndarray:
+    """The heat maps of a block, (samples, height, width)."""
     if not gates.of_channels:
         return gates.values
     weights = gates.values[:, None, None, :]
@@ -79,11 +79,11 @@ def where(gates: Gates) -> np.ndarray:
 
 
 def _pictures(images: Any, samples: int) -> np.ndarray:
-    """In colours or in greys, each from 0 to 1."""
+    """The images in colour or grey, each scaled to values from 0 to 1."""
     pictures = np.asarray(images, "float64")
     if pictures.ndim != 4 or len(pictures) != samples or pictures.shape[-1] not in (1, 3):
         raise ValueError(
-            f"images must be the {samples} that were recorded, (samples, height, width, 1 or 3). "
+            f"images must be the {samples} recorded images, of shape (samples, height, width, 1 or 3). "
             f"Received: shape {pictures.shape}"
         )
     low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
@@ -98,7 +98,7 @@ def _blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
         labels = evenly(list(found), MOST_COLUMNS)
     if not len(labels) or any(label not in found for label in labels):
         raise ValueError(
-            "blocks must be some that were given feature maps of images, recorded with maps=True, of "
+            "blocks must be a list of blocks that were recorded with maps=True and take feature maps of images: "
             f"{list(found)}. Received: {list(labels)}"
         )
     return [found[label] for label in labels]

@@ -1,4 +1,4 @@
-"""Pictures of gates by class and depth, as the paper has them (section 7.2), and of how many are saturated."""
+"""Plots gates by class and depth, as in the paper (section 7.2), and the share of saturated gates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from keras_se.excitation.drawing import CLOSED, CLOSED_TO_OPEN, INK, MUTED, OPEN
 from keras_se.excitation.record import Gates, Recording
 from keras_se.excitation.summary import summarize
 
-# How many classes are drawn if they are not chosen: lines of more cannot be told apart.
+# The number of classes that a plot shows by default: more lines could not be told apart.
 MOST_LINES, MOST_BANDS, MOST_ROWS = 4, 2, 30
 # Inches.
 WIDTH, HEIGHT, BAR = 8.0, 1.9, 0.26
-# The least end of the axis of shares, in percent: what is next to nothing shall look like it.
+# The shortest axis of shares, in percent: tiny shares must look tiny.
 LEAST_SHARE = 5.0
 
 
@@ -25,10 +25,10 @@ def plot_means(
     classes: Sequence[Any] | None = None,
     blocks: Sequence[str] | None = None,
 ) -> Any:
-    """The mean gate of each channel for some classes, at several depths, as lines.
+    """Plots the mean gate of each channel for a few classes, at several depths, as lines.
 
-    Channels are in the order of their mean over all samples, which is the black line: what is above it is opened
-    further for a class than for others. `plot_classes` draws many classes.
+    Channels are sorted by their mean over all samples, the black line: above it, a channel is more open for a class
+    than for others. `plot_classes` draws many classes.
 
     Example:
 
@@ -42,14 +42,14 @@ def plot_means(
     ['stage1_block1_se', 'stage2_block1_se']
 
     Args:
-        recorded: What `record` returned.
-        labels: The class of each sample, numbers or names.
-        classes: The classes to draw; by default the four that have most samples.
-        blocks: The blocks to draw, by label; by default the last of each stage, or five from first to last in networks
-            whose layers are not named after stages. Gates of positions cannot be drawn.
+        recorded: The result of `record`.
+        labels: The class of each sample, as a number or a name.
+        classes: The classes to draw; by default the four with the most samples.
+        blocks: The labels of the blocks to draw; by default the last block of each stage, or five from first to last in
+            networks whose layers are not named after stages. Spatial gates cannot be drawn.
 
     Returns:
-        A `matplotlib.figure.Figure`. It is not shown: `figure.savefig(path)`, or a notebook, does that.
+        A `matplotlib.figure.Figure`. It is not shown: use `figure.savefig(path)` or a notebook.
 
     Raises:
         ValueError: for labels, classes or blocks that do not fit the recording.
@@ -62,8 +62,8 @@ def plot_means(
     figure, rows = grid(len(drawn), (WIDTH, HEIGHT))
     for axes, gates in zip(rows, drawn, strict=True):
         order = _order(gates)
-        for (name, own), colour in zip(chosen.items(), palette(len(chosen)), strict=True):
-            axes.plot(gates.values[own].mean(axis=0)[order], color=colour, lw=1.3, label=name)
+        for (name, mask), colour in zip(chosen.items(), palette(len(chosen)), strict=True):
+            axes.plot(gates.values[mask].mean(axis=0)[order], color=colour, lw=1.3, label=name)
         axes.plot(gates.values.mean(axis=0)[order], color=INK, lw=2.2, label="all")
         _gate_axes(axes, gates)
     _finish(figure, rows)
@@ -77,13 +77,13 @@ def plot_spread(
     classes: Sequence[Any] | None = None,
     blocks: Sequence[str] | None = None,
 ) -> Any:
-    """The gates of two classes at several depths: the mean, and the standard deviation within the class as a band.
+    """Plots the gates of two classes at several depths: the mean, and the standard deviation in the class as a band.
 
-    Where the bands lie apart, the gates of a single image tell the classes.
+    Where the bands do not overlap, the gates of a single image distinguish the classes.
 
     Args:
         recorded, labels, blocks: As in `plot_means`.
-        classes: The classes to draw; by default the two that have most samples.
+        classes: The classes to draw; by default the two with the most samples.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not shown.
@@ -99,8 +99,8 @@ def plot_spread(
     figure, rows = grid(len(drawn), (WIDTH, HEIGHT))
     for axes, gates in zip(rows, drawn, strict=True):
         order = _order(gates)
-        for (name, own), colour in zip(chosen.items(), palette(len(chosen)), strict=True):
-            mean, deviation = (f(gates.values[own], axis=0)[order] for f in (np.mean, np.std))
+        for (name, mask), colour in zip(chosen.items(), palette(len(chosen)), strict=True):
+            mean, deviation = (f(gates.values[mask], axis=0)[order] for f in (np.mean, np.std))
             axes.fill_between(range(len(order)), mean - deviation, mean + deviation, color=colour, alpha=0.25, lw=0)
             axes.plot(mean, color=colour, lw=1.6, label=name)
         _gate_axes(axes, gates)
@@ -115,13 +115,13 @@ def plot_classes(
     classes: Sequence[Any] | None = None,
     blocks: Sequence[str] | None = None,
 ) -> Any:
-    """The mean gate of each channel for many classes, at several depths: a row for each class, a column for a channel.
+    """Plots the mean gate of each channel for many classes, at several depths: a row per class, a column per channel.
 
-    Columns that have one colour treat all classes alike. Channels are in the order of their mean over all samples.
+    A column of one colour treats all classes alike. Channels are sorted by their mean over all samples.
 
     Args:
         recorded, labels, blocks: As in `plot_means`.
-        classes: The classes to draw, from the top; by default the thirty that have most samples.
+        classes: The classes to draw, from the top; by default the thirty with the most samples.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not shown.
@@ -133,7 +133,7 @@ def plot_classes(
     drawn, chosen = channel_blocks(recorded, blocks), members(recorded, labels, classes, MOST_ROWS)
     figure, rows = grid(len(drawn), (WIDTH, max(HEIGHT, 0.5 + 0.14 * len(chosen))))
     for axes, gates in zip(rows, drawn, strict=True):
-        means = np.stack([gates.values[own].mean(axis=0) for own in chosen.values()])[:, _order(gates)]
+        means = np.stack([gates.values[mask].mean(axis=0) for mask in chosen.values()])[:, _order(gates)]
         low, high = gates.bounds or (means.min(), means.max())
         image = axes.imshow(means, cmap=CLOSED_TO_OPEN, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
         axes.set_yticks(range(len(chosen)), list(chosen))
@@ -147,13 +147,13 @@ def plot_classes(
 
 
 def plot_saturation(recorded: Recording, low: float = 0.05, high: float = 0.95) -> Any:
-    """The share of gates that are closed and that are open, in each block, from the first to the last.
+    """Plots the shares of closed and of open gates in each block, from the first to the last.
 
-    Blocks whose gates have no bounds, as those of a ReLU, are not drawn.
+    Blocks whose gates have no bounds, such as those of a ReLU, are not drawn.
 
     Args:
-        recorded: What `record` returned.
-        low, high: The thresholds, shares of the range of the gates, as in `summarize`.
+        recorded: The result of `record`.
+        low, high: The thresholds as shares of the range of the gates, as in `summarize`.
 
     Returns:
         A `matplotlib.figure.Figure`, which is not shown.
@@ -165,7 +165,7 @@ def plot_saturation(recorded: Recording, low: float = 0.05, high: float = 0.95) 
     found = [block for block in summarize(recorded, low, high).blocks if block.bounds is not None]
     if not found:
         raise ValueError(
-            "recorded must have a block whose gates have bounds, or none is saturated. "
+            "recorded must have a block whose gates have bounds. "
             f"Received: {[gates.label for gates in recorded.blocks]}"
         )
     figure, (axes,) = grid(1, (WIDTH, 1.0 + BAR * len(found)))

@@ -1,4 +1,4 @@
-"""Gates in a few numbers for each block."""
+"""Summarizes the gates of each block in a few numbers."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,13 +15,13 @@ class BlockSummary:
     """The gates of a block in a few numbers.
 
     Attributes:
-        label: The block's path, and which call it was if it was not the first.
+        label: The block's path, with the number of the call if it is not the first.
         kind: The class of the layer.
-        gates: How many there are for a sample.
-        mean: Over samples and gates.
-        variance: Over samples, the mean over gates: 0 for gates that are the same whatever the block is given.
-        closed, open: The shares of gates that are below the lower and above the upper threshold; `None` for gates
-            without bounds.
+        gates: The number of gates per sample.
+        mean: The mean over samples and gates.
+        variance: The variance over samples, averaged over gates; 0 if the gates do not depend on the input.
+        closed, open: The shares of gates below the lower and above the upper threshold; `None` for gates without
+            bounds.
         bounds: The lowest and the highest value that a gate can have, or `None`.
     """
 
@@ -42,12 +42,12 @@ class BlockSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summarize` returns.
+    """The result of `summarize`.
 
     Attributes:
         model: The model's name.
-        samples: Of how many samples the gates are.
-        low, high: The thresholds, as shares of the range that gates have.
+        samples: The number of samples.
+        low, high: The thresholds, as shares of the range of the gates.
         blocks: A `BlockSummary` for each block, in the order of the layers.
         left_out: The paths of blocks whose gates were not recorded.
     """
@@ -92,10 +92,11 @@ class Summary:
 
 
 def summarize(recorded: Recording, low: float = 0.05, high: float = 0.95) -> Summary:
-    """Sums up the gates of each block: how open they are, whether they vary, and how many are saturated.
+    """Summarizes the gates of each block: how open they are, whether they vary, and how many are saturated.
 
-    A gate is saturated where its slope is nearly gone: near the ends of the range of the block's `gate`, which is 0 to
-    1 for a sigmoid, and 0 to 2 for `twice_sigmoid`, whose gates are closed below 0.1 and open above 1.9 by default.
+    A gate is saturated where the slope of its activation nearly vanishes: near the ends of the range, which is 0 to 1
+    for a sigmoid and 0 to 2 for `twice_sigmoid`. By default, gates of the latter are closed below 0.1 and open above
+    1.9.
 
     Example:
 
@@ -107,9 +108,9 @@ def summarize(recorded: Recording, low: float = 0.05, high: float = 0.95) -> Sum
     [('se', 0.3, 0.5, 0.0)]
 
     Args:
-        recorded: What `record` returned.
-        low, high: The thresholds, from 0 to 1: shares of the range that a block's gates have. Gates of a range that is
-            not known, such as those of a ReLU, have no shares of saturated ones.
+        recorded: The result of `record`.
+        low, high: The thresholds from 0 to 1, as shares of the range of a block's gates. Gates without a known range,
+            such as those of a ReLU, have no share of saturated gates.
 
     Returns:
         A `Summary`, with `to_dict()` for JSON and `table()` for a terminal.
@@ -118,7 +119,7 @@ def summarize(recorded: Recording, low: float = 0.05, high: float = 0.95) -> Sum
         ValueError: unless 0 <= low < high <= 1.
     """
     if not 0 <= low < high <= 1:
-        raise ValueError(f"low and high must be from 0 to 1, low below high. Received: low={low}, high={high}")
+        raise ValueError(f"low and high must be numbers from 0 to 1, with low < high. Received: low={low}, high={high}")
     blocks = tuple(_summary(gates, low, high) for gates in recorded.blocks)
     return Summary(recorded.model, recorded.samples, low, high, blocks, recorded.left_out)
 

@@ -1,4 +1,4 @@
-"""Computes the gates of SE blocks again, from the inputs of the blocks."""
+"""Finds the inputs of a model's blocks, and computes the blocks' gates from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Stop:
 
     Attributes:
         layer: The block.
-        block: The path of the block: its name, after those of the models that it is nested in.
+        block: The path of the block: its name, after the names of the models that contain it.
         path: The path of the layer that computes the gates: the block or a part of it.
-        part: That layer.
-        masked: Whether it is called with a mask.
+        part: The layer that computes the gates.
+        masked: Whether the call receives a mask.
     """
 
     layer: Any
@@ -33,17 +33,17 @@ class Stop:
 
 
 class Tap:
-    """Computes a model as far as its blocks, and its nested models likewise.
+    """Computes a model up to its blocks, including those in models inside it.
 
     Attributes:
-        stops: The calls of blocks, those of nested models included, in the order of the layers.
-        unseen: The paths of blocks with calls whose arguments the graph does not show.
+        stops: The calls of blocks in the order of the layers, including those in models inside the model.
+        unseen: The paths of blocks whose inputs cannot be computed from the graph.
     """
 
     def __init__(self, model: keras.Model, above: str = ""):
         self.stops: list[Stop] = []
         self.unseen: list[str] = []
-        self._steps: list[tuple[list[int], Any]] = []  # indices of input tensors, and the tap or stop
+        self._steps: list[tuple[list[int], Any]] = []  # the inputs of a tap or of a part of a block
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
@@ -55,7 +55,7 @@ class Tap:
         self._values = probe(model, self._tensors) if self._tensors else lambda columns: []
 
     def gates(self, columns: Sequence[Any], *, maps: bool) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """For each stop, the gates and, with `maps`, the map that they scale, channels last."""
+        """For each stop, the gates and, if requested, the input of the block, channels last."""
         values = self._values(columns)
         found: list[tuple[np.ndarray, np.ndarray | None]] = []
         for numbers, stop in self._steps:
@@ -72,7 +72,7 @@ class Tap:
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
         if len(call.input_tensors) > len(model.inputs):
-            # A mask that comes with the inputs reaches blocks, but the graph of their model does not show it.
+            # The inner layers receive the mask of the inputs, but it is not part of the inner model's graph.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return
         self.stops += tap.stops
@@ -81,15 +81,15 @@ class Tap:
 
     def _add_block(self, layer: Any, path: str, call: Any) -> None:
         masks = [mask for mask in (*call.arguments.args[1:], call.arguments.kwargs.get("mask")) if mask is not None]
-        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array, of another batch
+        if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array of the original call's batch
             self.unseen.append(path)
             return
         numbers = self._numbers(call.input_tensors)
         for part_path, part, takes_mask in _parts(layer, path):
-            read = numbers if takes_mask else numbers[:1]
-            stop = Stop(layer, path, part_path, part, masked=len(read) > 1)
+            inputs = numbers if takes_mask else numbers[:1]
+            stop = Stop(layer, path, part_path, part, masked=len(inputs) > 1)
             self.stops.append(stop)
-            self._steps.append((read, stop))
+            self._steps.append((inputs, stop))
 
     def _numbers(self, tensors: Sequence[Any]) -> list[int]:
         self._tensors += tensors
@@ -97,13 +97,13 @@ class Tap:
 
 
 def _parts(layer: Any, path: str) -> list[tuple[str, Any, bool]]:
-    """The path of each layer that computes gates of a block, the layer, and whether it uses a mask."""
+    """The layers that compute the gates of a block, with their paths, and whether they use a mask."""
     if not isinstance(layer, ConcurrentSqueezeExcite):
         return [(path, layer, True)]
     return [(f"{path}/channel", layer.channel, True), (f"{path}/spatial", layer.spatial, False)]
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """In float32: NumPy has no bfloat16, and sums in float16 lose precision."""
+    """As float32: NumPy has no bfloat16, and sums over float16 are inexact."""
     dtype = accumulation_dtype(keras.backend.standardize_dtype(tensor.dtype))
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, dtype))

@@ -1,4 +1,4 @@
-"""Published weights, in networks of `keras_se.models`."""
+"""Loads published weights into networks of `keras_se.models`. Imports models and layers."""
 
 from keras_se.weights.load import load, preprocessing
 from keras_se.weights.preprocessing import Preprocessing

@@ -1,4 +1,4 @@
-"""Puts the tensors of a checkpoint into a network: every one once, or none at all."""
+"""Assigns the tensors of a checkpoint to a network's variables, each exactly once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,44 +6,57 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.weights.checkpoint import Tensors, check_finite
-from keras_se.weights.mapping import AXES, IGNORED, Family, Target, target
-from keras_se.weights.requirements import own_layers
+from keras_se._text import LISTED, listed
+from keras_se.weights.checkpoint import Tensors
+from keras_se.weights.mapping import AXES, IGNORED, Family, Target, find_target
+from keras_se.weights.requirements import network_layers
 from keras_se.weights.timm import FAMILIES
 
-LISTED = 5
-# The axes behind those in `AXES` that a tensor may have: a projection may be a 1x1 convolution.
+# Axes that a tensor may have behind those in `AXES`: a projection may be a 1x1 convolution.
 TRAILING = {"project": (1, 1)}
 
 
 def assign(model: keras.Model, tensors: Tensors, *, head: bool = True) -> list[str]:
-    """Sets every variable of the network, but not of what it was built on, to a tensor of the checkpoint.
+    """Sets every variable of the network to its tensor in the checkpoint; layers of `input_tensor` keep theirs.
+
+    Names, shapes and options are checked first. Then each tensor is read once, and checked for NaN and infinity as it
+    is assigned. After an error in a tensor's values the network is partly set: its builder raises the error, and
+    nobody gets it.
 
     Args:
         model: The network.
         tensors: The checkpoint's tensors.
-        head: Whether the network has its head, all but the classifier of which must fit then. If the classifier does
-            not, it is left out.
+        head: Whether the network has its head. A classifier of another number of classes is left out.
 
     Returns:
         The tensors of a classifier that was left out, as `name (shape)`.
 
     Raises:
-        ValueError: if a tensor is missing, left over, of another shape or not finite, or if the network does not
-            compute what the weights were trained for. The network is left as it was.
+        ValueError: if a tensor is missing, left over, of another shape or not finite, or if the weights require other
+            options of the builder.
     """
     family = family_of(tensors)
-    layers = {layer.name: layer for layer in own_layers(model)}
+    layers = {layer.name: layer for layer in network_layers(model)}
     variables = _variables(model)
-    targets = {name: target(family, name, layers) for name in tensors.shapes if name.rpartition(".")[2] not in IGNORED}
-    left_out = _without(family, targets, tensors, variables) if head else family.head
+    targets = {
+        name: find_target(family, name, layers) for name in tensors.shapes if name.rpartition(".")[2] not in IGNORED
+    }
+    left_out = _other_classifier(family, targets, tensors, variables) if head else family.head
     used = {name: to for name, to in targets.items() if to is None or to.layer not in left_out}
     wanted = {path: variable for path, variable in variables.items() if path.split("/")[0] not in left_out}
     _check(model, tensors, family, used, wanted)
-    check_finite(tensors, list(used))
+    infinite = []
     for name, to in used.items():
-        if to is not None:
-            variables[to.path].assign(_arranged(tensors.read(name), to, variables[to.path].shape))
+        if to is None:
+            continue
+        values = tensors.read(name)
+        if not np.isfinite(values).all():
+            infinite.append(name)
+        variables[to.path].assign(_arranged(values, to, variables[to.path].shape))
+    if infinite:
+        raise ValueError(
+            f"Tensors must be finite. Received: NaN or infinity in {listed(infinite)} of {str(tensors.path)!r}"
+        )
     return [f"{name} {tensors.shapes[name]}" for name in targets if head and name not in used]
 
 
@@ -51,22 +64,21 @@ def family_of(tensors: Tensors) -> Family:
     for family in FAMILIES:
         if family.mark in tensors.shapes:
             return family
-    some = ", ".join(list(tensors.shapes)[:LISTED])
     raise ValueError(
-        f"weights must be those of one of these: {', '.join(family.name for family in FAMILIES)}. "
-        f"Received: {str(tensors.path)!r} with tensors {some or 'none'}"
+        f"weights must be a checkpoint of {', '.join(family.name for family in FAMILIES)}. "
+        f"Received: {str(tensors.path)!r} with tensors {', '.join(list(tensors.shapes)[:LISTED]) or 'none'}"
     )
 
 
 def _variables(model: keras.Model) -> dict[str, Any]:
-    """By layer and name. The states of random generators are no weights."""
+    """Variables by layer and name, without the states of random generators, which are not weights."""
     found: dict[str, Any] = {}
-    for layer in own_layers(model):
+    for layer in network_layers(model):
         for variable in layer.variables:
             path = f"{layer.name}/{variable.name}"
             if path in found:
                 raise ValueError(
-                    "Published weights must be for layers whose variables have names of their own. "
+                    "Published weights require unique variable names in each layer. "
                     f"Received: {model.name!r} with two {path}"
                 )
             if "seed" not in variable.name:
@@ -74,20 +86,20 @@ def _variables(model: keras.Model) -> dict[str, Any]:
     return found
 
 
-def _without(
+def _other_classifier(
     family: Family, targets: Mapping[str, Target | None], tensors: Tensors, variables: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """The classifier, if it is one of other classes."""
+    """The classifier's name, if the checkpoint's classifier differs from the network's only in its classes."""
     given = {
         to.path: _arranged_shape(tensors.shapes[name], to)
         for name, to in targets.items()
         if to is not None and to.layer == family.classifier
     }
     wanted = {path: tuple(variables[path].shape) for path in variables if path.split("/")[0] == family.classifier}
-    # Whole, of one number of classes, and like ours but for this number: anything else is a fault.
-    whole = given.keys() == wanted.keys() and all(given[path][:-1] == wanted[path][:-1] for path in wanted)
+    # Every tensor is there, with one number of classes and otherwise the network's shapes; else it is a fault.
+    complete = given.keys() == wanted.keys() and all(given[path][:-1] == wanted[path][:-1] for path in wanted)
     classes = {shape[-1:] for shape in given.values()}
-    other = whole and len(classes) == 1 and classes != {shape[-1:] for shape in wanted.values()}
+    other = complete and len(classes) == 1 and classes != {shape[-1:] for shape in wanted.values()}
     return (family.classifier,) if other else ()
 
 
@@ -104,7 +116,7 @@ def _arranged(array: np.ndarray, to: Target, shape: Sequence[int]) -> np.ndarray
     axes = AXES[to.axes]
     if axes is None:
         return array
-    rest = range(len(axes), array.ndim)  # axes of length 1: a projection that was a 1x1 convolution
+    rest = range(len(axes), array.ndim)  # axes of length 1, of a projection that was a 1x1 convolution
     return np.transpose(array, (*axes, *rest)).reshape(tuple(shape))
 
 
@@ -119,23 +131,23 @@ def _check(
     targets: Mapping[str, Target | None],
     variables: Mapping[str, Any],
 ) -> None:
-    """Raises a `ValueError` that lists all that does not fit."""
+    """Raises a `ValueError` that lists every mismatch."""
     given = {to.path: name for name, to in targets.items() if to is not None}
     missing = [f"{path} {tuple(variables[path].shape)}" for path in variables if path not in given]
     left_over = [
         f"{name} {tensors.shapes[name]}" for name, to in targets.items() if to is None or to.path not in variables
     ]
-    twice = [name for name, to in targets.items() if to is not None and given[to.path] != name]
-    other = [
+    repeated = [name for name, to in targets.items() if to is not None and given[to.path] != name]
+    other_shapes = [
         f"{name} {tensors.shapes[name]} for {to.path} {tuple(variables[to.path].shape)}"
         for name, to in targets.items()
         if to is not None and to.path in variables and not _fits(to, tensors.shapes[name], variables)
     ]
     faults = [
-        ("nothing for", missing),
-        ("no place for", left_over),
-        ("a second tensor for the place of", twice),
-        ("another shape:", other),
+        ("no tensor for", missing),
+        ("no variable for", left_over),
+        ("a second tensor for the variable of", repeated),
+        ("another shape:", other_shapes),
     ]
     found = [f"{what} {listed(names)}" for what, names in faults if names]
     if found:
@@ -143,14 +155,8 @@ def _check(
             f"weights must have a tensor for each variable of {model.name!r}. "
             f"Received: {str(tensors.path)!r} ({family.name}) with {'; '.join(found)}"
         )
-    if needs := family.needs(model):
+    if options := family.missing_options(model):
         raise ValueError(
-            f"Weights of {family.name} need a network that is built with {', '.join(needs)}, as "
-            "keras_se.weights.load does. "
-            f"Received: {model.name!r} for {str(tensors.path)!r}"
+            f"Weights of {family.name} require a network built with {', '.join(options)}, as keras_se.weights.load "
+            f"builds it. Received: {model.name!r} for {str(tensors.path)!r}"
         )
-
-
-def listed(names: Sequence[str]) -> str:
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")

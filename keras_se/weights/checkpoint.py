@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint file, by name, read one at a time."""
+"""Reads checkpoint files: a table of tensors by name, and their values one at a time."""
 
 import json
 import math
@@ -13,14 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 import ml_dtypes
 import numpy as np
 
+from keras_se._optional import require
 from keras_se._text import LONGEST, reason, shown
 
 T = TypeVar("T")
 
-# What a checkpoint of PyTorch may hold its tensors under: the first that is there, averages of training before its last
-# step, as in timm.
+# The keys of a PyTorch checkpoint that may hold its tensors. The first one present is used: as in timm, averages over
+# training come before the last step.
 WRAPPINGS = ("state_dict_ema", "model_ema", "state_dict", "model")
-# What names may begin with, in every format.
+# Prefixes removed from tensor names, in every format.
 PREFIXES = ("module.", "model.")
 FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
@@ -31,9 +32,9 @@ class Tensors:
 
     Attributes:
         path: The file.
-        shapes: Their shapes, by name.
-        read: Reads one, as an array of float32 with memory of its own: a network may keep it, and the file may change.
-            It raises a `ValueError` if the tensor has other values than floats.
+        shapes: Shapes by name.
+        read: Reads a tensor into a new float32 array, which stays valid when the file changes. It raises a `ValueError`
+            for a tensor that does not hold floats.
     """
 
     path: Path
@@ -45,8 +46,8 @@ def open_tensors(path: Path) -> Tensors:
     """The tensors of a `.safetensors`, `.pth`, `.pt` or `.bin` file.
 
     Raises:
-        ValueError: for a file that is not what its name says, is damaged, or would run code.
-        ImportError: if a package that reads it is missing.
+        ValueError: for a file that is damaged, of another format than its suffix, or would run code.
+        ImportError: if the package that reads it is missing.
     """
     if path.suffix == ".safetensors":
         return _safetensors(path)
@@ -54,42 +55,41 @@ def open_tensors(path: Path) -> Tensors:
 
 
 def _safetensors(path: Path) -> Tensors:
+    safetensors = require("safetensors", "weights")
     try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise ImportError("Reading .safetensors needs safetensors: pip install 'keras-se[weights]'") from error
-    try:
-        with safe_open(path, framework="np"):  # which checks the whole header
+        with safetensors.safe_open(path, framework="np"):  # checks the whole header
             places = _places(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ValueError(
-            f"weights must be a whole .safetensors file. Received: {str(path)!r} ({reason(error)})"
+            f"weights must be a complete .safetensors file. Received: {str(path)!r} ({reason(error)})"
         ) from error
     named = _named(path, places)
 
     def read(name: str) -> np.ndarray:
         place = named[name]
-        if place.kind not in FLOATS:
-            raise _no_floats(path, name, place.kind)
-        # Not by a map of the file: as long as that lives, what was read of it counts as the process's memory.
-        values = np.fromfile(path, FLOATS[place.kind], math.prod(place.shape), offset=place.begin)
+        if place.dtype not in FLOATS:
+            raise _wrong_dtype(path, name, place.dtype)
+        # Not memory-mapped: all that was read of a map counts as the process's memory until the map is closed.
+        values = np.fromfile(path, FLOATS[place.dtype], math.prod(place.shape), offset=place.begin)
         if values.size != math.prod(place.shape):
-            raise ValueError(f"weights must stay as they are while they are read. Received: a shorter {str(path)!r}")
+            raise ValueError(
+                f"The file must not change while it is read. Received: {str(path)!r}, which became shorter"
+            )
         return _float32(values.reshape(place.shape))
 
     return Tensors(path, {name: place.shape for name, place in named.items()}, read)
 
 
 class _Place(NamedTuple):
-    """A tensor in a `.safetensors` file: what it is of, its shape, and the byte of the file that it begins at."""
+    """A tensor in a `.safetensors` file: its dtype, its shape, and the offset of its first byte."""
 
-    kind: str
+    dtype: str
     shape: tuple[int, ...]
     begin: int
 
 
 def _places(path: Path) -> dict[str, _Place]:
-    """Of a file whose header was checked."""
+    """The tensors of a file whose header was checked."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
@@ -101,67 +101,59 @@ def _places(path: Path) -> dict[str, _Place]:
 
 
 def _torch(path: Path) -> Tensors:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {path.suffix} files needs PyTorch: pip install 'keras-se[torch]'. A .safetensors file does not."
-        ) from error
+    torch = require("torch", "torch")
     try:
         zipped = _is_zip(path)
     except OSError as error:
-        raise ValueError(
-            f"weights must be a file that can be read. Received: {str(path)!r} ({reason(error)})"
-        ) from error
+        raise ValueError(f"weights must be a readable file. Received: {str(path)!r} ({reason(error)})") from error
     try:
-        # A pickle can hold code; `weights_only` admits tensors and plain values alone.
-        with warnings.catch_warnings(action="ignore"):  # about what the error says, too
+        # A pickle can hold code; `weights_only` accepts only tensors and plain values.
+        with warnings.catch_warnings(action="ignore"):  # the error says it
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # what is wrong inside a file raises anything
+    except Exception as error:  # a damaged file raises errors of any class
         raise ValueError(
-            "weights must be a PyTorch checkpoint that holds tensors alone. "
-            f"Received: {str(path)!r} ({_refusal(error)})"
+            f"weights must be a PyTorch checkpoint that holds only tensors. Received: {str(path)!r} ({_refusal(error)})"
         ) from error
     tensors = _named(path, _state_dict(loaded, torch.Tensor))
     if not tensors:
         raise ValueError(
-            f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} without any"
+            f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} with no tensor"
         )
     floats = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
     def read(name: str) -> np.ndarray:
         tensor = tensors[name].detach()
         if tensor.dtype not in floats or tensor.layout != torch.strided or tensor.is_meta:
-            raise _no_floats(path, name, f"{tensor.dtype}, {tensor.layout}, on {tensor.device}")
-        return np.array(tensor.float().resolve_neg().numpy())  # a copy: it may be a part of the mapped file
+            raise _wrong_dtype(path, name, f"{tensor.dtype}, {tensor.layout}, on {tensor.device}")
+        return np.array(tensor.float().resolve_neg().numpy())  # a copy: the tensor may be a part of the mapped file
 
     return Tensors(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, read)
 
 
 def _refusal(error: Exception) -> str:
-    """Why PyTorch does not read a file. Of its advice, to read it without these checks is no part."""
+    """Why PyTorch refuses a file, without its advice to read the file with the checks turned off."""
     if asked := re.search(r"GLOBAL ([\w.]+)", str(error)):
-        return f"it asks for {asked[1]}"
-    return "it is damaged, or of another format"
+        return f"it refers to {asked[1]}"
+    return "it is damaged or of another format"
 
 
-def _state_dict(loaded: Any, kind: type) -> dict[str, Any]:
+def _state_dict(loaded: Any, tensor_type: type) -> dict[str, Any]:
     for key in WRAPPINGS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     items = loaded.items() if isinstance(loaded, Mapping) else ()
-    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, kind)}
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, tensor_type)}
 
 
 def _named(path: Path, found: Mapping[str, T]) -> dict[str, T]:
-    """By names that can be printed, without their prefixes."""
+    """Tensors by printable names, without prefixes."""
     _check_names(path, found)
     named: dict[str, T] = {}
     for name, value in found.items():
         for prefix in PREFIXES:
             name = name.removeprefix(prefix)
         if name in named:
-            raise ValueError(f"Tensors must have names of their own. Received: two {shown(name)} in {str(path)!r}")
+            raise ValueError(f"Tensor names must be unique. Received: two {shown(name)} in {str(path)!r}")
         named[name] = value
     return named
 
@@ -172,29 +164,21 @@ def _is_zip(path: Path) -> bool:
 
 
 def _check_names(path: Path, names: Iterable[str]) -> None:
-    """Names end up in messages: none is made to be printed, or too long for it."""
+    """Refuses names that cannot be printed in a message."""
     for name in names:
         if not name.isprintable() or len(name) > LONGEST:
             raise ValueError(
-                f"Tensors must have printable names of at most {LONGEST} characters. "
+                f"Tensor names must be printable and have at most {LONGEST} characters. "
                 f"Received: {shown(name)} in {str(path)!r}"
             )
 
 
-def _no_floats(path: Path, name: str, kind: str) -> ValueError:
-    return ValueError(f"Tensors must be dense, of {', '.join(FLOATS)}. Received: {name} of {kind} in {str(path)!r}")
+def _wrong_dtype(path: Path, name: str, dtype: str) -> ValueError:
+    return ValueError(
+        f"Tensors must be dense, with dtype {', '.join(FLOATS)}. Received: {name} of {dtype} in {str(path)!r}"
+    )
 
 
 def _float32(array: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # to infinity, which `check_finite` finds
+    with np.errstate(over="ignore"):  # to infinity, which `assign` refuses
         return array.astype("float32", copy=False)
-
-
-def check_finite(tensors: Tensors, names: list[str]) -> None:
-    """Raises a `ValueError` that names the tensors that have a value which is no number."""
-    wrong = [name for name in names if not np.isfinite(tensors.read(name)).all()]
-    if wrong:
-        listed = ", ".join(wrong[:5]) + (", …" if len(wrong) > 5 else "")
-        raise ValueError(
-            f"Tensors must be finite everywhere. Received: NaN or infinity in {listed} of {str(tensors.path)!r}"
-        )

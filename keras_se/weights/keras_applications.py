@@ -1,4 +1,4 @@
-"""Weights of `keras.applications`, in the same networks here: plain, or with SE that changes nothing at first."""
+"""Copies weights of `keras.applications` into the same networks here, plain or with SE that starts as the identity."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_se._text import listed
 from keras_se.layers import EXCITATIONS, SqueezeExcite
 from keras_se.weights.layer_diff import differences
 from keras_se.weights.preprocessing import Preprocessing
-from keras_se.weights.requirements import layer_of, own_layers, se_needs
+from keras_se.weights.requirements import find_layer, missing_se_options, network_layers
 
-# The builder here → the one there, and the options that both have.
+# The builder here → the one of keras.applications, and the options of both.
 NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "SEMobileNet": ("MobileNet", ("alpha", "depth_multiplier")),
     "SEMobileNetV2": ("MobileNetV2", ("alpha",)),
@@ -24,12 +25,12 @@ NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "SEInceptionV3": ("InceptionV3", ()),
     "SEInceptionResNetV2": ("InceptionResNetV2", ()),
 }
-# How images are prepared: from -1 to 1; as they are, for a network that does that itself; or as ImageNet's are.
+# Preprocessing: pixels scaled to -1 … 1; unchanged, for a network that includes it; or ImageNet's mean and deviation.
 SIGNED = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear")
 RAW = Preprocessing(mean=(0,) * 3, std=(1 / 255,) * 3, interpolation="bilinear")
 STANDARDISED = Preprocessing(interpolation="bilinear")
 INCEPTION = replace(SIGNED, size=(299, 299))
-PREPARED = {
+PREPROCESSING = {
     "SEMobileNet": SIGNED,
     "SEMobileNetV2": SIGNED,
     "SEMobileNetV3Small": SIGNED,
@@ -40,22 +41,22 @@ PREPARED = {
     "SEInceptionV3": INCEPTION,
     "SEInceptionResNetV2": INCEPTION,
 }
-# The layers of heads, here and there.
+# The layers of heads, here and in keras.applications.
 HEAD = ("predictions", "hidden", "logits")
 THEIR_HEAD = ("predictions", "conv_preds", "conv_2", "logits")
 
 
 class Pair(NamedTuple):
-    """A variable here, the value that it gets, and the layers of both."""
+    """A variable of the network, the variable that it is copied from, and the layers of both."""
 
     layer: Any
     variable: Any
     theirs: Any
-    value: Any
+    source: Any
 
 
 class Copied(NamedTuple):
-    """The names of layers that keep their own weights, and why: what the network has, and the reference has not."""
+    """The layers that keep their random weights, and why, as a part of a sentence."""
 
     left_out: list[str]
     why: str
@@ -64,15 +65,15 @@ class Copied(NamedTuple):
 def check_counterpart(builder: str) -> None:
     if builder not in NETWORKS:
         raise ValueError(
-            f'weights="imagenet" are those of keras.applications, for {", ".join(NETWORKS)}. Received: {builder}'
+            f'weights="imagenet" requires a network of keras.applications: {", ".join(NETWORKS)}. Received: {builder}'
         )
 
 
 def pretrained(builder: str, options: dict[str, Any], include_top: bool) -> keras.Model:
-    """The network of `keras.applications` with the weights that it downloads.
+    """The network of `keras.applications`, with the weights that it downloads.
 
     Raises:
-        ValueError: for a builder that has no counterpart there.
+        ValueError: for a builder without a counterpart there.
     """
     check_counterpart(builder)
     name, shared = NETWORKS[builder]
@@ -81,65 +82,65 @@ def pretrained(builder: str, options: dict[str, Any], include_top: bool) -> kera
     )
 
 
-def prepared_for(builder: str, model: keras.Model) -> Preprocessing | None:
-    """How images are prepared for a builder's network with weights of `keras.applications`, if that is known."""
-    return RAW if layer_of(model, "preprocessing") is not None else PREPARED.get(builder)
+def preprocessing_for(builder: str, model: keras.Model) -> Preprocessing | None:
+    """The preprocessing of a builder's network with weights of `keras.applications`, if it is known."""
+    return RAW if find_layer(model, "preprocessing") is not None else PREPROCESSING.get(builder)
 
 
-def copy(reference: keras.Model, model: keras.Model) -> Copied:
-    """Gives `model` the weights of a network of `keras.applications` that is the same but for SE.
+def copy_weights(reference: keras.Model, model: keras.Model) -> Copied:
+    """Copies the weights of a network of `keras.applications` to `model`, which is the same network apart from SE.
 
-    Layers are taken in their order, which is the same in both. An SE layer that the reference lacks gets a last
-    projection of zeros: with the gate `twice_sigmoid`, which is 1 there, the network computes what the reference does.
-    A classifier of other classes keeps its own weights.
+    Layers are paired by their order, which is the same in both. In an SE layer that the reference lacks, the last
+    projection is set to zero: the gate `twice_sigmoid` is then 1, and the network computes what the reference does.
+    A classifier of another number of classes keeps its random weights.
 
     Raises:
-        ValueError: if the networks are not the same, in their weights or in what they compute of them. The model is
-            left as it was.
+        ValueError: if the networks differ in the shapes of their weights, or in attributes of layers. The model is
+            then unchanged.
     """
     theirs = [(layer, value) for layer in reference.layers for value in _saved(layer)]
-    own_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
-    excitations = [layer for layer in own_layers(model) if isinstance(layer, EXCITATIONS)]
-    if own_se and not excitations:
+    reference_has_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
+    excitations = [layer for layer in network_layers(model) if isinstance(layer, EXCITATIONS)]
+    if reference_has_se and not excitations:
         raise ValueError(
-            f"These weights come with SE, so r must not be None, and se not without a layer. Received: {model.name!r} "
-            f"without SE, for weights of {reference.name!r}"
+            f"The weights of {reference.name!r} include SE, so the network must have it: r must not be None, and se "
+            f"must return layers. Received: {model.name!r} without SE"
         )
-    added = [] if own_se else excitations
-    ours = [(layer, variable) for layer in own_layers(model) if layer not in added for variable in _saved(layer)]
+    added = [] if reference_has_se else excitations
+    ours = [(layer, variable) for layer in network_layers(model) if layer not in added for variable in _saved(layer)]
     pairs = [Pair(*one, *other) for one, other in zip(ours, theirs, strict=False)]
     missing = {layer.name for layer, _ in ours[len(pairs) :]} | {pair.layer.name for pair in pairs if not _fits(pair)}
     left_over = {layer.name for layer, _ in theirs[len(pairs) :]}
     fitting = [pair for pair in pairs if pair.layer.name not in missing]
     if missing <= set(HEAD) and left_over <= set(THEIR_HEAD):
-        faults = _faults(reference, model, fitting) + (_se_faults(model) if own_se else [])
+        faults = _faults(reference, model, fitting) + (_se_faults(model) if reference_has_se else [])
     else:
         faults = sorted(missing | left_over)
     if faults:
         raise ValueError(
-            f"weights must be those of the network that {model.name!r} is without SE. Received: {reference.name!r}, "
-            f"which differs in {', '.join(faults[:5])}"
+            f"weights must be of the same network as {model.name!r}, apart from SE. Received: {reference.name!r}, "
+            f"which differs in {listed(faults)}"
         )
     _check_gates(model, added)
     for pair in fitting:
-        pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.value), pair.variable.shape))
+        pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.source), pair.variable.shape))
     for layer in added:
-        _open(layer)
+        _open_gates(layer)
     headless = not any(layer.name in THEIR_HEAD for layer, _ in theirs)
     return Copied(sorted(missing), "a classifier, unlike" if headless else "other classes than")
 
 
 def _faults(reference: keras.Model, model: keras.Model, pairs: list[Pair]) -> list[str]:
-    """What the networks compute differently of the same weights."""
+    """The attributes in which the networks differ although their weights fit."""
     found = differences(dict.fromkeys((pair.layer, pair.theirs) for pair in pairs))
     theirs = any(isinstance(layer, keras.layers.Rescaling) for layer in reference.layers)
-    here = layer_of(model, "preprocessing") is not None
+    here = find_layer(model, "preprocessing") is not None
     return found + ([f"include_preprocessing={theirs}"] if here != theirs else [])
 
 
 def _se_faults(model: keras.Model) -> list[str]:
-    """What SE lacks of that of MobileNetV3 in `keras.applications`."""
-    return se_needs(model, "project", keras.activations.hard_sigmoid)
+    """The options of MobileNetV3's SE in `keras.applications` that the network lacks."""
+    return missing_se_options(model, "project", keras.activations.hard_sigmoid)
 
 
 def _saved(layer: Any) -> Iterator[Any]:
@@ -147,24 +148,24 @@ def _saved(layer: Any) -> Iterator[Any]:
 
 
 def _fits(pair: Pair) -> bool:
-    """Whether the shapes are the same, but for the axes of length 1 that a 1x1 convolution has."""
-    here, there = tuple(pair.variable.shape), tuple(pair.value.shape)
+    """Whether the shapes are equal, apart from the axes of length 1 of a 1x1 convolution."""
+    here, there = tuple(pair.variable.shape), tuple(pair.source.shape)
     return here == there or (len(there) == 4 and there == (1, 1, *here))
 
 
 def _check_gates(model: keras.Model, added: list[Any]) -> None:
-    """Refuses an excitation that the reference lacks if its gates are not 1 once its last projection is zero."""
+    """Refuses added SE layers whose gates are not 1 when their last projection is zero."""
     for layer in added:
         if type(layer) is not SqueezeExcite or float(layer.gate(keras.ops.zeros((1, 1)))[0, 0]) != 1:
             raise ValueError(
-                "With weights of keras.applications, SE must be able to begin at a gate of 1: give se=lambda stage: "
+                "Weights of keras.applications require SE whose gates can start at 1: pass se=lambda stage: "
                 "SqueezeExcite(16, gate=keras_se.layers.twice_sigmoid), or r=None for the plain network. "
                 f"Received: {type(layer).__name__} with another gate at {layer.name!r} of {model.name!r}"
             )
 
 
-def _open(layer: Any) -> None:
-    """Makes the gates of a layer 1."""
+def _open_gates(layer: Any) -> None:
+    """Sets the gates of a layer to 1."""
     layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
     if layer.expand_bias is not None:
         layer.expand_bias.assign(keras.ops.zeros(layer.expand_bias.shape))

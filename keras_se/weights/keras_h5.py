@@ -1,7 +1,6 @@
-"""Files that Keras writes, `.weights.h5`, in networks of the same layers.
+"""Loads `.weights.h5` files, as Keras writes them, into networks of the same layers.
 
-Such a file holds the weights of layers, and no options: a stride, a padding or a gate that changes no shape does not
-show in it.
+Such a file holds weights and no options: strides, padding or gates that change no shape cannot be checked.
 """
 
 import re
@@ -14,20 +13,19 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_se._text import LONGEST, reason, shown
-from keras_se.weights.assign import listed
+from keras_se._text import LONGEST, listed, reason, shown
 
 # The layers of heads.
 HEAD = ("predictions", "hidden", "logits", "fc1", "fc2")
 CLASSIFIERS = ("predictions", "logits")
-# What the layers of networks are called by; others, of the user's, may have another name each time.
+# Names of the networks' layers. Other layers are the user's, whose names may change from one build to the next.
 PLACED = re.compile(r"(stem|stage\d+|transition\d+|final)_")
-# How many groups a weight is in, inside of each other, at most: three in a layer, two more for each layer around it.
+# The deepest nesting of groups: three in a layer, and two more for each layer around it.
 DEEPEST = 16
 
 
 class Weights(NamedTuple):
-    """The name of a layer, and the shapes of its weights, the shortest first."""
+    """The name of a layer, and the shapes of its weights, those of the lowest rank first."""
 
     layer: str
     shapes: list[tuple[int, ...]]
@@ -36,32 +34,33 @@ class Weights(NamedTuple):
         return f"{self.layer} {listed([str(shape) for shape in self.shapes])}"
 
 
-def fill_from_own(model: keras.Model, path: Path, *, head: bool = True) -> list[str]:
-    """Sets every variable of the network to that of the file.
+def load_keras_h5(model: keras.Model, path: Path, *, head: bool = True) -> list[str]:
+    """Sets every variable of the network to its weight in the file.
 
     Args:
         model: The network.
         path: The file.
-        head: Whether the network has its head. If the classifier is one of other classes, it is left out.
+        head: Whether the network has its head. A classifier of another number of classes is left out.
 
     Returns:
         The weights of a classifier that was left out, as `name (shape)`.
 
     Raises:
-        ValueError: for a file that is damaged or of a network of other layers, in either direction. The network is left
-            as it was.
+        ValueError: for a file that is damaged, or whose layers are not those of the network. The model is then
+            unchanged.
     """
+    # Keras also loads the layers of `input_tensor`, which the user still has after an error: all are restored then.
     before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]  # copies on every backend
     cause, left_out = None, ""
     try:
-        theirs, ours = _of_file(path), _of_model(model)
-        left_out = _other_classes(theirs, ours) if head else ""
-        why = _faults(theirs, ours, left_out, head)
+        theirs, ours = _layers_of_file(path), _layers_of_model(model)
+        left_out = _other_classifier(theirs, ours) if head else ""
+        why = _mismatches(theirs, ours, left_out, head)
         if not why:
-            with warnings.catch_warnings(action="ignore"):  # about what the error says, too
-                _without(model, ours[left_out].layer if left_out else "").load_weights(path)
+            with warnings.catch_warnings(action="ignore"):  # the error says it
+                _up_to(model, ours[left_out].layer if left_out else "").load_weights(path)
             _check_finite(model)
-    except Exception as error:  # of HDF5 and of Keras, which says much, in many lines
+    except Exception as error:  # HDF5 and Keras raise errors of any class
         for variable, value in zip(model.variables, before, strict=True):
             variable.assign(value)
         cause, why = error, reason(error)
@@ -72,8 +71,8 @@ def fill_from_own(model: keras.Model, path: Path, *, head: bool = True) -> list[
     return [str(theirs[left_out])] if left_out else []
 
 
-def _of_file(path: Path) -> dict[str, Weights]:
-    """What each layer has, by its kind and number: `conv2d_3` is the fourth convolution."""
+def _layers_of_file(path: Path) -> dict[str, Weights]:
+    """The weights of each layer by its class and number: `conv2d_3` is the fourth convolution."""
     import h5py  # comes with Keras
 
     found: dict[str, Weights] = {}
@@ -88,12 +87,12 @@ def _of_file(path: Path) -> dict[str, Weights]:
 
 
 def _shapes(group: Any, seen: set[int], depth: int = 1) -> Iterator[tuple[int, ...]]:
-    """Of all weights in a group, each once: groups may be parts of each other."""
+    """The shapes of all weights in a group, each once: groups may contain each other."""
     import h5py
 
     if depth > DEEPEST:
-        raise ValueError(f"it has groups more than {DEEPEST} deep")
-    for name in (name for name in group if "seed" not in name):  # states of random generators are no weights
+        raise ValueError(f"its groups are nested more than {DEEPEST} deep")
+    for name in (name for name in group if "seed" not in name):  # states of random generators are not weights
         item = _item(group, name)
         address = h5py.h5o.get_info(item.id).addr
         if address in seen:
@@ -110,12 +109,12 @@ def _group(parent: Any, name: str) -> Any:
 
     item = _item(parent, name)
     if not isinstance(item, h5py.Group):
-        raise ValueError(f"its {shown(item.name)} is no group")
+        raise ValueError(f"its {shown(item.name)} is not a group")
     return item
 
 
 def _item(parent: Any, name: str) -> Any:
-    """What has a name in a group. What is in another file is not opened: it may be anything, or wait for ever."""
+    """An item of a group. Items in other files are refused: opening one could reach any file, or block."""
     import h5py
 
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
@@ -134,13 +133,13 @@ def _name(group: Any, otherwise: str) -> str:
     )
 
 
-def _of_model(model: keras.Model) -> dict[str, Weights]:
+def _layers_of_model(model: keras.Model) -> dict[str, Weights]:
     found: dict[str, Weights] = {}
-    kinds: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for layer in model.layers:
         kind = type(layer).__name__.lower().replace("_", "")
-        key = f"{kind}_{kinds[kind]}" if kinds[kind] else kind
-        kinds[kind] += 1
+        key = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
         shapes = [tuple(variable.shape) for variable in layer.variables if "seed" not in variable.name]
         found[key] = Weights(layer.name, sorted(shapes, key=_order))
     return {key: weights for key, weights in found.items() if weights.shapes}
@@ -150,18 +149,18 @@ def _order(shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     return len(shape), shape
 
 
-def _other_classes(theirs: Mapping[str, Weights], ours: Mapping[str, Weights]) -> str:
-    """Where the classifier is, if it is one of other classes: like ours but for their number."""
+def _other_classifier(theirs: Mapping[str, Weights], ours: Mapping[str, Weights]) -> str:
+    """The key of the classifier, if it differs from the network's only in its number of classes."""
     place = next((key for key, weights in ours.items() if weights.layer in CLASSIFIERS), "")
     if place not in theirs or theirs[place].shapes == ours[place].shapes:
         return ""
     given, wanted = theirs[place].shapes, ours[place].shapes
-    same = [shape[:-1] for shape in given] == [shape[:-1] for shape in wanted]
-    return place if same and len({shape[-1:] for shape in given}) == 1 else ""
+    alike = [shape[:-1] for shape in given] == [shape[:-1] for shape in wanted]
+    return place if alike and len({shape[-1:] for shape in given}) == 1 else ""
 
 
-def _faults(theirs: Mapping[str, Weights], ours: Mapping[str, Weights], left_out: str, head: bool) -> str:
-    """What does not fit, in either direction."""
+def _mismatches(theirs: Mapping[str, Weights], ours: Mapping[str, Weights], left_out: str, head: bool) -> str:
+    """The layers of either side that do not fit the other."""
     used = {
         key: weights
         for key, weights in theirs.items()
@@ -173,7 +172,7 @@ def _faults(theirs: Mapping[str, Weights], ours: Mapping[str, Weights], left_out
     other = [
         f"{used[key]} for {weights}" for key, weights in wanted.items() if key in used and not _fits(used[key], weights)
     ]
-    faults = [("nothing for", missing), ("no place for", left_over), ("another layer:", other)]
+    faults = [("no weights for", missing), ("no layer for", left_over), ("another layer:", other)]
     return "; ".join(f"{what} {listed(names)}" for what, names in faults if names)
 
 
@@ -182,8 +181,8 @@ def _fits(theirs: Weights, ours: Weights) -> bool:
     return theirs.shapes == ours.shapes and (not placed or theirs.layer == ours.layer)
 
 
-def _without(model: keras.Model, classifier: str) -> keras.Model:
-    """The network, its weights shared, up to its classifier."""
+def _up_to(model: keras.Model, classifier: str) -> keras.Model:
+    """The network before its classifier, with the same variables."""
     if not classifier:
         return model
     layer = model.get_layer(classifier)

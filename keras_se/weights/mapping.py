@@ -1,4 +1,4 @@
-"""How the tensors of a source are called here: tables of rules, and the parts of a layer."""
+"""Maps tensor names of checkpoints to variables of networks: rules for layers, and the variables of each layer."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import keras
 
-# Axes of a tensor in PyTorch → in Keras.
+# The order of a tensor's axes in PyTorch → in Keras.
 AXES = {
-    "same": None,
+    "unchanged": None,
     "dense": (1, 0),  # (out, in) → (in, out)
     "conv": (2, 3, 1, 0),  # (out, in, height, width) → (height, width, in, out)
     "depthwise": (2, 3, 0, 1),  # (channels, 1, height, width) → (height, width, channels, 1)
@@ -20,18 +20,18 @@ AXES = {
 
 
 class Part(NamedTuple):
-    """A tensor of a layer: what the variable is called here, and how its axes lie."""
+    """A tensor of a layer: the name of the variable in Keras, and the order of axes in `AXES`."""
 
     variable: str
-    axes: str = "same"
+    axes: str = "unchanged"
 
 
-# The tensors of each kind of layer in PyTorch.
+# The tensors of each kind of layer, by their name in PyTorch.
 PARTS: dict[str, dict[str, Part]] = {
     "conv": {"weight": Part("kernel", "conv"), "bias": Part("bias")},
     "depthwise": {"weight": Part("kernel", "depthwise"), "bias": Part("bias")},
     "dense": {"weight": Part("kernel", "dense"), "bias": Part("bias")},
-    # A classifier that is a dense layer there and a 1x1 convolution here.
+    # A classifier that is a dense layer in PyTorch and a 1x1 convolution in Keras.
     "pointwise": {"weight": Part("kernel", "pointwise"), "bias": Part("bias")},
     "norm": {
         "weight": Part("gamma"),
@@ -42,33 +42,33 @@ PARTS: dict[str, dict[str, Part]] = {
     "reduce": {"weight": Part("reduce_kernel", "project"), "bias": Part("reduce_bias")},
     "expand": {"weight": Part("expand_kernel", "project"), "bias": Part("expand_bias")},
 }
-# How many batches a norm has seen says nothing about what it computes.
+# A batch norm's count of batches does not change its output.
 IGNORED = ("num_batches_tracked",)
 
 
 class Rule(NamedTuple):
-    """A layer's name there, here, and its kind.
+    """A layer's name in the checkpoint, its name in Keras, and its kind in `PARTS`.
 
-    `{stage}` and `{block}` count from the same number on both sides, but for the family's `offsets`; `{i}` is any.
+    `{stage}` and `{block}` stand for a number, to which the family's `offsets` are added; `{i}` for any number.
     """
 
     source: str
-    ours: str
+    layer: str
     kind: str
 
 
 @dataclass(frozen=True)
 class Family:
-    """Checkpoints whose tensors are named alike.
+    """Checkpoints that name their tensors alike.
 
     Attributes:
-        name: What error messages call it.
-        mark: A tensor that every such checkpoint has, and no other.
-        rules: The table. Of several rules for one name, that holds whose layer the network has.
-        classifier: The layer here that a network of other classes has in another shape.
-        head: All layers here that a network without its top does not have.
-        offsets: What is added to `{stage}` and `{block}`.
-        needs: The options that a network lacks to compute what these weights were trained for.
+        name: The family's name in error messages.
+        mark: A tensor that every checkpoint of the family has, and no other checkpoint.
+        rules: The table. Where several rules match a name, the one whose layer the network has is used.
+        classifier: The layer whose shape depends on the number of classes.
+        head: All layers that a network without its top lacks.
+        offsets: Added to `{stage}` and `{block}`.
+        missing_options: Returns the options that the checkpoints require and a network lacks.
     """
 
     name: str
@@ -77,11 +77,11 @@ class Family:
     classifier: str
     head: tuple[str, ...]
     offsets: Mapping[str, int] = field(default_factory=dict)
-    needs: Callable[[keras.Model], list[str]] = lambda model: []
+    missing_options: Callable[[keras.Model], list[str]] = lambda model: []
 
 
 class Target(NamedTuple):
-    """Where a tensor goes: the layer and variable, and how its axes lie."""
+    """The layer and the variable that a tensor belongs to, and the order of its axes."""
 
     layer: str
     variable: str
@@ -92,8 +92,8 @@ class Target(NamedTuple):
         return f"{self.layer}/{self.variable}"
 
 
-def target(family: Family, name: str, layers: Mapping[str, object]) -> Target | None:
-    """Where the tensor of that name goes in a network of these layers, or `None`."""
+def find_target(family: Family, name: str, layers: Mapping[str, object]) -> Target | None:
+    """The target of the tensor `name` in a network with these layers; `None` if no rule matches it."""
     owner, _, part = name.rpartition(".")
     found = None
     for rule in family.rules:
@@ -101,7 +101,7 @@ def target(family: Family, name: str, layers: Mapping[str, object]) -> Target | 
         if match is None or part not in PARTS[rule.kind]:
             continue
         numbers = {key: int(value) + family.offsets.get(key, 0) for key, value in match.groupdict().items()}
-        found = Target(rule.ours.format(**numbers), *PARTS[rule.kind][part])
+        found = Target(rule.layer.format(**numbers), *PARTS[rule.kind][part])
         if found.layer in layers:
             return found
     return found

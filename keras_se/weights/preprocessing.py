@@ -1,4 +1,4 @@
-"""What is done to an image before a network sees it, and what its answer means, as the weights' publisher has it."""
+"""Preprocessing of images for published weights, and names for the predictions."""
 
 import math
 from dataclasses import dataclass
@@ -9,28 +9,30 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se._optional import require
 from keras_se._text import reason, shown
-from keras_se.layers.base import data_format_of, is_number, positive_integer
+from keras_se._validation import number_between, numbers_between, one_of, positive_integer
+from keras_se.layers.base import data_format_of
 
 CLASSES = 1000
-# Above and below are mistakes.
+# Limits beyond which a value must be a mistake.
 LARGEST_SIZE, MOST_CLASSES, LEAST_STD, LARGEST_MEAN, LEAST_CROP = 100_000, 10_000_000, 1e-3, 1000, 0.5
 RESAMPLING = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "lanczos": "LANCZOS"}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From an image to a network's input, and from its output to names.
+    """Turns images into a network's input, and its output into names of classes.
 
     Attributes:
-        size: Height and width that the network was evaluated at, in pixels.
-        mean, std: Of each channel (red, green, blue), for values from 0 to 1.
-        interpolation: How images are resized: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
+        size: Height and width at which the network was evaluated, in pixels.
+        mean, std: Mean and standard deviation of each channel (red, green, blue), for values from 0 to 1.
+        interpolation: The resizing method: `"nearest"`, `"bilinear"`, `"bicubic"` or `"lanczos"`.
         crop: The share of the resized image's shorter side that is kept, from 0.5 to 1.
-        classes: How many the network tells apart.
+        classes: The number of classes.
 
     Raises:
-        ValueError: for values that no image can be prepared by.
+        ValueError: for a value out of its range.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -42,22 +44,18 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         checked = {
-            "size": _numbers("size", self.size, 2, 1, LARGEST_SIZE, whole=True),
-            "mean": _numbers("mean", self.mean, 3, -LARGEST_MEAN, LARGEST_MEAN),
-            "std": _numbers("std", self.std, 3, LEAST_STD, 1 / LEAST_STD),
-            "crop": _numbers("crop", self.crop, 1, LEAST_CROP, 1)[0],
-            "classes": _numbers("classes", self.classes, 1, 1, MOST_CLASSES, whole=True)[0],
+            "size": numbers_between("size", self.size, 2, 1, LARGEST_SIZE, whole=True),
+            "mean": numbers_between("mean", self.mean, 3, -LARGEST_MEAN, LARGEST_MEAN),
+            "std": numbers_between("std", self.std, 3, LEAST_STD, 1 / LEAST_STD),
+            "interpolation": one_of("interpolation", self.interpolation, RESAMPLING),
+            "crop": number_between("crop", self.crop, LEAST_CROP, 1),
+            "classes": number_between("classes", self.classes, 1, MOST_CLASSES, whole=True),
         }
-        if not isinstance(self.interpolation, str) or self.interpolation not in RESAMPLING:
-            allowed = ", ".join(f'"{name}"' for name in RESAMPLING)
-            raise ValueError(
-                f"interpolation must be one of {allowed}. Received: interpolation={shown(self.interpolation)}"
-            )
         for name, value in checked.items():
-            object.__setattr__(self, name, value)  # tuples, whatever they were: the class is frozen
+            object.__setattr__(self, name, value)  # the class is frozen
 
     def preprocess_input(self, x: Any, data_format: str | None = None) -> Any:
-        """Pixels as the network wants them: `(x / 255 − mean) / std`.
+        """Scales pixels for the network: `(x / 255 − mean) / std`.
 
         Args:
             x: Array or tensor of shape (…, height, width, 3), red, green and blue from 0 to 255; or (…, 3, height,
@@ -65,7 +63,7 @@ class Preprocessing:
             data_format: `"channels_last"`, `"channels_first"` or `None` (the Keras setting).
 
         Returns:
-            The same kind, of float32.
+            An array or tensor as `x`, of float32.
 
         Raises:
             ValueError: for another number of channels.
@@ -84,39 +82,36 @@ class Preprocessing:
         return keras.ops.cast(x, "float32") * scale + offset
 
     def scale_and_offset(self) -> tuple[np.ndarray, np.ndarray]:
-        """`preprocess_input(x) = x · scale + offset`, a number of each for each channel."""
+        """The scale and offset of each channel: `preprocess_input(x) = x · scale + offset`."""
         mean, std = np.asarray(self.mean, "float64"), np.asarray(self.std, "float64")
         return (1 / (255 * std)).astype("float32"), (-mean / std).astype("float32")
 
     def load_image(self, path: Any, data_format: str | None = None) -> np.ndarray:
-        """An image file, resized and cropped, of uint8, for `preprocess_input`.
+        """Reads an image file, resized and cropped, as uint8 for `preprocess_input`.
 
         Args:
             path: The file.
             data_format: As in `preprocess_input`: (height, width, 3) or (3, height, width) is returned.
 
         Raises:
-            ValueError: for a file that is no image, or one so narrow that its other side would become too long.
-            ImportError: without Pillow.
+            ValueError: for a file that is not an image, or one so narrow that its longer side would become too long.
+            ImportError: if Pillow is missing.
         """
-        try:
-            from PIL import Image, ImageOps
-        except ImportError as error:
-            raise ImportError("Reading images needs Pillow: pip install 'keras-se[weights]'") from error
+        Image, ImageOps = require("PIL.Image", "weights"), require("PIL.ImageOps", "weights")  # noqa: N806
         first = _is_first(data_format)
         try:
             with Image.open(path) as file:
                 image = _in_8_bits(ImageOps.exif_transpose(file)).convert("RGB")
-        except Exception as error:  # each of Pillow's formats has errors of its own
+        except Exception as error:  # each of Pillow's formats raises other errors
             raise ValueError(
-                f"An image file that Pillow can read was expected. Received: {str(path)!r} ({reason(error)})"
+                f"The file must be an image that Pillow can read. Received: {str(path)!r} ({reason(error)})"
             ) from error
         height, width = self.size
         sizes = self._resized(image.width, image.height)
         if Image.MAX_IMAGE_PIXELS is not None and math.prod(sizes) > Image.MAX_IMAGE_PIXELS:
             raise ValueError(
-                f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels once it is resized. "
-                f"Received: {str(path)!r} of {image.width}x{image.height}, {sizes[0]}x{sizes[1]} then"
+                f"A resized image must have at most {Image.MAX_IMAGE_PIXELS} pixels. Received: {str(path)!r} of "
+                f"{image.width}x{image.height}, which becomes {sizes[0]}x{sizes[1]}"
             )
         image = image.resize(sizes, getattr(Image.Resampling, RESAMPLING[self.interpolation]))
         left, top = round((image.width - width) / 2), round((image.height - height) / 2)
@@ -124,7 +119,7 @@ class Preprocessing:
         return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if first else pixels
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height before the crop. The longer side is rounded as where the weights were evaluated."""
+        """Width and height before the crop. The longer side is rounded as in the evaluation of the weights."""
         least_height, least_width = (math.floor(size / self.crop) for size in self.size)
         if least_width == least_height:
             longer = int(least_width * max(width, height) / min(width, height))
@@ -133,15 +128,14 @@ class Preprocessing:
         return round(width / ratio), round(height / ratio)
 
     def decode_predictions(self, predictions: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:
-        """The likeliest classes of each sample: (WordNet's number, name, probability), the likeliest first.
+        """The most likely classes of each sample, in order, as (WordNet's number, name, probability).
 
         Args:
-            predictions: Array of shape (batch, 1000), finite everywhere: the classes of ImageNet.
-            top: How many of them.
+            predictions: Finite array of shape (batch, 1000), for the classes of ImageNet.
+            top: The number of classes.
 
         Raises:
-            ValueError: for another shape, as that of a network of other classes, for NaN or infinity, or `top` that is
-                no number of classes.
+            ValueError: for another shape, NaN or infinity, or a `top` that is not a positive integer.
         """
         predictions = np.asarray(keras.ops.convert_to_numpy(predictions))
         if predictions.ndim != 2 or predictions.shape[1] != CLASSES:
@@ -152,12 +146,12 @@ class Preprocessing:
         if wrong := np.flatnonzero(~np.isfinite(predictions).all(axis=1)).tolist():
             raise ValueError(f"predictions must be finite. Received: NaN or infinity in sample {wrong[0]}")
         top, names = positive_integer("top", top), labels()
-        # In float64, where the least value of every integer type has a negative.
+        # In float64, where the lowest value of every integer type can be negated.
         best = np.argsort(-predictions.astype("float64"), axis=1, kind="stable")[:, :top]
         return [[(*names[i], float(row[i])) for i in indices] for row, indices in zip(predictions, best, strict=True)]
 
 
-# What a `config.json` calls the fields.
+# The fields' names in a `config.json`.
 FIELDS = {
     "mean": "mean",
     "std": "std",
@@ -168,7 +162,7 @@ FIELDS = {
 
 
 def _in_8_bits(image: Any) -> Any:
-    """A grey image of 16 bits by its upper 8, as decoders have it and as Pillow reads coloured ones; others as is."""
+    """Reduces a 16-bit grey image to its upper 8 bits, as Pillow does for colour images; returns others unchanged."""
     from PIL import Image
 
     if not image.mode.startswith("I"):
@@ -177,10 +171,10 @@ def _in_8_bits(image: Any) -> Any:
 
 
 def from_config(config: dict[str, Any]) -> Preprocessing:
-    """What a `config.json` says, with the field's usual values where it says nothing.
+    """The preprocessing that a `config.json` describes; missing keys have the defaults of `Preprocessing`.
 
     Raises:
-        ValueError: for values that no image can be prepared by.
+        ValueError: for a value out of its range.
     """
     stated = {field: config[key] for key, field in FIELDS.items() if config.get(key) is not None}
     channels, *size = _input_size(config.get("input_size"))
@@ -191,24 +185,16 @@ def from_config(config: dict[str, Any]) -> Preprocessing:
             raise ValueError(f'crop_mode must be "center". Received: crop_mode={shown(config["crop_mode"])}')
         return Preprocessing(**{"size": size, **stated})
     except ValueError as error:
-        raise ValueError(f"config.json must say how an image of three channels is prepared: {error}") from error
+        raise ValueError(
+            f"config.json must describe the preprocessing of images with three channels: {error}"
+        ) from error
 
 
 def _input_size(value: Any) -> list[Any]:
-    """Channels, height and width; what is no list of them is refused by its number of values."""
+    """Channels, height and width. A value that is not a list is returned in a list, whose length is then refused."""
     if value is None:
         return [3, *Preprocessing().size]
     return value if isinstance(value, list) and value else [3, value]
-
-
-def _numbers(name: str, value: Any, count: int, least: float, most: float, *, whole: bool = False) -> tuple[float, ...]:
-    values = (value,) if count == 1 else tuple(value) if isinstance(value, tuple | list) else ()
-    right = all(is_number(v) and least <= v <= most and (not whole or v == int(v)) for v in values)
-    if len(values) != count or not right:
-        kind = "whole number" if whole else "number"
-        wanted = f"a {kind}" if count == 1 else f"{count} {kind}s"
-        raise ValueError(f"{name} must be {wanted} from {least} to {most}. Received: {name}={shown(value)}")
-    return tuple(int(v) for v in values) if whole else values
 
 
 def _is_first(data_format: str | None) -> bool:
@@ -217,6 +203,6 @@ def _is_first(data_format: str | None) -> bool:
 
 @cache
 def labels() -> tuple[tuple[str, str], ...]:
-    """WordNet's number and a name for each class of ImageNet, in their order."""
+    """WordNet's number and the name of each class of ImageNet, in order."""
     text = files("keras_se.weights").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple((line[:9], line[10:]) for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""The SE networks of timm: what they are called, what builds them here, and how their tensors are named.
+"""The SE networks of timm: their names, the builder of each, and the names of their tensors.
 
 `legacy_*` are the authors' own weights, converted from Caffe. The others put a bottleneck's stride into the 3x3, pad
 the stem's pooling, and round the excitation's width up to a multiple of 8.
@@ -13,9 +13,9 @@ import keras
 from keras_se.graph.keras_private import producer
 from keras_se.layers import SqueezeExcite
 from keras_se.weights.mapping import Family, Rule
-from keras_se.weights.requirements import lacking, layer_of, se_needs
+from keras_se.weights.requirements import find_layer, missing_options, missing_se_options
 
-# Blocks of all ResNets.
+# The blocks of all ResNets.
 BLOCKS = (
     Rule("layer{stage}.{block}.conv{i}", "stage{stage}_block{block}_conv{i}", "conv"),
     Rule("layer{stage}.{block}.bn{i}", "stage{stage}_block{block}_conv{i}_bn", "norm"),
@@ -76,30 +76,30 @@ MOBILENET_V3_RULES = (
 
 
 def _strides(model: keras.Model) -> tuple[int, int] | None:
-    """Those of the first 1x1 of a bottleneck that halves the image, if the network has one."""
-    bottleneck = layer_of(model, "stage2_block1_conv3")
-    return None if bottleneck is None else layer_of(model, "stage2_block1_conv1").strides
+    """The strides of the first 1x1 convolution in a bottleneck that halves the image; `None` without bottlenecks."""
+    bottleneck = find_layer(model, "stage2_block1_conv3")
+    return None if bottleneck is None else find_layer(model, "stage2_block1_conv1").strides
 
 
 def _ends_in_relu(model: keras.Model) -> bool:
-    """Whether the branches of basic blocks do."""
-    return layer_of(model, "stage1_block1_conv2_relu") is not None
+    """Whether the branches of basic blocks end in a ReLU."""
+    return find_layer(model, "stage1_block1_conv2_relu") is not None
 
 
 def _se_in_branch(model: keras.Model) -> list[str]:
-    """What the end of a residual network's branches lacks, where SE is."""
-    ends_in_relu = layer_of(model, "stage1_block1_conv3_relu") is not None
-    # On the shortcut or before the branch, SE reads something else.
-    read = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
-    after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in read)
-    faults = lacking((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
-    return list(dict.fromkeys(faults + se_needs(model, "add", keras.activations.sigmoid)))
+    """The options that the ends of residual branches lack: their ReLU, and SE."""
+    ends_in_relu = find_layer(model, "stage1_block1_conv3_relu") is not None
+    # On the shortcut or before the branch, SE reads another layer.
+    sources = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
+    after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in sources)
+    missing = missing_options((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
+    return list(dict.fromkeys(missing + missing_se_options(model, "add", keras.activations.sigmoid)))
 
 
-def _needs_of_legacy(model: keras.Model) -> list[str]:
+def _missing_in_legacy(model: keras.Model) -> list[str]:
     strides = _strides(model)
-    grouped = strides is not None and layer_of(model, "stage2_block1_conv2").groups > 1
-    return lacking(
+    grouped = strides is not None and find_layer(model, "stage2_block1_conv2").groups > 1
+    return missing_options(
         (not _is_pooled(model) or not _is_padded(model), 'pool="ceil"'),
         (strides in (None, (2, 2)) or grouped, 'stride_in="1x1"'),
         (strides in (None, (1, 1)) or not grouped, 'stride_in="3x3"'),
@@ -108,10 +108,10 @@ def _needs_of_legacy(model: keras.Model) -> list[str]:
     ) + _se_in_branch(model)
 
 
-def _needs_of_resnet(model: keras.Model, averaged: bool = False) -> list[str]:
+def _missing_in_resnet(model: keras.Model, averaged: bool = False) -> list[str]:
     strides = _strides(model)
     shortcut = "average" if averaged else "projection"
-    return lacking(
+    return missing_options(
         (not _is_pooled(model) or _is_padded(model), 'pool="padded"'),
         (strides in (None, (1, 1)), 'stride_in="3x3"'),
         (_is_averaged(model) == averaged, f'shortcut="{shortcut}"'),
@@ -119,26 +119,26 @@ def _needs_of_resnet(model: keras.Model, averaged: bool = False) -> list[str]:
     ) + _se_in_branch(model)
 
 
-def _needs_of_mobilenet_v3(model: keras.Model) -> list[str]:
-    return lacking(
-        (layer_of(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
-        (layer_of(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
-        (layer_of(model, "preprocessing") is None, "include_preprocessing=False"),
-    ) + se_needs(model, "project", keras.activations.hard_sigmoid)
+def _missing_in_mobilenet_v3(model: keras.Model) -> list[str]:
+    return missing_options(
+        (find_layer(model, "stem_conv_pad") is not None, 'padding="symmetric"'),
+        (find_layer(model, "stem_conv_bn").epsilon == 1e-5, "epsilon=1e-5"),
+        (find_layer(model, "preprocessing") is None, "include_preprocessing=False"),
+    ) + missing_se_options(model, "project", keras.activations.hard_sigmoid)
 
 
 def _is_averaged(model: keras.Model) -> bool:
-    """Whether shortcuts of the network, some of which halve the image, begin with a pooling."""
+    """Whether the shortcuts that halve the image begin with a pooling."""
     return any(layer.name.endswith("_shortcut_pool") for layer in model.layers)
 
 
 def _is_pooled(model: keras.Model) -> bool:
-    return layer_of(model, "stem_pool") is not None
+    return find_layer(model, "stem_pool") is not None
 
 
 def _is_padded(model: keras.Model) -> bool:
-    # In ceil mode, sizes that need it have a padding of one side.
-    pad = layer_of(model, "stem_pool_pad")
+    # In ceil mode, some sizes are padded on one side.
+    pad = find_layer(model, "stem_pool_pad")
     return pad is not None and pad.padding == ((1, 1), (1, 1))
 
 
@@ -151,7 +151,7 @@ FAMILIES = (
         "predictions",
         ("predictions",),
         BLOCK,
-        _needs_of_legacy,
+        _missing_in_legacy,
     ),
     Family(
         "timm's ResNet-D",
@@ -160,7 +160,7 @@ FAMILIES = (
         "predictions",
         ("predictions",),
         BLOCK,
-        partial(_needs_of_resnet, averaged=True),
+        partial(_missing_in_resnet, averaged=True),
     ),
     Family(
         "timm's ResNets",
@@ -169,7 +169,7 @@ FAMILIES = (
         "predictions",
         ("predictions",),
         BLOCK,
-        _needs_of_resnet,
+        _missing_in_resnet,
     ),
     Family(
         "timm's MobileNetV3",
@@ -178,7 +178,7 @@ FAMILIES = (
         "logits",
         ("hidden", "logits"),
         {"stage": 1, "block": 1},
-        _needs_of_mobilenet_v3,
+        _missing_in_mobilenet_v3,
     ),
 )
 
@@ -200,7 +200,7 @@ RESNEXT: dict[str, Any] = {"pool": "padded", "se": _rounded}
 V15_D: dict[str, Any] = {**V15, "stem": "deep", "shortcut": "average"}
 V3: dict[str, Any] = {"include_preprocessing": False, "padding": "symmetric", "epsilon": 1e-5}
 
-# timm's name → the builder and its options.
+# timm's name → the builder here and its options.
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "legacy_seresnet18": ("SEResNet18", LEGACY_BASIC),
     "legacy_seresnet34": ("SEResNet34", LEGACY_BASIC),

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from keras_se.export import FORMATS, Artifact, ExportError, export, to_onnx, verify
-from keras_se.export import onnx as onnx_format
-
-from .networks import relative_error, sample, se_resnet
+from keras_se.export.onnx import convert as onnx_format
+from tests.support.arrays import relative_error
+from tests.support.networks import sample
+from tests.support.networks.exported import se_resnet
 
 ALL = tuple(FORMATS)
 
@@ -59,7 +60,7 @@ def test_every_mode_is_written(tmp_path):
     assert started == [(tmp_path / name, False) for name in expected], "told before, in order"
     assert [artifact.quantize for artifact in artifacts] == [*FORMATS["onnx"].modes, *modes]
     # The type of the ends is for the mode that has it.
-    ends = {artifact.quantize: artifact._runner._inputs["image"]["dtype"] for artifact in artifacts[3:]}
+    ends = {artifact.quantize: artifact.runner._inputs["image"]["dtype"] for artifact in artifacts[3:]}
     assert ends.pop("int8") is ends.pop("selective") is np.int8
     assert set(ends.values()) == {np.float32}
 
@@ -68,8 +69,8 @@ def test_options_go_to_the_formats_that_have_them(tmp_path):
     model = se_resnet(name="model>1")
     artifacts = export(model, tmp_path, batch_size=2, opset=15, layout="nchw")
     assert files(tmp_path) == ["model_1.onnx", "model_1.tflite", "model_1_saved_model"]
-    assert [artifact._runner._batch for artifact in artifacts] == [2, 2, 2]
-    assert artifacts[2]._runner._session.get_inputs()[0].shape == [2, 3, 16, 16]
+    assert [artifact.runner._batch for artifact in artifacts] == [2, 2, 2]
+    assert artifacts[2].runner._session.get_inputs()[0].shape == [2, 3, 16, 16]
 
 
 def test_all_targets_are_checked_before_any_is_written(tmp_path):
@@ -89,11 +90,12 @@ BAD = {
     "a string": ({"formats": "coreml"}, "formats must be one of .*'coreml'"),
     "mode": ({"quantize": ("float16", "int4")}, "quantize must be one of .*'int4'"),
     "no mode": ({"quantize": ()}, "quantize a mode"),
-    "io_dtype of no mode": ({"io_dtype": "int8"}, "io_dtype must be"),
-    "io_dtype of another mode": ({"io_dtype": "int16", "quantize": "int8"}, "io_dtype must be"),
+    "io_dtype of no mode": ({"io_dtype": "int4"}, "io_dtype must be one of 'float32', 'int8', 'uint8', 'int16'"),
+    "io_dtype of a mode that is not asked for": ({"io_dtype": "int8"}, "io_dtype='int8' requires .*quantize='int8'"),
+    "io_dtype of another mode": ({"io_dtype": "int16", "quantize": "int8"}, "requires .*quantize='int16x8'"),
     "io_dtype without TFLite": (
         {"io_dtype": "int8", "quantize": "int8", "formats": ("onnx",)},
-        "io_dtype must be",
+        "io_dtype='int8' requires formats='tflite' with quantize='int8'",
     ),
     "no calibration": ({"quantize": (None, "int8")}, "calibration_data must be given"),
     "bad calibration": (
@@ -105,7 +107,7 @@ BAD = {
     "batch": ({"batch_size": 0, "formats": ("tflite",)}, "batch_size must be a positive integer"),
     "metadata beside a folder": (
         {"metadata_file": True, "formats": ("saved_model",)},
-        "metadata_file goes with a format of single files",
+        "metadata_file requires a format of single files, tflite or onnx",
     ),
     "verification data": ({"verification_data": np.zeros((2, 2))}, "shape"),
 }
@@ -139,8 +141,8 @@ def test_a_failed_conversion_is_one_sentence(tmp_path, monkeypatch):
     def fail(*args):
         raise KeyError("\n\nno such operator\nlong\ntrace")
 
-    monkeypatch.setattr(onnx_format, "_converted", fail)
-    with pytest.raises(ExportError, match=r"^se_resnet has no working onnx form: [^\n]+$"):
+    monkeypatch.setattr(onnx_format, "float_graph", fail)
+    with pytest.raises(ExportError, match=r"^Exporting se_resnet to onnx failed: [^\n]+$"):
         to_onnx(se_resnet(), tmp_path / "model.onnx")
     assert files(tmp_path) == []
 

@@ -19,11 +19,10 @@ import pytest
 
 from keras_se import cli
 from keras_se.export import Images, export
-from keras_se.export.data.calibration import calibration_feeds
+from keras_se.export.data.calibration import read_data
 from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.weights import Preprocessing
-
-from .hostile import (
+from tests.support.hostile_files import (
     IMAGES,
     SIZE,
     among_good_ones,
@@ -97,9 +96,9 @@ AMONG_IMAGES = {
 
 # In place of MODEL.
 MODELS: dict[str, tuple[Prepare, str]] = {
-    "nothing.keras": (content("nothing.keras", b""), "as Model.save writes it"),
-    "cut.keras": (cut("cut.keras", lambda: shutil.copy("small.keras", "cut.keras")), "as Model.save writes it"),
-    "text.keras": (content("text.keras", b"weights"), "as Model.save writes it"),
+    "nothing.keras": (content("nothing.keras", b""), "that Model.save wrote"),
+    "cut.keras": (cut("cut.keras", lambda: shutil.copy("small.keras", "cut.keras")), "that Model.save wrote"),
+    "text.keras": (content("text.keras", b"weights"), "that Model.save wrote"),
     "bare.keras": (lambda: zipfile.ZipFile("bare.keras", "w").close(), "that Keras can load"),
     "list.keras": (keras_file("list.keras", [1, 2]), "that Keras can load"),
     "prose.keras": (keras_file("prose.keras", "no JSON"), "that Keras can load"),
@@ -362,7 +361,7 @@ def test_what_may_not_be_read(as_nobody: Path, locked: str) -> None:
     os.seteuid(user)
     inputs = (Tensor("image", (SIZE, SIZE, 3), "float32"),)
     with bounded(), pytest.raises(ValueError, match=rf"(calibration_data must be|An image file) .*{as_nobody.name}"):
-        calibration_feeds(inputs, Images(as_nobody, Preprocessing()))
+        read_data(inputs, Images(as_nobody, Preprocessing()))
 
 
 def test_a_member_with_a_path_is_not_unpacked_to_it(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

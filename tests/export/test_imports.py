@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from keras_se.export import Artifact, to_onnx, to_tflite
-
-from .networks import se_resnet
+from tests.support.networks.exported import se_resnet
 
 TOOLS = ("tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "ai_edge_quantizer", "matplotlib", "sklearn", "rich")
 
@@ -40,7 +39,7 @@ CASES = [
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, convert, options, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     package = module.split(".")[0]
-    with pytest.raises(ImportError, match=rf"{package} is needed.*pip install 'keras-se\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"requires {package}, .*pip install 'keras-se\[{extra}\]'"):
         convert(se_resnet(), tmp_path / "model", **options)
     assert not list(tmp_path.iterdir())
 

@@ -3,24 +3,25 @@
 import itertools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
-from helpers import array, randomise
 
 import keras_se.models
 from keras_se.layers import SqueezeExcite
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning, load
 from keras_se.weights.assign import assign
 from keras_se.weights.checkpoint import open_tensors
-from keras_se.weights.locate import find
-from keras_se.weights.resolve import fill
-
-from .checkpoints import (
+from keras_se.weights.locate import find_source
+from keras_se.weights.resolve import load_into
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import (
     CLASSES,
     CONFIG,
     IN_PYTORCH,
@@ -108,6 +109,18 @@ def test_every_variable_gets_its_tensor(family: str, models: Callable[[str], ker
     outputs = array(model(np.ones((1, *SHAPE), "float32")))
     assert outputs.shape == (1, CLASSES)
     assert np.isfinite(outputs).all()
+
+
+def test_each_tensor_is_read_once(good: Checkpoint, models: Callable[[str], keras.Model], tmp_path: Path) -> None:
+    opened = open_tensors(write(tmp_path / "model.safetensors", good.tensors))
+    reads: Counter[str] = Counter()
+
+    def read(name: str) -> np.ndarray:
+        reads[name] += 1
+        return opened.read(name)
+
+    assign(models("legacy basic"), replace(opened, read=read))
+    assert reads == dict.fromkeys(good.tensors, 1)
 
 
 def test_the_address_is_text_or_a_path(good: Checkpoint, tmp_path: Path) -> None:
@@ -201,7 +214,7 @@ def test_loading_leaves_the_file_as_it_is(good: Checkpoint, tmp_path: Path) -> N
 def test_a_second_checkpoint_replaces_the_first(good: Checkpoint, tmp_path: Path) -> None:
     model = BASIC.build(weights=write(tmp_path / "a.safetensors", good.tensors))
     other = checkpoint(BASIC, model, seed=1)
-    fill(model, find(write(tmp_path / "b.safetensors", other.tensors)))
+    load_into(model, find_source(write(tmp_path / "b.safetensors", other.tensors)))
     assert_values(model, other.expected)
 
 
@@ -256,54 +269,54 @@ def renamed(old: str, new: str) -> Callable[[Tensors], Tensors]:
 
 # The change to a checkpoint of the basic network → what the message has.
 FAULTS: dict[str, tuple[Callable[[Tensors], Tensors], list[str]]] = {
-    "no kernel": (without(KERNEL), ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4)"]),
-    "no scale": (without(GAMMA), ["nothing for stage2_block1_conv2_bn/gamma (8,)"]),
-    "no mean": (without("layer0.bn1.running_mean"), ["nothing for stem_conv_bn/moving_mean (4,)"]),
-    "no bias of SE": (without("layer1.0.se_module.fc2.bias"), ["nothing for stage1_block1_se/expand_bias (4,)"]),
+    "no kernel": (without(KERNEL), ["no tensor for stage1_block1_conv1/kernel (3, 3, 4, 4)"]),
+    "no scale": (without(GAMMA), ["no tensor for stage2_block1_conv2_bn/gamma (8,)"]),
+    "no mean": (without("layer0.bn1.running_mean"), ["no tensor for stem_conv_bn/moving_mean (4,)"]),
+    "no bias of SE": (without("layer1.0.se_module.fc2.bias"), ["no tensor for stage1_block1_se/expand_bias (4,)"]),
     "no classifier": (
         without(CLASSIFIER, "last_linear.bias"),
-        ["nothing for predictions/kernel (8, 5), predictions/bias (5,)"],
+        ["no tensor for predictions/kernel (8, 5), predictions/bias (5,)"],
     ),
-    "no bias of the classifier": (without("last_linear.bias"), ["nothing for predictions/bias (5,)"]),
+    "no bias of the classifier": (without("last_linear.bias"), ["no tensor for predictions/bias (5,)"]),
     "two missing": (
         without(KERNEL, GAMMA),
-        ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4), stage2_block1_conv2_bn/gamma (8,)"],
+        ["no tensor for stage1_block1_conv1/kernel (3, 3, 4, 4), stage2_block1_conv2_bn/gamma (8,)"],
     ),
     "only one": (
         lambda tensors: {"layer0.conv1.weight": tensors["layer0.conv1.weight"]},
-        ["nothing for stem_conv_bn/gamma (4,), ", " and 34 more"],
+        ["no tensor for stem_conv_bn/gamma (4,), ", " and 34 more"],
     ),
-    "an unknown tensor": (besides({"extra": (3,)}), ["no place for extra (3,)"]),
-    "an unknown layer": (besides({"layer1.0.conv9.weight": (3,)}), ["no place for layer1.0.conv9.weight (3,)"]),
-    "an unknown part": (besides({"layer1.0.conv1.scale": (3,)}), ["no place for layer1.0.conv1.scale (3,)"]),
+    "an unknown tensor": (besides({"extra": (3,)}), ["no variable for extra (3,)"]),
+    "an unknown layer": (besides({"layer1.0.conv9.weight": (3,)}), ["no variable for layer1.0.conv9.weight (3,)"]),
+    "an unknown part": (besides({"layer1.0.conv1.scale": (3,)}), ["no variable for layer1.0.conv1.scale (3,)"]),
     "a bias that the network lacks": (
         besides({"layer1.0.conv1.bias": (4,)}),
-        ["no place for layer1.0.conv1.bias (4,)"],
+        ["no variable for layer1.0.conv1.bias (4,)"],
     ),
     "a block more": (
         besides({"layer1.1.conv1.weight": (4, 4, 3, 3), "layer1.1.bn1.weight": (4,)}),
-        ["no place for layer1.1.bn1.weight (4,), layer1.1.conv1.weight (4, 4, 3, 3)"],
+        ["no variable for layer1.1.bn1.weight (4,), layer1.1.conv1.weight (4, 4, 3, 3)"],
     ),
-    "a stage more": (besides({"layer3.0.conv1.weight": (9,)}), ["no place for layer3.0.conv1.weight (9,)"]),
+    "a stage more": (besides({"layer3.0.conv1.weight": (9,)}), ["no variable for layer3.0.conv1.weight (9,)"]),
     "seven more": (
         besides({f"extra{i}": (1,) for i in range(7)}),
-        ["no place for extra0 (1,), ", "extra4 (1,) and 2"],
+        ["no variable for extra0 (1,), ", "extra4 (1,) and 2"],
     ),
     "a second of one place": (
         besides({"layer01.0.conv1.weight": (4, 4, 3, 3)}),
-        ["a second tensor for the place of layer"],
+        ["a second tensor for the variable of layer"],
     ),
     "a second in other digits": (
         besides({"layer1.\N{ARABIC-INDIC DIGIT ZERO}.conv1.weight": (4, 4, 3, 3)}),
-        ["no place for layer1."],
+        ["no variable for layer1."],
     ),
     "another name": (
         renamed(GAMMA, "layer2.0.bn2.gamma"),
-        ["nothing for stage2_block1_conv2_bn/gamma (8,)", "no place for layer2.0.bn2.gamma (8,)"],
+        ["no tensor for stage2_block1_conv2_bn/gamma (8,)", "no variable for layer2.0.bn2.gamma (8,)"],
     ),
     "a prefix": (
         lambda tensors: {**without(KERNEL)(tensors), f"backbone.{KERNEL}": tensors[KERNEL]},
-        ["nothing for stage1_block1_conv1/kernel (3, 3, 4, 4)", f"no place for backbone.{KERNEL} (4, 4, 3, 3)"],
+        ["no tensor for stage1_block1_conv1/kernel (3, 3, 4, 4)", f"no variable for backbone.{KERNEL} (4, 4, 3, 3)"],
     ),
     "more channels": (
         resized(KERNEL, (6, 4, 3, 3)),
@@ -362,8 +375,8 @@ FAULTS: dict[str, tuple[Callable[[Tensors], Tensors], list[str]]] = {
     "all kinds at once": (
         lambda tensors: besides({"extra": (3,)})(resized(GAMMA, (3,))(without(KERNEL)(tensors))),
         [
-            "nothing for stage1_block1_conv1/kernel (3, 3, 4, 4); ",
-            "; no place for extra (3,); ",
+            "no tensor for stage1_block1_conv1/kernel (3, 3, 4, 4); ",
+            "; no variable for extra (3,); ",
             f"; another shape: {GAMMA} (3,) for stage2_block1_conv2_bn/gamma (8,)",
         ],
     ),
@@ -396,7 +409,7 @@ def test_no_folder_makes_half_a_network(fault: str, seresnet18: Checkpoint, tmp_
     folder = write_folder(tmp_path, FAULTS[fault][0](dict(seresnet18.tensors)))
     message = refusal(lambda: load(folder, **NARROW))
     assert message.startswith("weights must have a tensor for each variable of 'se_resnet18'. Received: ")
-    assert ("nothing for " if fault == "no kernel" else "another shape: ") in message
+    assert ("no tensor for " if fault == "no kernel" else "another shape: ") in message
 
 
 @pytest.mark.parametrize(("ours", "theirs"), list(itertools.permutations(NETWORKS, 2)))
@@ -405,7 +418,7 @@ def test_checkpoints_of_other_networks(
 ) -> None:
     model = models(ours)
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(files[theirs])))
+        message = refusal(lambda: load_into(model, find_source(files[theirs])))
     assert repr(str(files[theirs])) in message
 
 
@@ -415,8 +428,8 @@ def test_checkpoints_of_other_networks(
 def test_checkpoints_of_no_family(names: list[str], models: Callable[[str], keras.Model], tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", {name: np.ones(1, "float32") for name in names})
     with unchanged(models("basic")):
-        message = refusal(lambda: fill(models("basic"), find(path)))
-    assert message.startswith("weights must be those of one of these: timm's legacy SE networks, timm's ")
+        message = refusal(lambda: load_into(models("basic"), find_source(path)))
+    assert message.startswith("weights must be a checkpoint of timm's legacy SE networks, timm's ")
     assert message.endswith(f"Received: {str(path)!r} with tensors {', '.join(sorted(names)[:5])}")
 
 
@@ -461,7 +474,7 @@ def test_weights_are_taken_where_the_same_is_computed(
         plain = NETWORKS[family].build(**WIDE, **{option: value})
     except ValueError:
         return  # basic blocks have no such option
-    said = refused(lambda: fill(plain, find(reference.path)))
+    said = refused(lambda: load_into(plain, find_source(reference.path)))
     shapes = {path: value.shape for path, value in values(plain).items()}
     if shapes != {path: value.shape for path, value in reference.expected.items()}:
         assert "weights must have a tensor for each variable" in said
@@ -472,7 +485,7 @@ def test_weights_are_taken_where_the_same_is_computed(
     same = difference(plain(reference.image), reference.output) < 1e-6
     assert same == (said == "")
     named = "SE of " if option == "se" else f"{option}="
-    assert same or re.search(f" need a network that is built with .*{named}", said)
+    assert same or re.search(f" require a network built with .*{named}", said)
 
 
 def refused(call: Callable[[], None]) -> str:
@@ -493,7 +506,7 @@ def test_a_stem_without_a_pooling_has_no_pool(pool: str, tmp_path: Path) -> None
     for family in ("legacy bottleneck", "bottleneck"):
         model = NETWORKS[family].build(stem="small", pool=pool)
         tensors, expected = checkpoint(NETWORKS[family], model)
-        fill(model, find(write(tmp_path / "model.safetensors", tensors)))
+        load_into(model, find_source(write(tmp_path / "model.safetensors", tensors)))
         assert_values(model, expected)
 
 
@@ -536,7 +549,7 @@ def test_other_classes_keep_the_backbone(
     keras.utils.set_random_seed(1)
     with pytest.warns(NewClassifierWarning, match="other classes") as caught:
         model = network.build(classes=9, weights=path)
-    message = f"{model.name} has other classes than {path}: not taken {shapes}."
+    message = f"{model.name} has other classes than {path}: left out {shapes}."
     assert [str(warning.message) for warning in caught] == [message]
     assert caught[0].filename == __file__
     head = {path: value for path, value in values(new).items() if path.split("/")[0] == layer}
@@ -549,7 +562,7 @@ def test_other_classes_of_a_folder(seresnet18: Checkpoint, tmp_path: Path) -> No
     tensors, expected = seresnet18
     folder = write_folder(tmp_path, tensors)
     with pytest.warns(
-        UserWarning, match=r"^mine has other classes than .*: not taken last_linear\.bias \(5,\), last_"
+        UserWarning, match=r"^mine has other classes than .*: left out last_linear\.bias \(5,\), last_"
     ) as caught:
         model = load(folder, **NARROW, classes=10, name="mine")
     assert len(caught) == 1
@@ -564,7 +577,7 @@ def test_other_classes_do_not_excuse_another_fault(good: Checkpoint, tmp_path: P
     path = write(tmp_path / "model.safetensors", FAULTS["no kernel"][0](dict(good.tensors)))
     with warnings.catch_warnings(record=True) as caught:
         message = refusal(lambda: BASIC.build(classes=9, weights=path))
-    assert "nothing for stage1_block1_conv1/kernel" in message
+    assert "no tensor for stage1_block1_conv1/kernel" in message
     assert "predictions" not in message
     assert not caught
 
@@ -572,7 +585,7 @@ def test_other_classes_do_not_excuse_another_fault(good: Checkpoint, tmp_path: P
 def test_a_classifier_that_is_left_out_is_not_read(good: Checkpoint, tmp_path: Path) -> None:
     tensors = {**good.tensors, CLASSIFIER: np.full_like(good.tensors[CLASSIFIER], np.nan)}
     path = write(tmp_path / "model.safetensors", tensors)
-    with pytest.warns(UserWarning, match="not taken"):
+    with pytest.warns(UserWarning, match="left out"):
         BASIC.build(classes=9, weights=path)
     assert CLASSIFIER in refusal(lambda: BASIC.build(weights=path))
 
@@ -610,4 +623,4 @@ def test_a_folder_without_its_top(seresnet18: Checkpoint, tmp_path: Path) -> Non
 def test_without_its_top_faults_are_found(good: Checkpoint, tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", FAULTS["no scale"][0](dict(good.tensors)))
     message = refusal(lambda: BASIC.build(weights=path, include_top=False))
-    assert "nothing for stage2_block1_conv2_bn/gamma (8,)" in message
+    assert "no tensor for stage2_block1_conv2_bn/gamma (8,)" in message

@@ -7,20 +7,20 @@ from types import ModuleType
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import array, randomise
 from PIL import Image
 from rich.console import Console
 
 from keras_se import models, weights
 from keras_se.weights import ARCHITECTURES
 from keras_se.weights.preprocessing import labels
-
-from .checkpoints import CONFIG, IN_PYTORCH, NETWORKS, values, write_folder
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import CONFIG, IN_PYTORCH, NETWORKS, values, write_folder
+from tests.support.paths import EXAMPLES
 
 
 @pytest.fixture(scope="module")
 def classify() -> ModuleType:
-    path = Path(__file__).parents[2] / "examples" / "classify.py"
+    path = EXAMPLES / "classify.py"
     spec = importlib.util.spec_from_file_location("classify", path)
     assert spec is not None
     assert spec.loader is not None
@@ -44,7 +44,7 @@ def test_images_come_first(classify: ModuleType, tmp_path: Path, monkeypatch: py
     arguments = [str(tmp_path / "good.png"), str(tmp_path / "missing.png"), "--weights", str(folder)]
     done = CliRunner().invoke(classify.main, arguments)
     assert done.exit_code == 2
-    assert done.output.startswith("Error: An image file that Pillow can read was expected. Received: ")
+    assert done.output.startswith("Error: The file must be an image that Pillow can read. Received: ")
 
 
 def test_from_image_files_to_names(classify: ModuleType, tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ import pytest
 
 from keras_se import cli
 from keras_se import models as builders
-from keras_se.cli.commands import model
+from keras_se.cli import model_argument
 from keras_se.cli.console import Output
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning
-
-from .checkpoints import CONFIG, NETWORKS, checkpoint, write_folder
+from tests.support.checkpoints import CONFIG, NETWORKS, checkpoint, write_folder
 
 NAME = "mobilenetv3_small_100"
 
@@ -44,9 +43,9 @@ def test_other_warnings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         warnings.warn("something else", UserWarning, stacklevel=1)
         warnings.warn("a classifier", NewClassifierWarning, stacklevel=1)
 
-    monkeypatch.setattr(model, "_load", loaded)
+    monkeypatch.setattr(model_argument, "_load", loaded)
     output = Output()
     with pytest.warns(UserWarning, match="something else") as caught:
-        model.load(output, "SEResNet50", {})
+        model_argument.load(output, "SEResNet50", {})
     assert [str(warning.message) for warning in caught] == ["something else"]
     assert output.notes == ["a classifier"]

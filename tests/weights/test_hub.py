@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
-from .hub import Behaviour, Client, Hub, client, sha
+from tests.support.checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
+from tests.support.hub import Behaviour, Client, Hub, client, sha
 
 DESCRIBED = json.dumps(CONFIG).encode()
 TENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -176,6 +176,7 @@ def pickled(value: Any, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.reference
 def test_a_pickle_if_there_is_nothing_else(hub: Hub, online: Client, offline: Client, good: Checkpoint) -> None:
     import torch
 
@@ -202,6 +203,7 @@ def test_no_pickle_if_the_hub_fails(hub: Hub, online: Client, good: Checkpoint) 
     assert load(online, "hf://timm/half-there") == digests(good)
 
 
+@pytest.mark.reference
 def test_a_pickle_of_the_hub_runs_no_code(hub: Hub, online: Client, tmp_path: Path) -> None:
     class Call:
         def __reduce__(self) -> tuple:
@@ -209,7 +211,7 @@ def test_a_pickle_of_the_hub_runs_no_code(hub: Hub, online: Client, tmp_path: Pa
 
     hub.publish("timm/hostile", {"config.json": DESCRIBED, PICKLE: pickled({"a": Call()})})
     message = refusal(online.ask("load", "hf://timm/hostile", **NARROW), "ValueError")
-    assert "holds tensors alone" in message
+    assert "holds only tensors" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -356,7 +358,7 @@ def test_a_file_that_was_published_broken(hub: Hub, online: Client, good: Checkp
     whole = files(good)
     hub.publish("timm/bad", {**whole, TENSORS: whole[TENSORS][:-100]})
     message = refusal(online.ask("load", "hf://timm/bad", **NARROW), "ValueError")
-    assert message.startswith("weights must be a whole .safetensors file. Received: ")
+    assert message.startswith("weights must be a complete .safetensors file. Received: ")
     hub.publish("timm/bad", whole)
     assert load(online, "hf://timm/bad") == digests(good)
 

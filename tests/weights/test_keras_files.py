@@ -12,15 +12,24 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import array, randomise
 
 from keras_se.layers import ConcurrentSqueezeExcite
 from keras_se.models import SEResNet
 from keras_se.weights import NewClassifierWarning
-from keras_se.weights.locate import find
-from keras_se.weights.resolve import fill
-
-from .checkpoints import CLASSES, NETWORKS, SHAPE, Checkpoint, assert_values, refusal, unchanged, values, write
+from keras_se.weights.locate import find_source
+from keras_se.weights.resolve import load_into
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import (
+    CLASSES,
+    NETWORKS,
+    SHAPE,
+    Checkpoint,
+    assert_values,
+    refusal,
+    unchanged,
+    values,
+    write,
+)
 
 BASIC = NETWORKS["legacy basic"]
 
@@ -51,7 +60,7 @@ def test_a_damaged_file_of_keras(
     models("legacy basic").save_weights(path)
     write(path, damage(path.read_bytes()))
     with unchanged(models("legacy basic")):
-        message = refusal(lambda: fill(models("legacy basic"), find(path)))
+        message = refusal(lambda: load_into(models("legacy basic"), find_source(path)))
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
 
 
@@ -59,7 +68,7 @@ def test_a_file_of_keras_of_another_network(models: Callable[[str], keras.Model]
     path = tmp_path / "own.weights.h5"
     models("legacy bottleneck").save_weights(path)
     with unchanged(models("legacy basic")):
-        message = refusal(lambda: fill(models("legacy basic"), find(path)))
+        message = refusal(lambda: load_into(models("legacy basic"), find_source(path)))
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
 
 
@@ -69,12 +78,12 @@ OTHERS: dict[str, tuple[Callable[[], keras.Model], Callable[[], keras.Model], st
     "SE": (
         BASIC.build,
         partial(BASIC.build, r=None),
-        "no place for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2",
+        "no layer for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2",
     ),
     "no SE": (
         partial(BASIC.build, r=None),
         BASIC.build,
-        "nothing for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2_block1_se (4,), (8,), (4, 8), (8, 4))",
+        "no weights for stage1_block1_se (2,), (4,), (2, 4), (4, 2), stage2_block1_se (4,), (8,), (4, 8), (8, 4))",
     ),
     "a block more": (
         partial(TALLER, (1, 2)),
@@ -84,7 +93,7 @@ OTHERS: dict[str, tuple[Callable[[], keras.Model], Callable[[], keras.Model], st
     "a block less": (
         partial(TALLER, (1, 1)),
         partial(TALLER, (1, 2)),
-        "nothing for stage2_block2_conv1 (3, 3, 8, 8), ",
+        "no weights for stage2_block2_conv1 (3, 3, 8, 8), ",
     ),
     "a block elsewhere": (
         partial(TALLER, (2, 1), filters=(4, 4)),
@@ -96,11 +105,11 @@ OTHERS: dict[str, tuple[Callable[[], keras.Model], Callable[[], keras.Model], st
         partial(BASIC.build, r=4),
         "another layer: stage1_block1_se (2,), (4,), (2, 4), (4, 2) for stage1_block1_se (1,), (4,), (1, 4), (4, 1), ",
     ),
-    "no top": (partial(BASIC.build, include_top=False), BASIC.build, "nothing for predictions (5,), (8, 5))"),
+    "no top": (partial(BASIC.build, include_top=False), BASIC.build, "no weights for predictions (5,), (8, 5))"),
     "scSE": (
         partial(BASIC.build, se=lambda stage: ConcurrentSqueezeExcite(2)),
         partial(BASIC.build, r=None),
-        "no place for stage1_block1_se (1,), (2,), (4,), (2, 4), (4, 1) and 1 more, stage2_block1_se ",
+        "no layer for stage1_block1_se (1,), (2,), (4,), (2, 4), (4, 1) and 1 more, stage2_block1_se ",
     ),
 }
 
@@ -112,7 +121,7 @@ def test_a_file_of_keras_with_more_or_fewer_layers(other: str, tmp_path: Path) -
     theirs().save_weights(path)
     model = ours()
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
+        message = refusal(lambda: load_into(model, find_source(path)))
     assert message.startswith(f"weights must be a .weights.h5 file of 'se_resnet'. Received: {str(path)!r} (")
     assert expected in message
 
@@ -133,7 +142,7 @@ def test_a_file_of_keras_without_its_top_or_with_other_classes(family: str, tmp_
         warnings.simplefilter("always")
         model = network.build(weights=path, classes=9)
     (warning,) = (found for found in caught if found.category is NewClassifierWarning)
-    assert f"{model.name} has other classes than {path}: not taken {classifier} (5,), (" in str(warning.message)
+    assert f"{model.name} has other classes than {path}: left out {classifier} (5,), (" in str(warning.message)
     assert (warning.filename, model.output_shape) == (__file__, (None, 9))
     for name, value in values(model).items():
         if name.split("/")[0] != classifier:
@@ -161,7 +170,7 @@ def test_a_file_of_keras_that_is_not_finite(
     bias.assign(bias + number)
     other.save_weights(path)
     with unchanged(models("legacy basic")):
-        message = refusal(lambda: fill(models("legacy basic"), find(path)))
+        message = refusal(lambda: load_into(models("legacy basic"), find_source(path)))
     assert message.endswith("(it has NaN or infinity in predictions/bias)")
 
 
@@ -201,11 +210,14 @@ HOSTILE: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "layers in a FIFO": (lambda file: _replaced(file, h5py.ExternalLink("fifo", "/x")), "its 'layers' is a link"),
     "a link to itself": (lambda file: file["layers"].update({"x": h5py.SoftLink("/layers/x")}), "its 'x' is a link"),
     "numbers in a FIFO": (_elsewhere, "its '0' is in another file"),
-    "layers that are numbers": (lambda file: _replaced(file, np.arange(3)), "its '/layers' is no group"),
-    "a layer that is numbers": (lambda file: file["layers"].update({"x": np.arange(3)}), "its '/layers/x' is no group"),
-    "deep": (_deep, "groups more than 16 deep"),
-    "around": (_around, "no place for around (3,)"),
-    "many": (_many, r"no place for many (0,), (0,), (0,), (0,), (0,) and 495 more"),
+    "layers that are numbers": (lambda file: _replaced(file, np.arange(3)), "its '/layers' is not a group"),
+    "a layer that is numbers": (
+        lambda file: file["layers"].update({"x": np.arange(3)}),
+        "its '/layers/x' is not a group",
+    ),
+    "deep": (_deep, "groups are nested more than 16 deep"),
+    "around": (_around, "no layer for around (3,)"),
+    "many": (_many, r"no layer for many (0,), (0,), (0,), (0,), (0,) and 495 more"),
     "two lines": (lambda file: file["layers"].create_group("a\nb").update({"0": np.zeros(3)}), r"for 'a\nb' (3,)"),
     "red": (lambda file: file["layers"].create_group("\x1b[31m").update({"0": np.zeros(3)}), r"for '\x1b[31m' (3,)"),
     "a long name": (lambda file: file["layers"].create_group("a" * 5000).update({"0": np.zeros(3)}), "aaa… (3,)"),
@@ -231,7 +243,7 @@ def test_a_file_of_keras_that_was_made_to_harm(
     signal.alarm(60)
     try:
         with unchanged(models("legacy basic")):
-            message = refusal(lambda: fill(models("legacy basic"), find(path)))
+            message = refusal(lambda: load_into(models("legacy basic"), find_source(path)))
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -7,13 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite, models
 from keras_se.layers import twice_sigmoid
 from keras_se.models import feature_pyramid
 from keras_se.weights import NewClassifierWarning
-from keras_se.weights.keras_applications import copy
+from keras_se.weights.keras_applications import copy_weights
+from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 NETWORKS = {
     "SEMobileNet": ("MobileNet", 64),
@@ -52,9 +53,7 @@ def images(size: int) -> np.ndarray:
 SLOW = ("SEInceptionV3", "SEInceptionResNetV2")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in NETWORKS])
 def test_se_changes_nothing_at_first(name: str) -> None:
     own = name == "SEMobileNetV3Small"
     theirs = v3() if own else reference(name)
@@ -88,7 +87,7 @@ def test_a_classifier_of_other_classes_stays_new() -> None:
         warnings.simplefilter("always")
         ours = models.SEMobileNet(weights=theirs, alpha=0.25, classes=7, input_shape=(64, 64, 3), r=None, name="mine")
     (warning,) = (found for found in caught if found.category is NewClassifierWarning)
-    assert re.fullmatch(r"mine has other classes than \S+: new weights in logits\.", str(warning.message))
+    assert re.fullmatch(r"mine has other classes than \S+: logits got random weights\.", str(warning.message))
     assert warning.filename == __file__
     body = keras.Model(ours.input, ours.get_layer("avg_pool").input)
     expected = keras.Model(theirs.input, theirs.get_layer("conv_pw_13_relu").output)
@@ -101,7 +100,7 @@ def test_a_reference_without_its_top() -> None:
         warnings.simplefilter("always")
         models.SEMobileNet(weights=theirs, alpha=0.25, classes=7, input_shape=(64, 64, 3), r=None, name="mine")
     (warning,) = (found for found in caught if found.category is NewClassifierWarning)
-    assert str(warning.message) == f"mine has a classifier, unlike {theirs.name}: new weights in logits."
+    assert str(warning.message) == f"mine has a classifier, unlike {theirs.name}: logits got random weights."
 
 
 SMALL = {"input_shape": (64, 64, 3)}
@@ -120,7 +119,7 @@ def test_options_that_change_no_shape(options: dict[str, object], difference: st
     right = {"include_preprocessing": False, **SMALL}
     theirs = v3()
     models.SEMobileNetV3Small(weights=theirs, **right)
-    with pytest.raises(ValueError, match=r"^weights must be those of the network ") as caught:
+    with pytest.raises(ValueError, match=r"^weights must be of the same network as ") as caught:
         models.SEMobileNetV3Small(weights=theirs, **{**right, **options})
     assert str(caught.value).endswith(f"Received: '{theirs.name}', which differs in {difference}")
 
@@ -138,8 +137,8 @@ def test_an_excitation_that_changes_no_shape(attribute: str, value: object, diff
     model = models.SEMobileNetV3Small(include_preprocessing=False, **SMALL)
     setattr(next(layer for layer in model.layers if isinstance(layer, SqueezeExcite)), attribute, value)
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"^weights must be those of the network ") as caught:
-        copy(theirs, model)
+    with pytest.raises(ValueError, match=r"^weights must be of the same network as ") as caught:
+        copy_weights(theirs, model)
     assert str(caught.value).endswith(f"which differs in {difference}")
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -202,9 +201,9 @@ def test_without_the_top() -> None:
 
 
 def test_refuses_another_network_and_leaves_nothing_behind() -> None:
-    with pytest.raises(ValueError, match=r"^weights must be those of the network .* Received: 'mobilenet"):
+    with pytest.raises(ValueError, match=r"^weights must be of the same network as .* Received: 'mobilenet"):
         models.SEDenseNet121(weights=reference("SEMobileNet", alpha=0.25), input_shape=(64, 64, 3), r=None)
-    with pytest.raises(ValueError, match=r"^weights must be those of the network .* which differs in"):
+    with pytest.raises(ValueError, match=r"^weights must be of the same network as .* which differs in"):
         models.SEMobileNet(weights=reference("SEMobileNet", alpha=0.25), alpha=0.5, input_shape=(64, 64, 3), r=None)
 
 
@@ -220,17 +219,18 @@ def test_refuses_gates_that_do_not_begin_at_one(se: object) -> None:
 
 
 def test_says_first_that_it_is_another_network() -> None:
-    with pytest.raises(ValueError, match=r"^weights must be those of the network .* which differs in"):
+    with pytest.raises(ValueError, match=r"^weights must be of the same network as .* which differs in"):
         models.SEMobileNet(weights=reference("SEMobileNetV2", alpha=0.35), alpha=0.25, input_shape=(64, 64, 3))
 
 
 def test_says_that_weights_come_with_se() -> None:
     theirs = v3()
     with pytest.raises(
-        ValueError, match=r"^These weights come with SE, so r must not be None, .* Received: "
+        ValueError,
+        match=r"^The weights of .* include SE, so the network must have it: .* Received: ",
     ) as caught:
         models.SEMobileNetV3Small(weights=theirs, r=None, include_preprocessing=False, **SMALL)
-    assert str(caught.value).endswith(f"'se_mobilenet_v3_small' without SE, for weights of {theirs.name!r}")
+    assert str(caught.value).endswith("'se_mobilenet_v3_small' without SE")
 
 
 def test_layers_before_the_network_keep_their_weights() -> None:

@@ -18,14 +18,13 @@ import pytest
 import torch
 
 from keras_se.weights.checkpoint import open_tensors
-from keras_se.weights.locate import find
-from keras_se.weights.resolve import fill
-
-from .checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
+from keras_se.weights.locate import find_source
+from keras_se.weights.resolve import load_into
+from tests.support.checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
 
 NETWORK = NETWORKS["legacy basic"]
 TENSOR = "layer1.0.conv1.weight"
-REFUSED = "weights must be a PyTorch checkpoint that holds tensors alone. Received: "
+REFUSED = "weights must be a PyTorch checkpoint that holds only tensors. Received: "
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def test_both_formats_are_read(
     suffix: str, zipped: bool, fresh: keras.Model, good: Checkpoint, state: dict[str, Any], tmp_path: Path
 ) -> None:
     content = saved(state, _use_new_zipfile_serialization=zipped)
-    fill(fresh, find(write(tmp_path / f"weights{suffix}", content)))
+    load_into(fresh, find_source(write(tmp_path / f"weights{suffix}", content)))
     assert_values(fresh, good.expected)
 
 
@@ -95,7 +94,7 @@ def test_both_formats_are_read(
 def test_wrappings_are_taken_off(
     wrapper: str, fresh: keras.Model, good: Checkpoint, state: dict[str, Any], tmp_path: Path
 ) -> None:
-    fill(fresh, find(write(tmp_path / "weights.pth", saved(WRAPPERS[wrapper](state)))))
+    load_into(fresh, find_source(write(tmp_path / "weights.pth", saved(WRAPPERS[wrapper](state)))))
     assert_values(fresh, good.expected)
 
 
@@ -104,7 +103,7 @@ def test_floats_of_every_size_keep_their_values(
     kind: str, fresh: keras.Model, good: Checkpoint, state: dict[str, Any], tmp_path: Path
 ) -> None:
     converted = {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()}
-    fill(fresh, find(write(tmp_path / "weights.pth", saved(converted))))
+    load_into(fresh, find_source(write(tmp_path / "weights.pth", saved(converted))))
     dtype = getattr(ml_dtypes if kind == "bfloat16" else np, kind)
     assert_values(fresh, {path: value.astype(dtype).astype("float32") for path, value in good.expected.items()})
 
@@ -188,12 +187,12 @@ def test_code_does_not_run(call: str, format: str, model: keras.Model, state: di
     place = PLACES["alone"] if format.startswith("pickle") else PLACES["among tensors"]
     path = write(tmp_path / "weights.pth", FORMATS[format](place(state, payload)))
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
+        message = refusal(lambda: load_into(model, find_source(path)))
     assert message.startswith(f"{REFUSED}{str(path)!r}")
     assert not sentinel.exists()
     if not format.startswith("pickle"):
-        # Without the refusal it does run, and what it asks for is what the message says.
-        assert "it asks for " in message
+        # Without the refusal it does run, and what it refers to is what the message says.
+        assert "it refers to " in message
         with path.open("rb") as file:
             torch.load(file, weights_only=False)
         assert sentinel.exists()
@@ -206,14 +205,16 @@ def test_code_does_not_run_wherever_it_is(
     sentinel = tmp_path / "it ran"
     content = saved(PLACES[place](state, CALLS["os.system"](sentinel)))
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(write(tmp_path / "weights.pth", content))))
-    assert message.endswith(f"(it asks for {os.system.__module__}.system)")
+        message = refusal(lambda: load_into(model, find_source(write(tmp_path / "weights.pth", content))))
+    assert message.endswith(f"(it refers to {os.system.__module__}.system)")
     assert not sentinel.exists()
 
 
 def test_the_advice_to_run_it_is_not_passed_on(model: keras.Model, tmp_path: Path) -> None:
-    message = refusal(lambda: fill(model, find(write(tmp_path / "weights.pth", saved(torch.nn.Linear(2, 2))))))
-    assert message.endswith("(it asks for torch.nn.modules.linear.Linear)")
+    message = refusal(
+        lambda: load_into(model, find_source(write(tmp_path / "weights.pth", saved(torch.nn.Linear(2, 2)))))
+    )
+    assert message.endswith("(it refers to torch.nn.modules.linear.Linear)")
 
 
 # Files that are damaged, or something else
@@ -259,7 +260,7 @@ def test_another_or_damaged_file_is_refused(
 ) -> None:
     path = write(tmp_path / "weights.pth", OTHERS[other](saved(state)))
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
+        message = refusal(lambda: load_into(model, find_source(path)))
     assert message.startswith(f"{REFUSED}{str(path)!r} (it ")
 
 
@@ -267,7 +268,7 @@ def test_another_or_damaged_file_is_refused(
 def test_a_checkpoint_without_named_tensors(content: Any, model: keras.Model, tmp_path: Path) -> None:
     path = write(tmp_path / "weights.pth", saved(content))
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
+        message = refusal(lambda: load_into(model, find_source(path)))
     assert message == f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} without any"
 
 
@@ -275,7 +276,7 @@ def test_a_name_that_is_there_twice(model: keras.Model, state: dict[str, Any], t
     """Once with a prefix, and once without."""
     path = write(tmp_path / "weights.pth", saved({**state, f"module.{TENSOR}": state[TENSOR]}))
     with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
+        message = refusal(lambda: load_into(model, find_source(path)))
     assert f"Received: two {TENSOR!r} in " in message
 
 
@@ -291,26 +292,26 @@ TENSORS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("kind", TENSORS)
 def test_other_tensors_are_refused_by_name(
-    kind: str, model: keras.Model, state: dict[str, Any], tmp_path: Path
+    kind: str, fresh: keras.Model, state: dict[str, Any], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "weights.pth", saved({**state, TENSOR: TENSORS[kind](state[TENSOR])}))
-    with unchanged(model):
-        message = refusal(lambda: fill(model, find(path)))
-    assert message.startswith(f"Tensors must be dense, of F64, F32, F16, BF16. Received: {TENSOR} of torch.")
+    message = refusal(lambda: load_into(fresh, find_source(path)))
+    assert message.startswith(f"Tensors must be dense, with dtype F64, F32, F16, BF16. Received: {TENSOR} of torch.")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_values_that_are_no_numbers(number: float, model: keras.Model, state: dict[str, Any], tmp_path: Path) -> None:
+def test_values_that_are_no_numbers(number: float, fresh: keras.Model, state: dict[str, Any], tmp_path: Path) -> None:
     state[TENSOR][-1] = number
-    with unchanged(model):
-        message = refusal(lambda: fill(model, find(write(tmp_path / "weights.pth", saved(state)))))
+    message = refusal(lambda: load_into(fresh, find_source(write(tmp_path / "weights.pth", saved(state)))))
     assert f"Received: NaN or infinity in {TENSOR} of " in message
 
 
 def test_names_that_cannot_be_printed(model: keras.Model, state: dict[str, Any], tmp_path: Path) -> None:
     with unchanged(model):
         message = refusal(
-            lambda: fill(model, find(write(tmp_path / "weights.pth", saved({**state, "a\nb": torch.ones(1)}))))
+            lambda: load_into(
+                model, find_source(write(tmp_path / "weights.pth", saved({**state, "a\nb": torch.ones(1)})))
+            )
         )
     assert "Received: 'a\\nb' in " in message
 
@@ -318,5 +319,5 @@ def test_names_that_cannot_be_printed(model: keras.Model, state: dict[str, Any],
 def test_the_package_that_reads_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "weights.pth", b"")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"^Reading \.pth files needs PyTorch: pip install 'keras-se\[torch\]'\. A"):
+    with pytest.raises(ImportError, match=r"^This requires torch, .*pip install 'keras-se\[torch\]'$"):
         open_tensors(path)

@@ -9,13 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array
 from PIL import Image
 
 from keras_se.weights import Preprocessing
 from keras_se.weights.preprocessing import from_config, labels
-
-from .checkpoints import CONFIG, refusal, write
+from tests.support.arrays import array
+from tests.support.checkpoints import CONFIG, refusal, write
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -258,13 +257,13 @@ NO_IMAGES = {
 def test_files_that_are_no_images(name: str, tmp_path: Path) -> None:
     path = write(tmp_path / "image.png", NO_IMAGES[name])
     message = refusal(lambda: Preprocessing().load_image(path))
-    assert message.startswith(f"An image file that Pillow can read was expected. Received: {str(path)!r} (")
+    assert message.startswith(f"The file must be an image that Pillow can read. Received: {str(path)!r} (")
 
 
 @pytest.mark.parametrize("path", ["missing.png", "", None, 3.5])
 def test_images_that_are_not_there(path: Any) -> None:
     message = refusal(lambda: Preprocessing().load_image(path))
-    assert message.startswith("An image file that Pillow can read was expected. Received: ")
+    assert message.startswith("The file must be an image that Pillow can read. Received: ")
 
 
 def test_images_too_large_to_be_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,13 +276,13 @@ def test_images_that_would_become_too_large(tmp_path: Path) -> None:
     for shape in ((60_000, 1), (1, 60_000)):
         path = saved(Image.fromarray(np.zeros(shape, "uint8")), tmp_path / "image.png")
         message = refusal(lambda path=path: Preprocessing().load_image(path))
-        assert message.startswith(f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels once it is resized. ")
+        assert message.startswith(f"A resized image must have at most {Image.MAX_IMAGE_PIXELS} pixels. ")
         assert "15360000" in message
 
 
 def test_the_package_that_reads_images_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"^Reading images needs Pillow: pip install 'keras-se\[weights\]'$"):
+    with pytest.raises(ImportError, match=r"^This requires PIL, .*pip install 'keras-se\[weights\]'$"):
         Preprocessing().load_image("image.png")
 
 

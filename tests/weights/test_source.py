@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from keras_se.weights import ARCHITECTURES, load, preprocessing
-from keras_se.weights.locate import find
-
-from .checkpoints import CONFIG, NARROW, NETWORKS, SERESNET18, checkpoint, refusal, write, write_folder
+from keras_se.weights.locate import find_source
+from tests.support.checkpoints import CONFIG, NARROW, NETWORKS, SERESNET18, checkpoint, refusal, write, write_folder
 
 FILE = "weights must be None, a file ("
 
@@ -26,9 +25,9 @@ FILE = "weights must be None, a file ("
     "address", [3, 0.5, True, [], {}, b"model.safetensors", object, np.zeros(3), np.zeros((40, 3))]
 )
 def test_an_address_is_text_or_a_path(address: Any) -> None:
-    for call in (find, lambda address: NETWORKS["legacy basic"].build(weights=address)):
+    for call in (find_source, lambda address: NETWORKS["legacy basic"].build(weights=address)):
         message = refusal(lambda call=call: call(address))
-        assert message.startswith("weights must be None or an address of weights. Received: weights=")
+        assert message.startswith("weights must be None or the address of weights. Received: weights=")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_an_address_is_text_or_a_path(address: Any) -> None:
     ],
 )
 def test_other_files_are_refused(address: str) -> None:
-    message = refusal(lambda: find(address or "/nowhere"))
+    message = refusal(lambda: find_source(address or "/nowhere"))
     assert message.startswith(FILE)
     assert message.endswith(f"Received: weights={address or '/nowhere'!r}")
 
@@ -54,14 +53,14 @@ def test_other_files_are_refused(address: str) -> None:
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".bin", ".weights.h5"])
 def test_a_file_that_is_not_there(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"two\nlines{suffix}"
-    assert refusal(lambda: find(path)) == f"weights must be a file that exists. Received: weights={str(path)!r}"
+    assert refusal(lambda: find_source(path)) == f"weights must be a file that exists. Received: weights={str(path)!r}"
 
 
 def test_a_file_of_each_kind_is_found(tmp_path: Path) -> None:
     for suffix in (".safetensors", ".pth", ".pt", ".bin", ".weights.h5"):
         path = write(tmp_path / f"a{suffix}", b"")
         for address in (path, str(path)):
-            source = find(address)
+            source = find_source(address)
             assert (source.address, source.tensors, source.config) == (str(path), path, None)
 
 
@@ -130,9 +129,9 @@ def test_a_folder_without_tensors(tmp_path: Path) -> None:
 
 def test_pickles_come_last(tmp_path: Path) -> None:
     write(tmp_path / "pytorch_model.bin", b"")
-    assert find(tmp_path).tensors.name == "pytorch_model.bin"
+    assert find_source(tmp_path).tensors.name == "pytorch_model.bin"
     write(tmp_path / "model.safetensors", b"")
-    assert find(tmp_path).tensors.name == "model.safetensors"
+    assert find_source(tmp_path).tensors.name == "model.safetensors"
 
 
 def test_a_description_alone(tmp_path: Path) -> None:
@@ -142,16 +141,16 @@ def test_a_description_alone(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_description(tmp_path: Path) -> None:
     write(tmp_path / "model.safetensors", {})
-    assert find(tmp_path).config is None
+    assert find_source(tmp_path).config is None
     for call in (load, preprocessing):
         message = refusal(lambda call=call: call(tmp_path))
-        assert message.startswith("A config.json must say what network it is. Received: ")
+        assert message.startswith("A source of weights requires a config.json that names the architecture. Received: ")
 
 
 def test_what_is_described_beside_wins(tmp_path: Path) -> None:
     """timm writes `num_classes` of the network there, and of the weights' first training below."""
     write_folder(tmp_path, {}, {"a": 1, "num_classes": 7, "pretrained_cfg": {"num_classes": 5, "b": 2}})
-    assert find(tmp_path).config == {"a": 1, "num_classes": 7, "b": 2}
+    assert find_source(tmp_path).config == {"a": 1, "num_classes": 7, "b": 2}
 
 
 CONFIGS: dict[str, Any] = {
@@ -180,7 +179,7 @@ def test_a_config_that_is_no_description(config: str, tmp_path: Path) -> None:
         )
 
 
-ARCHITECTURE = "The architecture must be one of those in keras_se.weights.ARCHITECTURES. Received: "
+ARCHITECTURE = "The architecture must be in keras_se.weights.ARCHITECTURES. Received: "
 
 
 @pytest.mark.parametrize(
@@ -215,7 +214,7 @@ def test_no_architecture(tmp_path: Path) -> None:
     assert message.startswith(f"{ARCHITECTURE}None in {str(tmp_path)!r}.")
 
 
-PREPARED = "config.json must say how an image of three channels is prepared: "
+PREPARED = "config.json must describe the preprocessing of images with three channels: "
 # What a field says → how the message goes on.
 FIELDS: list[tuple[str, Any, str]] = [
     ("std", [0.2, 0, 0.2], "std must be 3 numbers from 0.001 to 1000.0. "),
@@ -280,13 +279,15 @@ def test_a_field_out_of_its_range(field: str, value: Any, expected: str, folder:
 
 
 def test_weights_are_those_of_the_address(folder: Path) -> None:
-    assert refusal(lambda: load(folder, weights="imagenet")).startswith("weights are those of the address. Received: ")
+    assert refusal(lambda: load(folder, weights="imagenet")).startswith(
+        "weights must be left out, since the address names them. Received: "
+    )
 
 
 def test_the_reduction_of_a_rounded_excitation(tmp_path: Path) -> None:
     write_folder(tmp_path, {}, {**CONFIG, "architecture": "seresnet18"})
     message = refusal(lambda: load(tmp_path, r=8))
-    assert message.startswith("The excitation of seresnet18 must be given as se, say lambda stage: SqueezeExcite(8, ")
+    assert message.startswith("seresnet18 requires se in place of r, such as se=lambda stage: SqueezeExcite(8, ")
     assert message.endswith("Received: r=8")
 
 
@@ -313,14 +314,14 @@ def test_options_are_those_of_the_builder(folder: Path) -> None:
     ],
 )
 def test_an_address_on_the_hub(address: str) -> None:
-    message = refusal(lambda: find(address))
-    assert message.startswith(f"An address on the hub must be hf://owner/name. Received: weights={address!r}")
+    message = refusal(lambda: find_source(address))
+    assert message.startswith(f"A hub address must be hf://owner/name. Received: weights={address!r}")
 
 
 def test_the_package_that_downloads_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r"^hf:// addresses need huggingface_hub: pip install 'keras-se\[weights\]'$"):
-        find("hf://timm/seresnet50")
+    with pytest.raises(ImportError, match=r"^This requires huggingface_hub, .*pip install 'keras-se\[weights\]'$"):
+        find_source("hf://timm/seresnet50")
 
 
 def test_the_network_is_the_one_described(folder: Path) -> None:

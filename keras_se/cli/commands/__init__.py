@@ -1,1 +1,1 @@
-"""The commands of `keras-se`, one a file. `keras_se.cli` puts them together."""
+"""The commands of `keras-se`, one per file. `keras_se.cli` collects them."""

@@ -1,4 +1,4 @@
-"""`keras-se benchmark`: what files cost where they run."""
+"""`keras-se benchmark`: measures latency, memory and size of exported files."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.filesize import decimal
 from rich.table import Table
 
-from keras_se.cli.commands.model import json_option
+from keras_se._text import counted
 from keras_se.cli.console import Output, progress, quiet
+from keras_se.cli.model_argument import json_option
 
 if TYPE_CHECKING:
     from keras_se.export import Benchmark
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("--threads", type=click.IntRange(1), help="Threads of each runtime. Default: as many as there are cores.")
-@click.option("--rounds", type=click.IntRange(1), default=50, show_default=True, help="Calls of each file that count.")
-@click.option("--warm-up", type=click.IntRange(0), default=5, show_default=True, help="Calls before these.")
-@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Where a file leaves it open.")
-@click.option("--size", type=click.IntRange(1), default=224, show_default=True, help="Other sizes that are left open.")
-@click.option("--profile/--no-profile", default=True, show_default=True, help="Time by kind of operation.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of each runtime. Default: one per core.")
+@click.option("--rounds", type=click.IntRange(1), default=50, show_default=True, help="Measured calls of each file.")
+@click.option("--warm-up", type=click.IntRange(0), default=5, show_default=True, help="Calls before the measured ones.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Where a file leaves it open.",
+)
+@click.option("--size", type=click.IntRange(1), default=224, show_default=True, help="Other open sizes of a file.")
+@click.option("--profile/--no-profile", default=True, show_default=True, help="Also measure time by kind of operation.")
 @json_option
 @click.pass_obj
 def benchmark(
@@ -36,16 +43,16 @@ def benchmark(
     size: int,
     profile: bool,
 ) -> None:
-    """Run FILES in their own runtimes on this machine: .tflite and .onnx files, and folders of SavedModels.
+    """Measure latency and memory of FILES in their runtimes: .tflite and .onnx files, and folders of SavedModels.
 
-    Tells latency, memory, and where the time goes. Several files take turns, and can be compared.
+    Calls of several files alternate, so that their latencies can be compared.
     """
     with quiet(output):
         from keras_se.export import benchmark as benchmark_files
         from keras_se.export.benchmark.machine import machine, versions
 
         with progress(output) as bar:
-            bar.add_task(f"running {len(files)} file{'' if len(files) == 1 else 's'}", total=None)
+            bar.add_task(f"running {counted(len(files), 'file')}", total=None)
             found = benchmark_files(
                 files,
                 threads=threads,
@@ -68,7 +75,7 @@ def benchmark(
 
 def _table(found: "Sequence[Benchmark]") -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("file", "threads", "latency (ms)", "middle half", "p90", "over the first", "memory", "size"):
+    for header in ("file", "threads", "latency (ms)", "middle half", "p90", "relative to the first", "memory", "size"):
         table.add_column(header, justify="left" if header == "file" else "right", overflow="fold")
     for each in found:
         latency = each.latency

@@ -1,13 +1,13 @@
-"""`keras-se doctor`: what is installed, and what would be missing for what."""
+"""`keras-se doctor`: lists what is installed, and which features require more."""
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from keras_se.cli.commands.model import json_option
 from keras_se.cli.console import FAILED, Output
-from keras_se.doctor import ENABLES, Diagnosis, diagnose
+from keras_se.cli.model_argument import json_option
+from keras_se.doctor import EXTRAS, Diagnosis, diagnose
 
 
 @click.command()
@@ -15,9 +15,9 @@ from keras_se.doctor import ENABLES, Diagnosis, diagnose
 @click.pass_obj
 @click.pass_context
 def doctor(context: click.Context, output: Output) -> None:
-    """Tell what is installed, what does not go together, and what each missing extra would bring.
+    """List what is installed, what conflicts, and what each missing extra would add.
 
-    Exit status 1 if something that is installed does not work as it is.
+    Exit status 1 if there is a problem with an installed package.
     """
     found = diagnose()
     output.show(found.to_dict(), Group(_extras(found), _packages(found)), found.problems or ("No problem found.",))
@@ -32,11 +32,12 @@ def _extras(found: Diagnosis) -> Table:
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    for header in ("for", "there", "otherwise"):
+    for header in ("feature", "installed", "to install it"):
         table.add_column(header)
+    enabled = dict(EXTRAS)
     for extra, there in found.extras.items():
         name = f"keras-se\\[{extra}]" if extra else "keras-se"
-        table.add_row(ENABLES[extra], "yes" if there else "NO", "" if there else f"pip install '{name}'")
+        table.add_row(enabled[extra], "yes" if there else "NO", "" if there else f"pip install '{name}'")
     return table
 
 

@@ -1,22 +1,22 @@
-"""`keras-se insert`."""
+"""`keras-se insert`: inserts SE into a model."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from keras_se.cli.commands.model import load_plain, plain_model_options
 from keras_se.cli.console import Output, quiet
+from keras_se.cli.model_argument import load_plain, plain_model_options
 
 
 @click.command()
 @click.argument("model")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--where", default="auto", show_default=True, help="auto, or a regular expression for names of layers.")
+@click.option("--where", default="auto", show_default=True, help="auto, or a regular expression for layer names.")
 @click.option("-r", "ratio", type=int, default=16, show_default=True, help="Reduction ratio of the SE layers.")
-@click.option("--no-identity", is_flag=True, help="Plain SE with random weights, not SE that changes nothing at first.")
-@click.option("--dry-run", is_flag=True, help="Only tell where SE would go, and what it would add.")
-@click.option("--more-se", is_flag=True, help="Also into a model that has SE already.")
+@click.option("--no-identity", is_flag=True, help="SE with random weights, instead of SE that starts as the identity.")
+@click.option("--dry-run", is_flag=True, help="Only show where SE would be inserted, and what it would add.")
+@click.option("--more-se", is_flag=True, help="Also insert SE into a model that already has it.")
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @plain_model_options
 @click.pass_obj
@@ -32,18 +32,18 @@ def insert(
     force: bool,
     **build: Any,
 ) -> None:
-    """Put SE into MODEL, and write the result to OUT, a .keras file.
+    """Insert SE into MODEL, and write the result to OUT, a .keras file.
 
-    With --where auto it goes where the paper has it: on residual branches, after Inception modules, at the ends of
-    dense blocks and of stages. The new model computes what MODEL computes, and learns on from there; weights are kept.
-    A builder's network is the plain one.
+    With --where auto, SE is placed as in the paper: on residual branches, after Inception modules, and at the ends of
+    dense blocks and stages. Weights are kept, and until it is trained, the new model computes what MODEL computes. A
+    builder's network is built without SE.
     """
     with quiet(output):
         from keras_se._files import check_target, published
         from keras_se.insert import insert_se, insertion_plan
 
         if out.suffix != ".keras":
-            raise ValueError(f"OUT must be the name of a .keras file. Received: {str(out)!r}")
+            raise ValueError(f"OUT must end in .keras. Received: {str(out)!r}")
         if not dry_run:
             check_target(out, force)
         network = load_plain(output, model, build)

@@ -1,4 +1,4 @@
-"""`keras-se inspect`: what is in a file, and which targets it fits."""
+"""`keras-se inspect`: lists the contents of a file, and the targets that it fits."""
 
 from typing import TYPE_CHECKING
 
@@ -6,9 +6,11 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
-from keras_se.cli.commands.model import json_option
+from keras_se._text import printable
 from keras_se.cli.console import FAILED, Output, print_error, quiet
+from keras_se.cli.model_argument import json_option
 
 if TYPE_CHECKING:
     from keras_se.export.targets.reasons import Verdict
@@ -27,13 +29,12 @@ if TYPE_CHECKING:
 @click.pass_obj
 @click.pass_context
 def inspect(context: click.Context, output: Output, file: str, targets: tuple[str, ...]) -> None:
-    """Tell what is in FILE: a .tflite or .onnx file, or the folder of a SavedModel.
+    """List the contents of FILE: a .tflite or .onnx file, or the folder of a SavedModel.
 
-    With --target, exit status 1 if FILE does not fit; without, the targets of its format are listed.
+    With --target, exit status 1 if FILE does not fit the target. Without it, all targets of the format are listed.
     """
     with quiet(output):
         from keras_se.export.inspect import inspect as inspect_file
-        from keras_se.export.inspect.tables import printable
         from keras_se.export.targets.check import verdicts
 
         inspection = inspect_file(file)
@@ -49,15 +50,12 @@ def inspect(context: click.Context, output: Output, file: str, targets: tuple[st
 
 
 def _verdict_table(found: "list[Verdict]") -> Table:
-    from keras_se.export.inspect.tables import shown
-
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header in ("target", "fits", "why not"):
         table.add_column(header, overflow="fold")
     for verdict in found:
         count = len(verdict.reasons)
         more = f" (and {count - 1} more)" if count > 1 else ""
-        table.add_row(
-            verdict.target, "yes" if verdict.passed else "NO", shown(f"{verdict.reasons[0]}{more}") if count else ""
-        )
+        why = printable(f"{verdict.reasons[0]}{more}") if count else ""
+        table.add_row(verdict.target, "yes" if verdict.passed else "NO", Text(why))
     return table

@@ -1,19 +1,19 @@
-"""`keras-se models`."""
+"""`keras-se models`: lists the builders."""
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from keras_se.cli.commands.model import json_option
+from keras_se.catalog import NETWORKS
 from keras_se.cli.console import Output
-from keras_se.models.catalog import NETWORKS
+from keras_se.cli.model_argument import json_option
 
 
 @click.command()
 @json_option
 @click.pass_obj
 def models(output: Output) -> None:
-    """List the networks that have a builder, and what SE adds to each."""
+    """List the builders of networks, with the parameters and multiply-accumulates that SE adds."""
     table = Table(title="Networks (r = 16, in MobileNetV3 4)", box=SIMPLE_HEAD, pad_edge=False)
     for header in ("builder", "input", "parameters", "SE adds", "GMACs", "SE adds", "reference"):
         left = header in ("builder", "input", "reference")

@@ -1,0 +1,237 @@
+"""The request for one file: the arguments of an export, checked and resolved once.
+
+Nothing behind it checks them again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from keras_se._validation import one_of, positive_integer
+from keras_se.export.data.calibration import CalibrationData, read_data
+from keras_se.export.data.labels import labels_of
+from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
+from keras_se.export.frontend.fingerprint import source_sha256
+from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
+from keras_se.export.interfaces import Format
+from keras_se.export.modes import MODES, Mode, calibrated_names
+from keras_se.export.verification.parity import SAMPLES
+from keras_se.weights import Preprocessing
+
+
+class Source:
+    """A Keras model and its preprocessing, shared by all files of one export.
+
+    Attributes:
+        model: The model as it was given.
+        preprocessing: What files do to pixels before the network; `None` for files that take what the model takes.
+    """
+
+    def __init__(self, model: Any, preprocessing: Any = False):
+        self.model = model
+        self.preprocessing = preprocessing_of(model, preprocessing)
+        self._inference: dict[str, InferenceModel] = {}
+
+    @property
+    def takes_pixels(self) -> bool:
+        return self.preprocessing is not None
+
+    @cached_property
+    def sha256(self) -> str:
+        return source_sha256(self.model)
+
+    def inference(self, pixel_dtype: str = "float32") -> InferenceModel:
+        """The model as it is exported: behind its preprocessing, with pixels of a type, if it gets one."""
+        key = pixel_dtype if self.takes_pixels else ""
+        if key not in self._inference:
+            self._inference[key] = prepared_model(self.model, self.preprocessing, pixel_dtype)
+        return self._inference[key]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be written, and of what.
+
+    Attributes:
+        source: The Keras model.
+        format, mode: Of the file.
+        inference: The model as it is exported, and compared with.
+        inputs: Its inputs as data are read for them; with all sizes, where the format's files have fixed ones.
+        labels: Names of the output's channels.
+        optimize: Whether the graph is rewritten before conversion.
+        batch_size: The file's batch; `None` for any.
+        options: The format's own options, as its metadata state them.
+        plan: What the format made of options that are not plain values.
+        preprocessing: What is done to images, by the file (`preprocesses`) or before it.
+        calibration: What a quantizer learns ranges from.
+        samples: What the file is verified on; the first of them.
+        prepare: What is done to samples before the file gets them.
+        check: Looks at more of the file, an `Artifact`, after it was verified, and raises an `ExportError`.
+    """
+
+    source: Source
+    format: Format
+    mode: Mode
+    inference: InferenceModel
+    inputs: tuple[Tensor, ...]
+    labels: tuple[str, ...] | None = None
+    optimize: bool = True
+    batch_size: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    plan: Any = None
+    preprocessing: Preprocessing | None = None
+    preprocesses: bool = True
+    calibration: CalibrationData | None = None
+    samples: CalibrationData = field(default_factory=lambda: CalibrationData({}))
+    prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+    check: Callable[["ExportRequest", Any], None] | None = None
+
+    @property
+    def quantize(self) -> str | None:
+        return self.mode.name
+
+    @property
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """The shape of each input, without the batch."""
+        return {tensor.name: tensor.shape for tensor in self.inputs}
+
+    @property
+    def ranges_from(self) -> CalibrationData:
+        """The calibration data of a mode that is calibrated."""
+        assert self.calibration is not None
+        return self.calibration
+
+    @property
+    def verification_samples(self) -> CalibrationData:
+        return self.samples.first(SAMPLES)
+
+    def with_data(self, calibration: CalibrationData | None, verification_data: Any) -> "ExportRequest":
+        """The request with what it is calibrated and verified on: calibration data, if there are no others."""
+        given = calibration if verification_data is None else verification_data
+        if given is None:
+            samples = CalibrationData(random_feeds(self.inputs, SAMPLES))
+        else:
+            samples = read_data(self.inputs, given, "verification_data", pixels=self.source.takes_pixels)
+        if self.prepare is not None:
+            samples = samples.map(self.prepare)
+        return replace(self, calibration=calibration, samples=samples)
+
+
+def resolve_request(
+    format: Format,
+    source: Source,
+    quantize: str | None = None,
+    *,
+    labels: Any = None,
+    optimize: bool = True,
+    batch_size: int | None = None,
+    input_shape: Any = None,
+    **options: Any,
+) -> ExportRequest:
+    """A request without data: everything else is known to be right, and may be said before data are read.
+
+    Args:
+        format: The file's format.
+        source: The model.
+        quantize: The name of the mode.
+        labels, optimize, batch_size, input_shape: As in the exporters.
+        **options: The format's own.
+
+    Raises:
+        ValueError: for an argument that cannot be right.
+    """
+    mode = mode_of(format, quantize)
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    elif format.fixed_sizes:
+        batch_size = 1
+    inference = source.inference(format.pixel_dtype(mode))
+    request = ExportRequest(
+        source,
+        format,
+        mode,
+        inference,
+        resolved_inputs(inference.inputs, input_shape) if format.fixed_sizes else inference.inputs,
+        labels_of(labels, inference.outputs),
+        optimize,
+        batch_size,
+        preprocessing=source.preprocessing,
+    )
+    if format.fixed_sizes:  # its files state the sizes that were asked for
+        shapes = None if input_shape is None else {name: list(shape) for name, shape in request.shapes.items()}
+        request = replace(request, options={"input_shape": shapes})
+    resolved: ExportRequest = format.resolve(request, **options)
+    return resolved
+
+
+def full_request(
+    format: Format,
+    model: Any,
+    quantize: str | None = None,
+    *,
+    calibration_data: Any = None,
+    verification_data: Any = None,
+    preprocessing: Any = False,
+    **options: Any,
+) -> ExportRequest:
+    """The request of a call that writes one file. Arguments and errors are those of the exporters."""
+    check_calibration(calibration_data, (mode_of(format, quantize),))
+    request = resolve_request(format, Source(model, preprocessing), quantize, **options)
+    calibration = None
+    if request.mode.calibrated:
+        calibration = read_data(request.inputs, calibration_data, pixels=request.source.takes_pixels)
+    return request.with_data(calibration, verification_data)
+
+
+def mode_of(format: Format, quantize: Any) -> Mode:
+    """The mode of a name, if files of the format can have it."""
+    return MODES[one_of("quantize", quantize, format.modes, f" for {format.name}")]
+
+
+def check_calibration(data: Any, modes: Sequence[Mode]) -> None:
+    """Refuses calibration data where no mode uses any."""
+    if data is not None and not any(mode.calibrated for mode in modes):
+        listed = " or ".join(repr(name) for name in calibrated_names())
+        raise ValueError(
+            f"calibration_data requires quantize={listed}; verification_data can be given in every mode. "
+            f"Received: calibration_data with quantize={', '.join(repr(mode.name) for mode in modes)}"
+        )
+
+
+def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:
+    """The inputs with every size known: those of the model, or of `input_shape` where it has unknown ones."""
+    shapes: Mapping[str, Any]
+    if input_shape is None:
+        shapes = {}
+    elif isinstance(input_shape, Mapping):
+        shapes, names = input_shape, [tensor.name for tensor in inputs]
+        if unknown := [name for name in shapes if name not in names]:
+            raise ValueError(
+                f"input_shape must be a shape, or a mapping from names of the inputs {names}. "
+                f"Received: input_shape={input_shape!r}, with {unknown[0]!r}"
+            )
+    elif len(inputs) == 1:
+        shapes = {inputs[0].name: input_shape}
+    else:
+        raise ValueError(
+            f"input_shape must be a mapping from input name to shape. Received: input_shape={input_shape!r}"
+        )
+    return tuple(replace(tensor, shape=_known_shape(tensor, shapes.get(tensor.name))) for tensor in inputs)
+
+
+def _known_shape(tensor: Tensor, given: Sequence[int] | None) -> tuple[int | None, ...]:
+    try:
+        shape = tuple(positive_integer("a size", size) for size in (tensor.shape if given is None else given))
+        fits = len(shape) == len(tensor.shape) and all(
+            size == (known or size) for size, known in zip(shape, tensor.shape, strict=True)
+        )
+    except (TypeError, ValueError):  # no sequence, or not of sizes
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"input_shape must give every size of the input {tensor.name!r}, whose shape is {tensor.shape} without the "
+            f"batch. Received: input_shape={given!r}"
+        )
+    return shape
