@@ -4,34 +4,48 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo test test-all test-lowest lint types bench clean
+.PHONY: demo check unit test test-reference test-slow test-all test-lowest lint types stub bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
 	@mkdir -p $(DEMO)
 	@$(BIN)/python examples/digits.py --output $(DEMO) --report 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
-# The layers and networks run on two backends; exports are TensorFlow's. What only counts weights and layers is the same
-# on both, and what compares the backends needs to run once. Each run has the layers, and builds, trains, saves and runs
-# the families that JAX compiles soon; with `test-all`, all of them, and weights are read and put into networks on both.
-# (tests/models/test_backends.py runs a network of every family on both in any run.)
-ON_JAX := tests/layers tests/models/test_builders.py
-ALL_ON_JAX := tests/test_excitation.py tests/layers tests/models $(addprefix --ignore=tests/models/,test_counts.py test_backends.py test_imports.py)
-ALL_ON_JAX += $(addprefix --ignore=tests/models/,test_timm.py test_keras_applications.py)
-ALL_ON_JAX += tests/weights/test_assign.py tests/weights/test_keras_files.py
-test: $(VENV)/test.stamp
-	$(BIN)/pytest -n 2 -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not slow" $(ON_JAX)
+# The tests are in tiers, which tests/tiers.py lists: unit, export and reference. Slow tests are of any tier.
+# What must pass before a commit.
+check: lint types unit
 
-test-all: $(VENV)/test.stamp
-	$(BIN)/pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 $(ALL_ON_JAX)
+unit: $(VENV)/test.stamp
+	$(BIN)/pytest -n 2 -m "unit and not slow"
+
+# Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for each shape, so that
+# it runs the layers and the narrow networks here, and all of them with the slow tests.
+# (tests/models/test_backends.py compares a network of every family on both backends.)
+ON_JAX := tests/layers tests/models/test_family_contract.py
+ALL_ON_JAX := tests/layers tests/models tests/excitation tests/weights/test_assign.py tests/weights/test_keras_files.py
+NOT_ON_JAX := families/test_counts.py test_backends.py test_keras_applications.py
+test: $(VENV)/test.stamp
+	$(BIN)/pytest -n 2 -m "(unit or export) and not slow"
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "unit and not slow" $(ON_JAX)
+
+# With timm, PyTorch, OpenVINO, Vela and LiteRT for Microcontrollers, and with the Arm compiler where it is installed.
+test-reference: $(VENV)/reference.stamp
+	$(BIN)/pytest -n 2 -m "reference and not slow"
+
+# On JAX, also the tests that are not slow on TensorFlow.
+test-slow: $(VENV)/reference.stamp
+	$(BIN)/pytest -n 2 -m slow
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
+
+test-all: test test-reference test-slow
 
 # With the oldest versions that setup.py admits; their own warnings are no errors here.
+LOWEST := tests/layers tests/weights tests/export tests/cli
 test-lowest:
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint tests/lowest.txt --editable '.[test]'
-	.venv-lowest/bin/pytest -n 2 -m "not slow" -o filterwarnings=default tests/layers tests/weights tests/export tests/test_cli.py
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --constraint tests/lowest.txt --editable '.[test,ethos-u]'
+	.venv-lowest/bin/pytest -n 2 -m "not slow and not reference" -o filterwarnings=default $(LOWEST)
+	.venv-lowest/bin/pytest -n 2 -m "not slow" -o filterwarnings=default tests/export/targets
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -42,6 +56,10 @@ types: $(VENV)/test.stamp
 	rm -rf .cache/types
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .cache/types .
 	$(BIN)/mypy .cache/types/keras_se
+
+# The signatures of the builders, for editors and mypy: after a change of one.
+stub: $(VENV)/test.stamp
+	PYTHONPATH=. $(BIN)/python tools/write_stub.py
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/run_all.py

@@ -20,18 +20,22 @@ demo = [*export, "pycocotools>=2.0.10", "scikit-learn>=1.6"]
 test = [
     *demo,
     *weights,
-    *ethos_u,
     "hypothesis>=6.120",
     "jax>=0.10",
     "mypy>=2.4",
-    "openvino>=2026.4",
     "pytest>=8.3.5",
     "pytest-xdist>=3.6.1",
     "ruff>=0.17",
     "setuptools>=70",
+]
+# Other worlds that tests compare with: large, and of no use to most changes.
+reference = [
+    *test,
+    *ethos_u,
+    "openvino>=2026.4",
     # The kernels that run on boards, for the one platform that they are published for.
     "tflite-micro; sys_platform == 'linux' and platform_machine == 'x86_64'",
-    "torch==2.13.0",  # the one that tests/reference has, too
+    "torch==2.13.0",  # the version of tests/support/timm_reference, too
 ]
 
 setup(
@@ -49,7 +53,8 @@ setup(
     # In a clone keras_se/export is a symbolic link to it; where there are none, the package is built all the same.
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={
-        "keras_se": ["py.typed"],
+        "keras_se": ["py.typed", "models/__init__.pyi"],
+        "keras_se.export.microcontroller": ["templates/*"],
         "keras_se.export.report": ["report.html.j2"],
         "keras_se.weights": ["imagenet_classes.txt"],
     },
@@ -65,6 +70,7 @@ setup(
         "ethos-u": ethos_u,
         "demo": demo,
         "test": test,
+        "reference": reference,
     },
     entry_points={"console_scripts": ["keras-se=keras_se.cli:main"]},
     classifiers=[

@@ -1,9 +1,9 @@
-"""`keras-se export` as a process, beside a process that builds the same network and calls Keras' own exporter.
+"""Times `keras-se export` as a process, beside a process that builds the same network and calls Keras' exporter.
 
     python benchmarks/cold_start.py --rounds 7
 
-The two take turns, from the start of Python to its end; the ratio is the median of the rounds'. Ours verifies its
-file, Keras' does not. Then where our time goes, in processes of their own.
+The two alternate, each timed from the start of Python to its end. The ratio is the median of the rounds. Ours verifies
+its file, Keras' does not. Separate processes then measure the steps of our export.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import Any
 
 import click
 import numpy as np
-from results import Results
-from timing import Ratio
+from _shared.results import Results
+from _shared.timing import Ratio
 
 OURS = "import sys; from keras_se.cli import main; main()"
 KERAS = """
@@ -26,7 +26,7 @@ import sys
 from keras_se.models import SEMobileNet
 SEMobileNet(input_shape=(int(sys.argv[1]),) * 2 + (3,)).export(sys.argv[2], format="litert", verbose=False)
 """
-# What the command does, with a clock at each step.
+# The steps of the command, each timed.
 STEPS = """
 import json, sys, time
 start = time.perf_counter()
@@ -52,12 +52,12 @@ step("import TensorFlow")
 import keras
 step("import Keras")
 import keras_se.cli, keras_se.export, keras_se.models
-from keras_se.export import tflite
+from keras_se.export.tflite import convert
 from keras_se.export.artifact import Artifact
 step("import keras_se")
-timed(tflite, "optimized", "rewrite")
-timed(tflite, "save", "trace and save")
-timed(tflite, "_converted", "convert")
+timed(convert, "optimized", "rewrite")
+timed(convert, "save", "trace and save")
+timed(convert, "_converted", "convert")
 timed(Artifact, "verified", "verify")
 model = keras_se.models.SEMobileNet(input_shape=(int(sys.argv[1]),) * 2 + (3,))
 step("build")
@@ -95,10 +95,10 @@ def steps(size: int, folder: Path) -> dict[str, float]:
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--name", default="cold_start", show_default=True, help="Of the files in benchmarks/results/.")
 def main(size: int, rounds: int, name: str) -> None:
-    """Medians of the rounds, and between what the middle half of the rounds' own ratios lies."""
+    """Prints medians of the rounds, and the middle half of their ratios."""
     ours, theirs, within = [], [], []
     command = ("export", "SEMobileNet", "--format", "tflite", "--input-shape", f"{size},{size},3", "-o")
-    for i in range(rounds + 1):  # the first round fills the disk's cache
+    for i in range(rounds + 1):  # the first round fills the disk cache
         with tempfile.TemporaryDirectory() as folder:
             pair = seconds(OURS, *command, folder), seconds(KERAS, str(size), str(Path(folder, "keras.tflite")))
             if i:

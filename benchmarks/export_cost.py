@@ -1,9 +1,9 @@
-"""What an export costs: time and memory of a process that exports SE-MobileNet at 224x224, with 100 calibration images.
+"""Time and memory of a process that exports SE-MobileNet at 224x224, with 100 calibration images.
 
     python benchmarks/export_cost.py --rounds 3 --json export_cost.json
 
-Each figure is of processes of their own, from start to end, on two cores. What else the machine does makes the time by
-the clock longer, that of the processors hardly; on idle cores the clock's is the shorter one.
+Each figure is of separate processes, from start to end, on two cores. Other load lengthens the wall-clock time, but
+hardly the processor time. On idle cores the wall-clock time is the shorter one.
 """
 
 import json
@@ -39,7 +39,7 @@ to_tflite(model, path, quantize=quantize, calibration_data=images if quantize el
 
 
 def measured(mode: str) -> dict[str, float]:
-    """One export: seconds by the clock and of the processors, and the most memory that it had, in bytes."""
+    """One export: wall-clock and processor seconds, and its peak memory in bytes."""
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     with tempfile.TemporaryDirectory() as folder:
         arguments = [NETWORK, mode, str(Path(folder) / "model.tflite"), str(SIZE), str(SAMPLES)]
@@ -79,10 +79,10 @@ def table(rows: list[dict[str, Any]], rounds: int) -> Table:
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--json", "document", type=click.Path(path_type=Path), help="A file for the figures.")
 def main(rounds: int, document: Path | None) -> None:
-    """Exit status 1 if int8 takes a minute of the processors, or 4 GB."""
+    """Exit status 1 if int8 takes a minute of processor time, or 4 GB."""
     runs: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
     for _ in range(rounds):
-        for mode, found in runs.items():  # in turn
+        for mode, found in runs.items():  # modes alternate
             found.append(measured(mode))
     rows = [
         {

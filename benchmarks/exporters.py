@@ -1,8 +1,8 @@
-"""This package's files beside those of Keras' own exporter, `keras.Model.export`, of the same network.
+"""Our files beside those of Keras' exporter, `keras.Model.export`, of the same network.
 
     python benchmarks/exporters.py --size 224 --rounds 40
 
-Each pair of files runs in turn, in the same runtime; the ratio is ours over Keras'.
+The two files of a pair alternate in the same runtime. The ratio is ours over Keras'.
 """
 
 import contextlib
@@ -15,17 +15,17 @@ from typing import Any
 import click
 import keras
 import numpy as np
+from _shared.results import Results
+from _shared.timing import Ratio, compared, cores
 from keras import layers
-from results import Results
 from rich.filesize import decimal
-from timing import Ratio, compared, cores
 
 from keras_se import SqueezeExcite
 from keras_se.export import FORMATS
 from keras_se.export.inspect import inspect
 from keras_se.models import SEMobileNet, SEResNet50
 
-# The names of formats in Keras.
+# Keras' names of formats.
 IN_KERAS = {"tflite": "litert", "onnx": "onnx"}
 BLOCK_SIZE = 56
 
@@ -48,7 +48,7 @@ def grouped(size: int) -> keras.Model:
 
 
 def state(path: Path) -> str:
-    """How many partitions a TFLite file's delegate runs; of others, that they run."""
+    """The number of delegate partitions of a TFLite file; "runs" for other files."""
     return f"{inspect(path).partitions} partitions" if path.suffix == ".tflite" else "runs"
 
 
@@ -61,7 +61,7 @@ def row(model: keras.Model, format: str, folder: Path, threads: int, rounds: int
     sizes = {"ours_size": ours.stat().st_size, "theirs_size": theirs.stat().st_size}
     try:
         ratio, _, _ = compared(ours, theirs, threads=threads, rounds=rounds)
-    except ValueError as error:  # a file that its runtime refuses is a result here
+    except ValueError as error:  # a refused file is a result here
         if str(ours) in str(error):
             raise
         return {"ours": state(ours), "theirs": f"refused: {str(error)[-100:]}", "ratio": None, **sizes}
@@ -74,12 +74,12 @@ def row(model: keras.Model, format: str, folder: Path, threads: int, rounds: int
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--name", default="exporters", show_default=True, help="Of the files in benchmarks/results/.")
 def main(size: int, threads: int, rounds: int, name: str) -> None:
-    """Medians of the rounds' ratios, and between what their middle half lies."""
+    """Prints medians of the ratios of the rounds, and their middle half."""
     title = f"keras_se beside keras.Model.export, {size}x{size}, batch 1, {threads} threads, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, threads=threads, rounds=rounds)
     shape = (size, size, 3)
     for model in (SEResNet50(input_shape=shape), SEMobileNet(input_shape=shape), grouped(BLOCK_SIZE)):
-        model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras' exporter refuses one that was never called
+        model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras' exporter refuses a model that was never called
         for format_name in IN_KERAS:
             with tempfile.TemporaryDirectory() as folder:
                 found = row(model, format_name, Path(folder), threads, rounds)

@@ -1,4 +1,4 @@
-"""What `import keras_se` adds to `import keras`: fresh processes, taken in turn.
+"""Measures what `import keras_se` adds to `import keras`, in fresh processes.
 
 python benchmarks/import_time.py
 """

@@ -1,12 +1,12 @@
-"""What it takes to load SE-ResNet-152: time and memory beside reading the file and building the network.
+"""Time and memory of loading SE-ResNet-152, beside reading the file and building the network.
 
-The weights are random, in the format that the published ones have. Each figure is of processes of its own, in turn, on
-the backend that KERAS_BACKEND names, as everywhere in Keras:
+The weights are random, in the format of the published ones. Each figure is of separate processes, which alternate. They
+use the backend that KERAS_BACKEND names, as everywhere in Keras:
 
     KERAS_BACKEND=jax python benchmarks/loading.py
 
-On JAX, glibc keeps what the random values were in for the threads that made them, so that the loaded ones come on top;
-with MALLOC_MMAP_THRESHOLD_=131072 it gives that back at once.
+On JAX, glibc keeps the memory of the random initial values for the threads that made them, so the loaded values come on
+top. With MALLOC_MMAP_THRESHOLD_=131072 it returns that memory at once.
 """
 
 import itertools
@@ -47,14 +47,14 @@ def _measured(job: str, folder: Path) -> dict[str, Any]:
 
 
 def run(job: str, folder: Path) -> None:
-    """One job in this process: its time, and by how much the process's memory grew at most."""
+    """Runs one job in this process, and prints its time and its peak growth of memory."""
     import keras
     import safetensors.numpy
 
     from keras_se import weights
     from keras_se.models import SEMobileNet, SEResNet152
 
-    SEMobileNet(input_shape=(32, 32, 3))  # what is set up once, by whatever network is first
+    SEMobileNet(input_shape=(32, 32, 3))  # the first network sets up shared state
     jobs = {
         "read": lambda: safetensors.numpy.load_file(folder / "model.safetensors"),
         "build": SEResNet152,
@@ -62,7 +62,7 @@ def run(job: str, folder: Path) -> None:
         "write": lambda: write(folder, SEResNet152()),
     }
     keras.utils.set_random_seed(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, start = _memory("VmRSS"), time.perf_counter()
     kept = jobs[job]()
     seconds = time.perf_counter() - start
@@ -78,7 +78,7 @@ def _memory(key: str) -> int:
 
 
 def write(folder: Path, model: object) -> None:
-    """A checkpoint of the network's own values, under the names of the source."""
+    """Writes a checkpoint of the network's values, under the names of the source."""
     import safetensors.numpy
 
     from keras_se.weights.mapping import AXES, PARTS, find_target

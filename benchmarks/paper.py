@@ -1,6 +1,6 @@
-"""Our parameters and multiply-accumulates beside the SE paper's figures, from networks built here and counted.
+"""Our parameters and multiply-accumulates beside the SE paper's figures, counted in networks that are built here.
 
-python benchmarks/paper.py            prints the tables; exit status 1 if ours are not the paper's
+python benchmarks/paper.py            prints the tables; exit status 1 if a figure differs from the paper's
 python benchmarks/paper.py --write    also writes docs/paper.md
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import click
 
-# Above all, the tables can be made, and tested, without Keras: what needs it imports it.
+# The tables can be made and tested without Keras. Functions that require it import it.
 DOCUMENT = Path(__file__).parent.parent / "docs" / "paper.md"
 SOURCE = "[Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., arXiv 1709.01507 v4"
 
@@ -26,9 +26,9 @@ class Counts(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What the paper says of a network: top-1 / top-5 error in %, and GMACs; first as re-trained there without SE.
+    """The paper's figures of a network: top-1 / top-5 error in % and GMACs, without SE (re-trained there) and with SE.
 
-    `published` is what the network that was published costs without SE, where that is not the paper's figure.
+    `published` is the cost of the published network without SE, where the paper has another figure.
     """
 
     name: str
@@ -79,12 +79,12 @@ ABLATIONS = (
     Ablation("SE in stage 3 only", "22.68", 26.4, stages=(3,)),
     Ablation("SE after the 3x3", "22.48", 25.8, placement="3x3"),
 )
-# In millions. r = 8 is 0.06 below the paper's figure, which its own formula does not give.
+# In millions, by r. With r = 8 the paper has 0.06 more than its own formula gives.
 ABLATION_TOLERANCE = {8: 0.061}
 
 
 def counts(builder: str) -> Counts:
-    """Of a network that is built, plain and with SE."""
+    """Builds a network, plain and with SE, and counts."""
     import keras_se.models
     from keras_se import complexity
 
@@ -93,7 +93,7 @@ def counts(builder: str) -> Counts:
 
 
 def ablated(row: Ablation) -> int:
-    """All parameters of the ablation's network: the paper counts the moving statistics of batch norms, too."""
+    """All parameters of an ablation, with the moving statistics of batch norms, as in the paper."""
     from keras_se import SqueezeExcite
     from keras_se.models import SEResNet50
 
@@ -104,7 +104,7 @@ def ablated(row: Ablation) -> int:
 
 
 def is_close(ours: int, papers: float | None, tolerance: float) -> bool:
-    """Whether ours, in single multiply-accumulates, is the paper's, in billions."""
+    """Whether our multiply-accumulates are close to the paper's billions."""
     return papers is None or abs(ours / 1e9 - papers) <= tolerance * papers
 
 
@@ -120,7 +120,7 @@ def ablation_agrees(row: Ablation, parameters: int) -> bool:
 
 
 def table(headers: list[str], rows: list[list[str]], left: int = 1) -> str:
-    """Markdown, the first columns on the left and the others on the right."""
+    """A Markdown table. The first columns are aligned left, the others right."""
     rule = ["---" if i < left else "---:" for i in range(len(headers))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [headers, rule, *rows])
 
@@ -153,26 +153,25 @@ def ablations_table(count: Callable[[Ablation], int]) -> str:
 def document(networks: str, ablations: str) -> str:
     return f"""# The paper's figures and ours
 
-**The errors are the paper's**, on ImageNet, of its authors' weights:
+**The errors are the paper's**, on ImageNet, with its authors' weights:
 {SOURCE}.
-None was measured here. **Parameters and multiply-accumulates are ours**, counted from the networks that
+None was measured here. **Parameters and multiply-accumulates are ours**, counted in the networks that
 `keras_se.models` builds. `python benchmarks/paper.py` prints both.
 
 ## ImageNet, single crop
 
 {networks}
 
-Images have 224x224 pixels, those of Inception-ResNet-v2 299x299. Parameters are trainable ones. The Inception-ResNet-v2
-that was published, with TensorFlow and in `keras.applications`, costs 13.16 GMACs; the paper's figure is for another
-variant. Ours is the published one, to the last parameter. SENet-154 at 320x320 has 17.28 / 3.79, says the paper.
+Images have 224x224 pixels, those of Inception-ResNet-v2 299x299. Parameters are trainable ones. The published
+Inception-ResNet-v2, with TensorFlow and in `keras.applications`, costs 13.16 GMACs; the paper's figure is for another
+variant. Ours is the published one, to the last parameter. In the paper, SENet-154 at 320x320 has 17.28 / 3.79.
 
 ## Ablations
 
 {ablations}
 
-The excitations have no bias here, and the moving statistics of batch norms (53,120) are counted, too: so the paper's
-figures come out. For r = 8 the paper has 0.06 M more than its own formula gives. Its stages 2, 3 and 4 are 1, 2 and 3
-here.
+The paper's figures result when excitations have no bias and the moving statistics of batch norms (53,120) are counted.
+For r = 8 the paper has 0.06 M more than its own formula gives. The paper's stages 2, 3 and 4 are 1, 2 and 3 here.
 """
 
 
@@ -188,7 +187,7 @@ def main(write: bool) -> None:
     wrong = [figures.name for figures in PAPER if not agrees(figures, counted[figures.builder])]
     wrong += [row.what for row in ABLATIONS if not ablation_agrees(row, parameters[row])]
     if wrong:
-        sys.exit(f"These are not the paper's: {', '.join(wrong)}")
+        sys.exit(f"These differ from the paper: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How far sound files are from Keras: the figures that the tolerances of verification stand on.
+"""How far correct files are from Keras: the figures behind the tolerances of verification.
 
     python benchmarks/parity.py --size 96
 
-Random weights with batch-norm statistics as after training, standard normal inputs; every format and mode. With
-`--network SEResNet50 --size 224` it is the table of one network at full size.
+Weights are random, batch-norm statistics are as after training, inputs are standard normal. All formats and modes are
+measured. `--network SEResNet50 --size 224` prints the table of one network at full size.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS, with_statistics
+from _shared.measured_networks import BUILDERS, with_statistics
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table

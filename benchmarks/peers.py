@@ -1,12 +1,12 @@
-"""This package's files beside those of others, of the same network: same runtime, same threads, in turn.
+"""Our files beside those of other exporters, of the same network, in the same runtime with the same threads.
 
     python benchmarks/peers.py
     python benchmarks/peers.py --network seresnet50 --way dynamo --threads 1 --name peers_seresnet50
 
-The others are timm's networks, exported by PyTorch to ONNX (both of its exporters) and by litert-torch to LiteRT; and
-`keras.applications.MobileNetV3Large`, exported by `keras.Model.export`. PyTorch's are in environments of their own,
-made once in `.cache/peers/`, which only write the files: about 2 GB and some minutes each. SE-MobileNet (v1) is left
-out: neither timm nor Keras has it. A peer whose export fails, or whose file its runtime refuses, is a row that says so.
+The others are timm's networks, exported by PyTorch to ONNX (with both of its exporters) and by litert-torch to LiteRT,
+and `keras.applications.MobileNetV3Large`, exported by `keras.Model.export`. PyTorch's exporters run in environments of
+about 2 GB each, made once in `.cache/peers/` in some minutes. SE-MobileNet (v1) is omitted, because neither timm nor
+Keras has it. A failed export, or a file that its runtime refuses, is a row that says so.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from results import Results
-from timing import Ratio, compared
+from _shared.results import Results
+from _shared.timing import Ratio, compared
 
 import keras_se.models
 from keras_se.export import to_onnx, to_tflite
@@ -37,20 +37,20 @@ KERAS_NETWORK = "keras.applications.MobileNetV3Large"
 NETWORKS = ("legacy_seresnet50", "seresnet50", "seresnext50_32x4d", "mobilenetv3_large_100", KERAS_NETWORK)
 
 
-# Environments, and what they have besides PyTorch and timm.
+# The environments, and their packages besides PyTorch and timm.
 PACKAGES = {"torch-onnx": ("onnx==1.23.2", "onnxscript==0.7.2"), "litert-torch": ("litert-torch==0.10.0",)}
 
 
 @dataclass(frozen=True)
 class Way:
-    """An exporter: how its files end, what makes ours, and its environment, if it needs one."""
+    """An exporter: the suffix of its files, the function that makes ours, and its environment, if any."""
 
     suffix: str
     ours: Callable[..., Any]
     environment: str | None = None
 
 
-# Ours has the inputs that theirs has.
+# Ours has the same inputs as theirs.
 as_torch = partial(to_onnx, layout="nchw", batch_size=1)
 WAYS = {
     "torchscript": Way(".onnx", as_torch, "torch-onnx"),
@@ -72,7 +72,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 
 
 def ours(network: str, size: int) -> keras.Model:
-    """Our network of the same architecture, with logits as timm's have."""
+    """Our network of the same architecture, with logits like timm's."""
     if network == KERAS_NETWORK:
         return keras_se.models.SEMobileNetV3Large(input_shape=(size, size, 3))
     builder, options = ARCHITECTURES[network]
@@ -83,7 +83,9 @@ def ours(network: str, size: int) -> keras.Model:
 @cache
 def environment(name: str) -> Path:
     """The Python of an environment of `PACKAGES`, made like that of the tests' reference."""
-    spec = importlib.util.spec_from_file_location("environment", HERE.parent / "tests" / "reference" / "environment.py")
+    spec = importlib.util.spec_from_file_location(
+        "environment", HERE.parent / "tests" / "support" / "timm_reference" / "environment.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -93,27 +95,27 @@ def environment(name: str) -> Path:
 
 
 def write_theirs(network: str, way: str, size: int, path: Path) -> str:
-    """Writes the peer's file; returns what went wrong, if anything did."""
+    """Writes the peer's file. Returns the error, or an empty string."""
     if name := WAYS[way].environment:
         case = json.dumps({"network": network, "way": way, "size": size, "path": str(path)})
-        command = [environment(name), HERE / "peer_files.py"]
+        command = [environment(name), HERE / "_shared" / "peer_files.py"]
         done = subprocess.run(command, input=case + "\n", capture_output=True, text=True, check=False)
         if done.returncode or not done.stdout:
             return (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1][:200]
         problem: str = json.loads(done.stdout.splitlines()[-1])
         return problem
     model = keras.applications.MobileNetV3Large(input_shape=(size, size, 3), weights=None)
-    model(np.zeros((1, size, size, 3), "float32"))  # the exporter refuses one that was never called
+    model(np.zeros((1, size, size, 3), "float32"))  # the exporter refuses a model that was never called
     try:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             model.export(path, format=way, verbose=False)
-    except Exception as error:  # which is a result here
+    except Exception as error:  # a failure is a result here
         return f"{type(error).__name__}: {error}"[:200]
     return ""
 
 
 def compare(results: Results, mine: Path, theirs: Path, threads: int, rounds: int, **row: Any) -> None:
-    """A row for two files, or one that says that the runtime refuses the second."""
+    """Adds a row for two files, or a row that says that the runtime refuses the second."""
     try:
         ratio, first, second = compared(mine, theirs, threads=threads, rounds=rounds)
     except ValueError as error:
@@ -147,7 +149,7 @@ def ways_of(network: str, chosen: Sequence[str]) -> Iterator[str]:
 def main(
     networks: tuple[str, ...], ways: tuple[str, ...], threads: tuple[int, ...], size: int, rounds: int, name: str
 ) -> None:
-    """Medians of the rounds' ratios, and between what their middle half lies."""
+    """Prints medians of the ratios of the rounds, and their middle half."""
     title = f"keras_se beside others, {size}x{size}, batch 1, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, rounds=rounds, environments=PACKAGES)
     for network in networks:

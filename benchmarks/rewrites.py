@@ -1,10 +1,10 @@
-"""What `optimize` does to files: smaller by how much, faster by how much, and how far the outputs move.
+"""The effect of `optimize` on files: size, latency, and the change of the outputs.
 
     python benchmarks/rewrites.py
     python benchmarks/rewrites.py --network SEMobileNet --format tflite --mode int8
 
-Of each file there are two, of the same weights, as exported by default and with `optimize=False`; they take
-turns. The difference is of logits, in parts of the largest, over images that neither file has seen.
+Each file is exported twice with the same weights, by default and with `optimize=False`. The two alternate. The
+difference is that of logits, relative to the largest, over images that neither file was calibrated with.
 """
 
 import tempfile
@@ -16,10 +16,10 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS, with_statistics
-from results import Results
+from _shared.measured_networks import BUILDERS, with_statistics
+from _shared.results import Results
+from _shared.timing import Ratio, compared
 from rich.filesize import decimal
-from timing import Ratio, compared
 
 import keras_se.models
 from keras_se.export import FORMATS, Artifact
@@ -87,7 +87,7 @@ def main(
     rounds: int,
     name: str,
 ) -> None:
-    """Medians of the rounds' ratios, and between what their middle half lies."""
+    """Prints medians of the ratios of the rounds, and their middle half."""
     results = Results(name, f"Exports by default over optimize=False, {size}x{size}, batch 1", COLUMNS, threads=threads)
     for which in networks:
         model = network(which, size)

@@ -1,4 +1,4 @@
-"""Runs every benchmark of this folder and keeps what they print in benchmarks/results/."""
+"""Runs every benchmark of this folder and keeps its output in benchmarks/results/."""
 
 import subprocess
 import sys

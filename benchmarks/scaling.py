@@ -1,9 +1,9 @@
-"""How latency, memory and export time grow: with the size of images, the batch, and the network's width and depth.
+"""How latency, memory and export time grow with the size of images, the batch, and the network's width and depth.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --sweep width --value 0.25 --value 0.5 --format tflite
 
-The files of a sweep take turns in one process for each format; memory is of a process for each file.
+The files of a sweep alternate in one process per format. Memory is measured in a process per file.
 """
 
 import tempfile
@@ -15,9 +15,9 @@ from typing import Any
 
 import click
 import keras
-from results import Results
+from _shared.results import Results
+from _shared.timing import cores
 from rich.filesize import decimal
-from timing import cores
 
 import keras_se.models
 from keras_se import complexity
@@ -29,7 +29,7 @@ FORMAT_NAMES = ("tflite", "onnx")
 
 @dataclass(frozen=True)
 class Sweep:
-    """What grows: its name and values, and how a value becomes a network and the batch of its files."""
+    """A parameter that grows: its name, its values, and the network and batch that each value makes."""
 
     label: str
     values: tuple[float, ...]
@@ -66,7 +66,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 
 
 def exported(format: str, model: keras.Model, path: Path, batch: int) -> float:
-    """Writes a file, and returns how many seconds that took."""
+    """Writes a file, and returns the seconds that it took."""
     start = time.perf_counter()
     FORMATS[format].convert(model, path, batch_size=batch)
     return time.perf_counter() - start
@@ -116,8 +116,8 @@ def main(
     rounds: int,
     name: str,
 ) -> None:
-    """A table, a document and a plot for each sweep; latencies are medians, with the middle half of the rounds."""
-    with tempfile.TemporaryDirectory() as folder:  # what is done once, by whatever export is the first
+    """Makes a table, a document and a plot per sweep. Latencies are medians, with the middle half of the rounds."""
+    with tempfile.TemporaryDirectory() as folder:  # the first export sets up shared state
         for each in formats:
             exported(each, mobilenet(32, 0.25), Path(folder, f"first{FORMATS[each].suffix}"), 1)
     for key in sweeps:

@@ -1,9 +1,9 @@
-"""What SE costs: each network with SE over the same network without, per format and mode, and in training.
+"""What SE costs: each network with SE over the same network without SE, per format and mode, and in training.
 
     python benchmarks/se_overhead.py
     python benchmarks/se_overhead.py --network SEMobileNet --format onnx --threads 1 --name se_mobilenet_onnx
 
-Batch 1, through each file's own runtime. The two files take turns. A training step is of stochastic
+The batch is 1, and each file runs in its own runtime. The two files alternate. A training step is one of stochastic
 gradient descent with batch 16, at 96x96.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 import click
 import keras
 import numpy as np
-from measured_networks import BUILDERS
-from results import Results
+from _shared.measured_networks import BUILDERS
+from _shared.results import Results
+from _shared.timing import Ratio, compared, cores
 from rich.filesize import decimal
-from timing import Ratio, compared, cores
 
 import keras_se.models
 from keras_se.export import FORMATS, export
@@ -25,15 +25,15 @@ from keras_se.export.modes import calibrated_names
 from keras_se.export.probes.timing import turns
 
 NETWORKS = ("SEResNet50", "SEResNeXt50", "SEMobileNet", "SEMobileNetV3Large")
-# Of networks that take pixels otherwise: images here are noise around 0.
+# Networks that take pixels by default: images here are noise around 0.
 OPTIONS: dict[str, dict[str, Any]] = {"SEMobileNetV3Large": {"include_preprocessing": False}}
-# Left out: with random weights, 8 bits of it are too far from Keras for its file to pass.
+# With random weights, these files are too far from Keras to pass their verification.
 OMITTED = {("SEMobileNetV3Large", "onnx", "int8")}
 FILES = ("saved_model", "tflite", "onnx")
 FLOATS = "float32"
 BATCH, TRAINING_SIZE, CLASSES = 16, 96, 10
-# After which no new round of training begins, once there have been five. On processors, a step with grouped
-# convolutions takes 20 s.
+# After this time and five rounds, no new round of training starts. On processors, a step with grouped convolutions
+# takes 20 s.
 SECONDS = 120
 
 COLUMNS: dict[str, Callable[[Any], str]] = {
@@ -54,7 +54,7 @@ def _both(row: dict[str, Any], key: str) -> str:
 
 
 def pair(network: str, size: int, **options: Any) -> list[keras.Model]:
-    """The network with SE and without, with the same weights but for those."""
+    """The network with SE and without."""
     builder = getattr(keras_se.models, network)
     options = OPTIONS.get(network, {}) | options
     return [
@@ -93,7 +93,7 @@ def files(results: Results, network: str, size: int, formats: tuple, modes: tupl
 
 
 def training_step(model: keras.Model, jit: bool) -> Callable[[], object]:
-    """What trains a network on the same images, one step for each call."""
+    """A function that trains a network for one step per call, always on the same images."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((BATCH, *model.input_shape[1:])).astype("float32")
     y = rng.integers(0, CLASSES, BATCH)
@@ -107,7 +107,7 @@ def training(results: Results, network: str, jit: bool, rounds: int) -> None:
     se, plain = np.median(found, axis=1)
     what = f"training step, {'XLA' if jit else 'no XLA'}"
     ratio = Ratio.of(*found)
-    measured = {"se_ms": 1e3 * se, "plain_ms": 1e3 * plain, "rounds": found.shape[1]}  # it may have ended in time
+    measured = {"se_ms": 1e3 * se, "plain_ms": 1e3 * plain, "rounds": found.shape[1]}  # the time may have run out
     results.add(network=network, what=what, threads=cores(), **measured, **ratio.fields())
 
 
@@ -132,7 +132,7 @@ def main(
     of_training: bool,
     name: str,
 ) -> None:
-    """Medians of the rounds' ratios, and between what their middle half lies."""
+    """Prints medians of the ratios of the rounds, and their middle half."""
     title = f"With SE over without, {size}x{size}, batch 1, {rounds} rounds"
     results = Results(name, title, COLUMNS, size=size, rounds=rounds)
     for network in networks:

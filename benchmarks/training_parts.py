@@ -1,11 +1,11 @@
-"""Where a training step's time goes that SE takes: whole networks with parts of it, each over the network without.
+"""Where SE spends the time of a training step: networks with parts of SE, each over the network without SE.
 
     python benchmarks/training_parts.py
     python benchmarks/training_parts.py --network SEMobileNet --xla
 
-Gates of no gradient are computed and applied, but nothing is learned by them: what is left is reading for the squeeze
-and scaling, forwards and backwards. The rest is the gradient by the gates, which reads what was scaled and the gradient
-that comes, and the update of the projections' weights. The networks take turns in one process.
+"Gates of no gradient" are computed and applied, but nothing is learned through them. Their cost is reading for the
+squeeze, and scaling, forwards and backwards. The remaining cost of SE is the gradient by the gates, which reads the
+scaled map and the incoming gradient, and the update of the weights. The networks alternate in one process.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from typing import Any
 
 import click
 import numpy as np
+from _shared.measured_networks import BUILDERS
+from _shared.results import Results
+from _shared.timing import Ratio, cores
 from keras import ops
-from measured_networks import BUILDERS
-from results import Results
 from se_overhead import BATCH, CLASSES, TRAINING_SIZE, training_step
-from timing import Ratio, cores
 
 import keras_se.models
 from keras_se import SqueezeExcite
 from keras_se.export.probes.timing import turns
 
-# But those whose own SE is another one, which the parts here are none of.
+# All except MobileNetV3, whose SE is another one than the parts here.
 NETWORKS = [builder for builder in BUILDERS if not builder.startswith("SEMobileNetV3")]
 
 COLUMNS: dict[str, Callable[[Any], str]] = {
@@ -35,7 +35,7 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
 
 
 class WithoutGradient(SqueezeExcite):
-    """Its gates are constants to whatever is before and after."""
+    """Gates that are constants for the gradient."""
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         gates = ops.stop_gradient(self.excitation(inputs, mask))
@@ -56,7 +56,7 @@ PARTS: dict[str, Callable[..., Any] | None] = {
 @click.option("--rounds", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--name", default="training_parts", show_default=True, help="Of the files in benchmarks/results/.")
 def main(network: str, xla: bool, size: int, rounds: int, name: str) -> None:
-    """Medians of the rounds' ratios, and between what their middle half lies."""
+    """Prints medians of the ratios of the rounds, and their middle half."""
     title = f"A training step, {size}x{size}, batch {BATCH}, {cores()} threads, {'XLA' if xla else 'no XLA'}"
     results = Results(name, title, COLUMNS, rounds=rounds)
     steps = []

@@ -1,8 +1,8 @@
-"""What a network with published weights sees in images: the likeliest classes, with a bar for each.
+"""Classify images with published weights, and print the likeliest classes with a bar for each.
 
     python examples/classify.py cat.jpg dog.png --weights hf://timm/legacy_seresnet50.in1k
 
-Images are resized and cropped as the weights' publisher did it.
+Images are resized and cropped as the publisher of the weights does it.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from command_line import refusals  # examples/command_line.py
+from _shared.command_line import refusals
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress_bar import ProgressBar
@@ -29,7 +29,7 @@ from keras_se import weights as published
 def main(images: tuple[Path, ...], weights: str, top: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     with refusals():
-        # Images first: what is wrong with them is known before a network is downloaded.
+        # Images first: an image that cannot be read is an error before a network is downloaded.
         prepared = published.preprocessing(weights)
         pixels = np.stack([prepared.load_image(path) for path in images])
         model = published.load(weights)

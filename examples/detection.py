@@ -3,9 +3,9 @@
     python examples/detection.py --output detection_output
     python examples/detection.py --data annotations.json --images FOLDER
 
-The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes annotations
-of your own, in COCO's format (`examples/coco_folder.py`). What comes out of the comparison is reported, whichever is
-better; the files are of the first seed. Average precision is COCO's, of what the exported files return.
+`_shared/scenes.py` draws the scenes: shapes and letters of six classes over clutter. `--data` takes your own
+annotations in COCO's format (`_shared/coco_folder.py`). The comparison is reported whichever network is better. The
+files are those of the first seed. Average precision is COCO's, computed from the outputs of the exported files.
 """
 
 import sys
@@ -16,33 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from coco_folder import Boxed, coco_folder  # examples/coco_folder.py
-from coco_scores import average_precision, cocotools  # examples/coco_scores.py
-from command_line import output_option, refusals  # examples/command_line.py
+from _shared import demo
+from _shared.coco_folder import Boxed, coco_folder
+from _shared.coco_scores import average_precision, cocotools
+from _shared.command_line import output_option, refusals
+from _shared.scenes import CLASSES, SIZE, scenes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from rich.table import Table
-from scenes import CLASSES, SIZE, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
-from keras_se.models import SEFCOS, FCOSLoss, SEResNet, with_detections
-from keras_se.models.detection import targets as detection_targets
+from keras_se.models import SEFCOS, FCOSLoss, SEResNet, detection_targets, with_detections
 
 STRIDES = (4, 8, 16)
-# In locations of a map, how far the sides of its objects are: most are of the middle one.
+# The distance to the sides of an object, in locations of its map. Most objects belong to the middle map.
 REACH = 4.0
 DETECTIONS = 20
-# Small: what counts is the number of steps.
+# Small, because the number of steps matters most.
 BATCH = 16
 RATE = 2e-3
 CALIBRATION = 200
-# The first is what a file may lose little of, and what a network must reach.
+# The first score has limits: the least of the network, and the largest loss of a file.
 SCORES = ("AP50", "AP")
-# Of AP50: a wrong file loses more.
+# Loss of AP50 by mode. A wrong file loses more.
 LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
 SHOWN = 5  # images in the picture
 LEAST_SHOWN = 0.3  # score of a detection in it
@@ -50,7 +49,7 @@ LEAST_SHOWN = 0.3  # score of a detection in it
 
 @dataclass(frozen=True)
 class Setting:
-    """How much is done.
+    """The amount of data and training.
 
     Attributes:
         images, held_out: Scenes to train on and to measure on.
@@ -75,7 +74,7 @@ def drawn(setting: Setting) -> tuple[Boxed, Boxed, list[str], int]:
 
 
 def build(classes: int, se: bool) -> keras.Model:
-    """A detector on a narrow residual network; without SE in either."""
+    """A detector on a narrow residual network, both with SE or both without."""
     r = 8 if se else None
     backbone = SEResNet(
         depths=(1, 1, 1),
@@ -102,7 +101,7 @@ def scored(held: Boxed, found: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def measured(held: Boxed, artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
-    """A row for each file: the precision of what it returns for the held-out images, in its own runtime."""
+    """A row for each file: the precision of its detections in held-out images, in its own runtime."""
     rows = []
     for artifact in artifacts:
         scores = scored(held, artifact.predict(held.images))
@@ -117,7 +116,7 @@ def table(rows: Sequence[dict[str, Any]], held_out: int) -> Table:
 
 
 def plot(held: Boxed, classes: Sequence[str], artifacts: dict[str, Artifact]) -> Any:
-    """Some held-out images with what is in them, and with what files find."""
+    """Plots some held-out images with their objects, and with the detections of files."""
     images, count = held.images[:SHOWN], min(SHOWN, len(held.images))
     colours = plt.get_cmap("tab10").colors
     truth = [
@@ -151,7 +150,7 @@ def plot(held: Boxed, classes: Sequence[str], artifacts: dict[str, Artifact]) ->
 
 
 def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tuple[np.ndarray, int, str]]]:
-    """Of each image the boxes whose scores are high enough, with what is written beside them."""
+    """The boxes of each image whose scores are high enough, with their captions."""
     return [
         [
             (box, int(label), f"{classes[int(label)]} {score:.2f}")
@@ -164,14 +163,14 @@ def _shown(found: dict[str, np.ndarray], classes: Sequence[str]) -> list[list[tu
 
 @click.command()
 @click.option("--setting", type=click.Choice(list(SETTINGS)), default="small", show_default=True)
-@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Annotations, as COCO's.")
-@click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The folder they are of.")
+@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="In COCO's format.")
+@click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Their images.")
 @output_option("detection_output")
 def main(setting: str, data: Path | None, images: Path | None, output: Path) -> None:
     """Train, compare, export, and measure. Exit status 1 if something falls short, 2 for data that do not fit."""
     console, chosen = demo.console(), SETTINGS[setting]
     with refusals():
-        cocotools()  # that they are there, before any training
+        cocotools()  # an error before training if they are missing
         if (data is None) != (images is None):
             raise ValueError("--data and --images must be given together. Received: one of them")
         train, held, classes, left_out = coco_folder(data, images, SIZE) if data and images else drawn(chosen)
@@ -199,7 +198,7 @@ def main(setting: str, data: Path | None, images: Path | None, output: Path) -> 
     console.print(table(rows, len(held.images)))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
     demo.picture(plot(held, classes, files), output / "detection.png")
-    shown = f"what the files find in them with scores of {LEAST_SHOWN} or more"
+    shown = f"detections of the files with scores of {LEAST_SHOWN} or more"
     console.print(f"Picture: {output / 'detection.png'} (held-out images, and {shown}).")
     least = 0.0 if data else chosen.least
     for sentence in (found := demo.shortfalls(in_keras, rows, least, LARGEST_LOSS, SCORES[0])):

@@ -2,8 +2,8 @@
 
     python examples/digits.py --output demo_output
 
-The images are scikit-learn's: 1,797 of 8x8 pixels, 360 of them held out (`--held-out 1000` measures on more, and trains
-on fewer). int8 is calibrated on training images.
+The data are scikit-learn's 1,797 images of 8x8 pixels, of which 360 are held out. `--held-out 1000` measures on more
+images and trains on fewer. int8 is calibrated on training images.
 """
 
 import sys
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -27,7 +27,7 @@ from keras_se.models import SEResNet
 HELD_OUT = 360
 CALIBRATION = 200
 LEAST_ACCURACY = 0.97
-# Of accuracy; files in floats may lose none. On a thousand images and more, one of them is less than the smaller loss.
+# Loss of accuracy by mode; float files may lose none. On 1,000 images or more, the smaller limits apply.
 LARGEST_LOSS = dict.fromkeys(("dynamic", *calibrated_names()), 0.01)
 SMALLER_LOSS = dict.fromkeys(("int16x8", "selective"), 0.003)
 MANY = 1000
@@ -57,7 +57,7 @@ def build() -> keras.Model:
 
 
 def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
-    """Size against accuracy, a point for each file."""
+    """Plots size against accuracy, a point for each file."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
     markers = dict(zip(DEFAULT_FORMATS, "sod", strict=True))
     for row in rows:
@@ -78,7 +78,7 @@ def plot_tradeoff(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def shortfalls(accuracy: float, rows: list[dict[str, Any]], held_out: int) -> list[str]:
-    """What is not as it should be, a sentence each."""
+    """A sentence for each accuracy that is too low."""
     allowed = LARGEST_LOSS | (SMALLER_LOSS if held_out >= MANY else {})
     return demo.shortfalls(accuracy, rows, LEAST_ACCURACY, allowed)
 

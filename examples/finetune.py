@@ -3,10 +3,11 @@
     python examples/finetune.py --output finetune_output
     python examples/finetune.py --model plain.keras --data photos
 
-Without options a plain ResNet is trained on drawn letters (`examples/drawn_letters.py`) first, once for each seed.
-`--data` takes a folder of images, with a folder for each class; `--model` a classifier that you have. SE goes in by
-`keras_se.insert_se`, so that the network computes the same at first. Both go on for the same number of steps, with the
-same images in the same order. What comes out is reported, whichever is better; the files are of the last seed.
+Without options the program first trains a plain ResNet on drawn letters (`_shared/drawn_letters.py`), once per seed.
+`--data` takes a folder of images with a folder for each class, and `--model` your own classifier.
+`keras_se.insert_se` inserts SE, so that the network computes the same at first. Both networks then train for the same
+number of steps, on the same images in the same order. The comparison is reported whichever network is better. The files
+are those of the last seed.
 """
 
 from collections.abc import Callable
@@ -15,14 +16,14 @@ from functools import partial
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
+from _shared.image_folder import image_folder
 from click.core import ParameterSource
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
-from image_folder import image_folder  # examples/image_folder.py
-from letters import varied  # examples/letters.py
+from letters import varied
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
@@ -33,16 +34,16 @@ from keras_se.graph.rewrite import freeze_like, substituted, uncompiled
 from keras_se.models import SEResNet
 
 CALIBRATION = 200
-# Of Adam, at the beginning: lower than for a network that has learnt nothing yet.
+# Initial learning rate of Adam, lower than for an untrained network.
 RATE = 1e-3
-# Of the probabilities for so many images, before anything is trained.
+# Images, and the largest difference of their probabilities, before training.
 SAME, TOLERANCE = 32, 1e-3
 MODES = (None, "int8")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Images from 0 to 1, and labels; `varied` makes other images of the same classes."""
+    """Images from 0 to 1, and labels. `varied` makes new images of the same classes."""
 
     x: np.ndarray
     y: np.ndarray
@@ -54,7 +55,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Result:
-    """Accuracies on the held-out images for one seed: before, trained on without SE, and trained on with SE."""
+    """Accuracies on held-out images for one seed: at the start, trained on without SE, and trained on with SE."""
 
     before: float
     plain: float
@@ -107,13 +108,13 @@ def check_fits(model: keras.Model, data: Data) -> None:
 
 
 def check_needed(given: dict[str, Path | None]) -> None:
-    """Refuses options that nothing would come of."""
+    """Refuses options without effect."""
     without_effect = {"--data": ("images", "held_out"), "--model": ("epochs",)}
     context = click.get_current_context()
     for option, others in without_effect.items():
         for name in others if given[option] else ():
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise ValueError(f"{option} leaves nothing for --{name.replace('_', '-')} to do. Received: both")
+                raise ValueError(f"--{name.replace('_', '-')} has no effect with {option}. Received: both")
 
 
 def trained(model: keras.Model, data: Data, epochs: int, seed: int, rate: float, bar: Progress, what: str) -> float:
@@ -131,7 +132,7 @@ def accuracy(model: keras.Model, data: Data) -> float:
 def compared(
     start: keras.Model, data: Data, epochs: int, r: int, seed: int, bar: Progress
 ) -> tuple[Result, keras.Model]:
-    """A network trained on with SE and without, and the one with SE."""
+    """Trains a network on with SE and without. Returns the accuracies and the network with SE."""
     keras.utils.set_random_seed(seed)
     excited = insert_se(start, where="auto", r=r, identity=True)
     excited.name = f"{start.name}_se"
@@ -145,7 +146,7 @@ def compared(
 
 
 def check_same(start: keras.Model, copy: keras.Model, x: np.ndarray) -> None:
-    """Both have to begin where the network is, or they are not compared."""
+    """Checks that a copy computes what the model computes, so that both networks start equal."""
     expected, actual = (model.predict(x[:SAME], verbose=0) for model in (start, copy))
     difference = np.abs(actual - expected).max()
     if not difference < TOLERANCE:

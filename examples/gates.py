@@ -2,24 +2,24 @@
 
     python examples/gates.py --output gates_output
 
-It prints a table of gates and writes five pictures: the mean gate of each channel by class, as lines and as a map, the
-spread within two classes, the share of gates that are saturated, and where blocks look in some images.
+It prints a table of gates and writes five pictures: the mean gate of each channel by class, as lines and as a map; the
+spread within two classes; the share of saturated gates; and the regions that blocks emphasise in some images.
 """
 
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
-from letters import varied  # examples/letters.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
+from letters import varied
 
 from keras_se import ConcurrentSqueezeExcite, excitation
 from keras_se.models import SEResNet
 
-# Two and two that are alike.
+# Two pairs of similar letters.
 FEW = ("E", "F", "O", "Q")
 OVERLAID = 3
 
@@ -39,7 +39,7 @@ def build() -> keras.Model:
 @click.command()
 @output_option("gates_output")
 @click.option("--images", type=click.IntRange(1), default=7_800, show_default=True, help="To train on.")
-@click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To look at.")
+@click.option("--held-out", type=click.IntRange(len(CLASSES)), default=1_040, show_default=True, help="To record.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(output: Path, images: int, held_out: int, epochs: int, seed: int) -> None:

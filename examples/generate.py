@@ -3,11 +3,11 @@
     python examples/generate.py --output generate_output
     python examples/generate.py --data photos --size 16
 
-The images are scikit-learn's, 8x8 pixels, or those of a folder with a folder for each class. A network is asked for a
-class and makes images of it from noise, in 25 steps of DDIM. How good they are is judged by a classifier that was
-trained on the same real images: the share that it takes for what was asked. Networks with and without SE are compared
-over several seeds; the files are of the first one. Two kinds of files: of the network, beside which the arithmetic of
-a step is done in floats, and of a whole step, which a device calls in a loop.
+The images are scikit-learn's digits, 8x8 pixels, or those of a folder with a folder for each class. The network gets
+a class and makes images of it from noise, in 25 steps of DDIM. A classifier, trained on the same real images, judges
+them: the score is the share of images that it assigns to the requested class. Networks with and without SE are compared
+over several seeds. The files are those of the first seed. There are two kinds of files: the network alone, where the
+caller does the arithmetic of a step in floats, and a whole step, which a device calls in a loop.
 """
 
 import sys
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
-import digits  # examples/digits.py
+import digits
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from image_folder import image_folder  # examples/image_folder.py
-from image_judge import Data, Judge, classifier, copies, noise_and_labels  # examples/image_judge.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.image_folder import image_folder
+from _shared.image_judge import Data, Judge, classifier, copies, noise_and_labels
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -40,22 +40,22 @@ from keras_se.models.generative import (
 )
 
 BATCH = 32
-# Steps of the few, long ones that step files are verified with: of a short step the network is a small part.
+# Step files are verified on few, long steps, because the network is a small part of a short step.
 LONG_STEPS = 2
-# Images that are made to calibrate with, and the seed of their noise.
+# Calibration images, and the seed of their noise.
 CALIBRATION_IMAGES, CALIBRATION_SEED = 20, 1
-# Of the picture.
+# Columns of the picture.
 COLUMNS = 20
 MODES = {"tflite": (None, "dynamic", "int8"), "onnx": (None, "int8")}
 SCORE, ERROR = "samples judged as asked", "error on held-out images"
-# Of samples that the classifier takes for what was asked, if they are digits; and how many a file may lose.
+# The least score for digits, and the loss of score that a file may have.
 LEAST = 0.8
 LARGEST_LOSS = {"float32": 0.005, "dynamic": 0.02, "int8": 0.02}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How long it takes."""
+    """The amount of training and of samples."""
 
     epochs: int
     judge_epochs: int
@@ -95,7 +95,7 @@ def trained(data: Data, setting: Setting, r: int | None, seed: int, bar: Progres
 
 
 def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[keras.Model, Table, str]:
-    """The network with SE of the first seed; the scores of all; and what SE changed."""
+    """Compares networks with and without SE: see `demo.compared`."""
 
     def scores(model: keras.Model) -> dict[str, float]:
         return {SCORE: judge.score(judge.images(ddim_step(model))), ERROR: judge.error(model)}
@@ -107,7 +107,7 @@ def compared(judge: Judge, setting: Setting, bar: Progress) -> tuple[keras.Model
 
 
 def exported(model: keras.Model, judge: Judge, output: Path, bar: Progress) -> list[Artifact]:
-    """Files of the network, and of a whole step."""
+    """Exports the network, and a whole step."""
     noise, labels = noise_and_labels(judge.data, CALIBRATION_IMAGES, CALIBRATION_SEED)
     artifacts = []
     for one in (model, step_model(model)):
@@ -127,7 +127,7 @@ def is_step(artifact: Artifact) -> bool:
 
 
 def measured(artifacts: list[Artifact], judge: Judge, reference: np.ndarray, bar: Progress) -> list[dict[str, Any]]:
-    """A row for each file: what it makes of the same noise in its own runtime, and how long a step takes."""
+    """A row for each file: its images of the same noise, made in its own runtime, and the time of a call."""
     task = bar.add_task("making images", total=len(artifacts))
     rows = []
     for artifact in artifacts:
@@ -156,7 +156,7 @@ def table(rows: list[dict[str, Any]], samples: int) -> Table:
 
 
 def plot(rows: Mapping[str, np.ndarray], titles: list[str], path: Path) -> None:
-    """A row of images for each name, a column for each title."""
+    """Plots a row of images for each name, a column for each title."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(10, 0.4 + 0.5 * len(rows)), layout="constrained")
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
         framed = np.pad(images[: len(titles)], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1)
@@ -187,14 +187,14 @@ def pictured(judge: Judge, reference: np.ndarray, rows: list[dict[str, Any]], la
 
 
 def shortfalls(score: float, rows: list[dict[str, Any]], least: float) -> list[str]:
-    """What is not as it should be, a sentence each."""
+    """A sentence for each score that is too low."""
     return demo.shortfalls(score, rows, least, LARGEST_LOSS, f"of {SCORE}")
 
 
 def loaded(folder: Path | None, size: int | None) -> Data:
     if folder is None:
         if size is not None:
-            raise ValueError(f"--size goes with --data. Received: --size {size} alone")
+            raise ValueError(f"--size requires --data. Received: --size {size} alone")
         return handwritten()
     size = 16 if size is None else size
     if size % 2:
@@ -227,7 +227,7 @@ def main(output: Path, setting: str, folder: Path | None, size: int | None) -> N
 
 
 def run(data: Data, setting: Setting, output: Path, least: float, console: Console) -> list[str]:
-    """The whole way; returns what fell short."""
+    """Trains, exports and measures. Returns a sentence for each score that is too low."""
     console.print(demo.introduction(len(data.x), len(data.names), len(data.held_x)))
     with demo.progress(console) as bar:
         judge = Judge(data, classifier(data, setting.judge_epochs, bar), setting.samples, setting.steps)

@@ -2,19 +2,19 @@
 
     python examples/letters.py --output letters_output
 
-The images are drawn here (`examples/drawn_letters.py`): 26 capital letters, 64x64 pixels in colours, in 15 typefaces.
-It takes about seven minutes of processor time.
+`_shared/drawn_letters.py` draws the images: 26 capital letters in 15 typefaces, 64x64 pixels in colour. The program
+takes about seven minutes of processor time.
 """
 
 import sys
 from pathlib import Path
 
 import click
-import demo  # examples/demo.py
 import keras
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from drawn_letters import CLASSES, SIZE, letters  # examples/drawn_letters.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.drawn_letters import CLASSES, SIZE, letters
 from PIL import Image
 
 from keras_se.export.formats import MODES
@@ -22,7 +22,7 @@ from keras_se.models import SEResNet
 
 CALIBRATION = 200
 LEAST_ACCURACY = 0.88
-# Of accuracy: a wrong file loses more, and a point is what 8 bits may cost.
+# Loss of accuracy by mode. A wrong file loses more; 8 bits may cost one point.
 LARGEST_LOSS = {mode or "float32": 0.003 for mode in MODES} | {"dynamic": 0.01, "int8": 0.01}
 SHIFT = 4
 
@@ -49,7 +49,7 @@ def varied(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def plot_samples(images: np.ndarray, path: Path, rows: int = 2, columns: int = 13) -> None:
-    """A picture of some images, each as it is, in few colours: noise makes large files."""
+    """Writes a picture of some images, in few colours, because noise makes large files."""
     grid = images[: rows * columns].reshape(rows, columns, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4)
     pixels = np.rint(grid.reshape(rows * SIZE, columns * SIZE, 3) * 255).astype("uint8")
     Image.fromarray(pixels).quantize(64).save(path, optimize=True)

@@ -3,9 +3,9 @@
     python examples/segmentation.py --output segmentation_output
     python examples/segmentation.py --data FOLDER
 
-The scenes are drawn by `examples/scenes.py`: shapes and letters of six classes over clutter. `--data` takes a folder of
-your own, with images/ and masks/ of the same names (`examples/mask_folder.py`). What comes out of the comparison is
-reported, whichever is better; the files are of the first seed.
+`_shared/scenes.py` draws the scenes: shapes and letters of six classes over clutter. `--data` takes your own folder
+with images/ and masks/ of the same names (`_shared/mask_folder.py`). The comparison is reported whichever network is
+better. The files are those of the first seed.
 """
 
 import sys
@@ -15,27 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import click
-import demo  # examples/demo.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from command_line import output_option, refusals  # examples/command_line.py
-from mask_folder import mask_folder  # examples/mask_folder.py
+from _shared import demo
+from _shared.command_line import output_option, refusals
+from _shared.mask_folder import mask_folder
+from _shared.scenes import CLASSES, scenes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
-from scenes import CLASSES, scenes  # examples/scenes.py
 
 from keras_se.export import Artifact
 from keras_se.models import SEResNet, SEUNet
 
-# Small: what counts is the number of steps.
+# Small, because the number of steps matters most.
 BATCH = 16
 RATE = 2.5e-3
-# Of images in training, those with other colours: so shapes count, too.
+# The share of training images with other colours, so that shapes matter, too.
 RECOLOURED = 0.2
 CALIBRATION = 200
 SCORE = "mean IoU"
-# Of mean IoU: a wrong file loses more.
+# Loss of mean IoU by mode. A wrong file loses more.
 LARGEST_LOSS = {"float32": 0.001, "int8": 0.02}
 SHOWN = 4  # scenes in the picture
 BACKGROUND = "background"
@@ -44,7 +44,7 @@ TOO_LITTLE = "Images must be of 32x32 pixels or more. Received: {}x{}"
 
 @dataclass(frozen=True)
 class Setting:
-    """How much is done.
+    """The amount of data and training.
 
     Attributes:
         images, held_out: Scenes to train on and to measure on.
@@ -73,7 +73,7 @@ class Data:
     classes: list[str]
 
     def mean_iou(self, outputs: np.ndarray, masks: np.ndarray) -> float:
-        """Of each class what is right over what is either found or there; the mean over classes."""
+        """The mean over classes of intersection over union."""
         metric = keras.metrics.MeanIoU(len(self.classes), sparse_y_pred=False)
         metric.update_state(masks, outputs)
         return float(metric.result())
@@ -92,7 +92,7 @@ def of_folder(folder: Path) -> Data:
 
 
 def build(data: Data, se: bool) -> keras.Model:
-    """A U-Net on a narrow residual network; without SE in either."""
+    """A U-Net on a narrow residual network, both with SE or both without."""
     backbone = SEResNet(
         depths=(1, 1, 1),
         block="basic",
@@ -106,7 +106,7 @@ def build(data: Data, se: bool) -> keras.Model:
 
 
 def in_other_colours(images: np.ndarray, rng: np.random.Generator, share: float = RECOLOURED) -> np.ndarray:
-    """The same scenes, some of them with their colours exchanged, or exchanged and inverted; nothing in them moves."""
+    """The same scenes, some of them with permuted, or permuted and inverted, colours. Nothing moves."""
     result = images.copy()
     for i in np.flatnonzero(rng.random(len(images)) < share):
         image = images[i][..., rng.permutation(3)]
@@ -115,7 +115,7 @@ def in_other_colours(images: np.ndarray, rng: np.random.Generator, share: float 
 
 
 def loss(masks: Any, found: Any) -> Any:
-    """Cross-entropy, and the Dice loss of each class, for which small objects count as much as the background."""
+    """Cross-entropy plus the Dice loss, in which small objects count as much as the background."""
     wanted = keras.ops.one_hot(keras.ops.cast(masks, "int32"), found.shape[-1], dtype=found.dtype)
     overlap = keras.losses.dice(wanted, found, axis=(0, 1, 2))
     return keras.losses.categorical_crossentropy(wanted, found) + keras.ops.mean(overlap)
@@ -128,11 +128,11 @@ def trained(se: bool, seed: int, data: Data, epochs: int, bar: demo.Progress) ->
     what = f"seed {seed}, {'with' if se else 'without'} SE"
     options = {"what": what, "loss": loss, "rate": RATE, "batch": BATCH}
     demo.train(model, data.x, data.y, epochs, bar, varied=varied, **options)
-    return keras.Model(model.input, model.output, name=model.name)  # without the loss, of which its file need not know
+    return keras.Model(model.input, model.output, name=model.name)  # without the loss, which the file does not require
 
 
 def plot(data: Data, artifacts: dict[str, Artifact]) -> Any:
-    """Some held-out images, what is in them, and what files make of them."""
+    """Plots some held-out images, their masks, and those of files."""
     images = data.held_x[:SHOWN]
     colours = ListedColormap(["#20222a", *plt.get_cmap("tab10").colors, *plt.get_cmap("tab20b").colors])
     masks = {name: artifact.predict(images).argmax(-1) for name, artifact in artifacts.items()}
@@ -186,7 +186,7 @@ def main(setting: str, folder: Path | None, output: Path) -> None:
     console.print(demo.table(rows, len(data.held_x), SCORE))
     files = {f"TFLite, {file.quantize or 'float32'}": file for file in artifacts if file.format == "tflite"}
     demo.picture(plot(data, files), output / "segmentation.png")
-    console.print(f"Picture: {output / 'segmentation.png'} (held-out images, and what the files find in them).")
+    console.print(f"Picture: {output / 'segmentation.png'} (held-out images, their masks, and those of the files).")
     least = 0.0 if folder else chosen.least
     for sentence in (found := demo.shortfalls(iou, rows, least, LARGEST_LOSS, SCORE)):
         console.print(f"[red]{sentence}")

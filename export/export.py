@@ -186,7 +186,7 @@ def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
             f"formats={row.name!r}" + (f" with quantize={mode.name!r}" if mode.name else "")
             for row in FORMATS.values()
             for mode in MODES.values()
-            if row.name in mode.writers and row.takes(name, mode, value)
+            if mode.name in row.modes and row.takes(name, mode, value)
         ]
         if not able:  # a value that no mode has: of the type of inputs and outputs
             known = dict.fromkeys(dtype for mode in MODES.values() for dtype in mode.io_dtypes)

@@ -41,8 +41,9 @@ def any_mode(mode: Mode, value: Any) -> bool:
 class Format:
     """A format, and everything that depends on the format alone.
 
-    Its folder is a package with the modules `convert` (`to_<name>`, `resolve` and `write`), `runner` (`Runner`),
-    `metadata` (`tensors`, `embed`, `embedded`) and `inspect` (`inspect`), which are imported where they are needed.
+    Its folder is a package with the modules `convert` (`to_<name>`, `resolve`, `write` and `write_floats`), `runner`
+    (`Runner`), `metadata` (`tensors`, `embed`, `embedded`) and `inspect` (`inspect`), which are imported where they are
+    needed.
 
     Attributes:
         name: What `export` and the command line call it.
@@ -90,7 +91,14 @@ class Format:
     @property
     def modes(self) -> tuple[str | None, ...]:
         """What `quantize` can be."""
-        return tuple(name for name, mode in MODES.items() if self.name in mode.writers)
+        return (None, *(name for name, mode in MODES.items() if self.name in mode.writers))
+
+    def writer(self, mode: Mode) -> Callable[..., Any]:
+        """The function that writes files in a mode; for floats the format's own `write_floats`."""
+        if mode.name is not None:
+            return mode.writer(self.name)
+        write_floats: Callable[..., Any] = self._module("convert").write_floats
+        return write_floats
 
     @property
     def convert(self) -> Callable[..., Any]:

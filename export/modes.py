@@ -12,8 +12,8 @@ class Mode:
 
     Attributes:
         name: What `quantize` calls it.
-        writers: The formats that have it, by name. Each with the function that writes such a file, as the format
-            defines it, or `"module:function"`: imported where it is needed.
+        writers: The formats that have it, by name, each with the function that writes such a file, as the format
+            defines it, or `"module:function"`, which is imported where it is needed. Floats are every format's own.
         tolerance: The least that `Parity.tolerance` is.
         margin: How many times the error of rounded kernels alone a sound file can be off: activations are rounded too.
         conclusive: Above this tolerance, a network amplifies rounding so much that its outputs say little: one that is
@@ -33,7 +33,7 @@ class Mode:
     """
 
     name: str | None
-    writers: Mapping[str, str | Callable[..., Any]]
+    writers: dict[str, str | Callable[..., Any]]
     tolerance: float
     margin: float
     conclusive: float = 0.5
@@ -79,12 +79,7 @@ MODES: dict[str | None, Mode] = {
     for mode in (
         Mode(
             None,
-            {
-                "saved_model": "keras_se.export.saved_model.convert:write_floats",
-                "tflite": f"{_TFLITE}:write_floats",
-                "microcontroller": f"{_TFLITE}:write_floats",
-                "onnx": f"{_ONNX}:in_floats",
-            },
+            {},
             tolerance=2e-4,
             margin=8.0,
             conclusive=0.1,

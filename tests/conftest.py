@@ -3,21 +3,17 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# For `import helpers` and the like in tests: pytest's importlib mode puts no test folder on the path.
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent / "models"))
-sys.path.insert(0, str(Path(__file__).parent / "weights"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import keras
 import pytest
 
-pytest.register_assert_rewrite("helpers")
+from tests.tiers import TIERS, tier_of
+
+pytest.register_assert_rewrite("tests.support")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     message = "__array__ implementation doesn't accept a copy keyword"
     module = r"keras\.src\.backend\."
     config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning:{module}")
+    for tier, what in TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {what} (tests/tiers.py)")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(tier_of(item))
 
 
 def pytest_collection_finish() -> None:
@@ -53,3 +57,27 @@ def no_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         keras.initializers.VarianceScaling, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
     )
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Returns the artifact of a network of the table, for a format, a mode and options. No test may change its file."""
+    from tests.support.exports import exporter  # which imports TensorFlow
+
+    return exporter(tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def unit_tests_convert_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the unit tests quick: a conversion in one of them fails, and says where to list the test."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or tier_of(request.node) != "unit":
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("A unit test must not convert a model. List it under 'export' in tests/tiers.py.")
+
+    monkeypatch.setattr(tensorflow.lite.TFLiteConverter, "convert", refuse)
+    if "tf2onnx.convert" in sys.modules:
+        monkeypatch.setattr("tf2onnx.convert._convert_common", refuse)
+    monkeypatch.setattr(tensorflow.saved_model, "save", refuse)

@@ -67,7 +67,7 @@ def test_what_is_missing_of_an_extra_is_no_problem_but_said() -> None:
 
 def test_every_extra_for_users_is_described() -> None:
     extras = set(metadata.metadata("keras-se").get_all("Provides-Extra") or ())
-    assert {extra for extra, _ in EXTRAS} - {""} == extras - {"demo", "test"}
+    assert {extra for extra, _ in EXTRAS} - {""} == extras - {"demo", "test", "reference"}
 
 
 def test_this_environment(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What is installed: the wheel and the sdist hold the package, with export/ as keras_se.export, and nothing else."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 MODULES = {f"keras_se/{path.relative_to(ROOT / 'keras_se')}" for path in (ROOT / "keras_se").rglob("*.py")} | {
     f"keras_se/export/{path.relative_to(ROOT / 'export')}" for path in (ROOT / "export").rglob("*.py")
 }
@@ -25,7 +27,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    data = {"keras_se/py.typed", "keras_se/export/report/report.html.j2", "keras_se/weights/imagenet_classes.txt"}
+    data = {
+        *("keras_se/py.typed", "keras_se/models/__init__.pyi"),
+        *("keras_se/export/report/report.html.j2", "keras_se/weights/imagenet_classes.txt"),
+    }
+    data |= {f"keras_se/export/microcontroller/templates/{name}" for name in ("README.md", "main.cc", "ops.h")}
     assert names == MODULES | data
 
 
@@ -51,3 +57,12 @@ def test_a_clone_runs_without_being_installed(tmp_path: Path) -> None:
     program = "import keras_se.export as e; print(e.__file__)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(tmp_path / "keras_se/export/__init__.py")
+
+
+def test_only_the_reference_extra_brings_other_worlds(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    lines = re.findall(r"^Requires-Dist: ([\w-]+).*extra == ['\"]([\w-]+)['\"]$", wheel.read(name).decode(), re.M)
+    brought = {extra: {package for package, of in lines if of == extra} for _, extra in lines}
+    heavy = {"ethos-u-vela", "openvino", "tflite-micro", "torch"}
+    assert not brought["test"] & heavy
+    assert brought["reference"] == brought["test"] | heavy

@@ -13,11 +13,11 @@ from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.onnx import FORMAT
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, remove_identity_reshapes
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import fold_pads, pool_means, remove_identity_reshapes
 from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY
-from keras_se.export.onnx.tf2onnx_frontend import _converted
+from keras_se.export.onnx.tf2onnx_frontend import float_graph
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
@@ -124,24 +124,29 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
             runtime=request.format.runtime,
             activation_bits=request.mode.activation_bits,
         )
-    graph = _converted(source, opset, layout, request.batch_size)
+    graph = float_graph(source, opset, layout, request.batch_size)
     if request.optimize:
         _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
     # Before the graph is quantized, whose tensors are named after these.
     _rename(graph, source)
-    graph = request.mode.writer(request.format.name)(graph, source, request)
+    graph = request.format.writer(request.mode)(graph, source, request)
     _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: request.quantize or "none"})
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return notes
 
 
+def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    """The graph as it is."""
+    return graph
+
+
 def _optimize(graph: Any, in_8_bits: bool) -> None:
-    means_to_poolings(graph)
+    pool_means(graph)
     remove_identity_reshapes(graph)
-    paddings_to_windows(graph)
+    fold_pads(graph)
     if not in_8_bits:
-        hard_activations(graph)
+        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
@@ -153,7 +158,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
+    rename_by_layer(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
 
 
 def _name_sizes(model: Any) -> None:

@@ -17,7 +17,7 @@ from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.saved_model import FORMAT
-from keras_se.export.saved_model.canonicalize import normalise
+from keras_se.export.saved_model.canonicalize import canonicalize
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.saved_model.signatures import names_of, serving_of
 
@@ -110,8 +110,8 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     source, notes = request.inference, list[str]()
     if request.optimize:
         source, notes = optimized(source, runtime=request.format.runtime)
-    request.mode.writer(request.format.name)(source, request, path)
-    normalise(path)
+    request.format.writer(request.mode)(source, request, path)
+    canonicalize(path)
     return notes
 
 

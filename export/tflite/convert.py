@@ -13,8 +13,11 @@ from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.tflite import FORMAT
+from keras_se.export.tflite.quantize import write_floats
 from keras_se.export.tflite.selective import chosen_layers
 from keras_se.export.tflite.unsupported import refuse_mode
+
+__all__ = ["resolve", "to_tflite", "write", "write_floats"]
 
 
 @on_any_backend
@@ -130,6 +133,6 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
             runtime=request.format.runtime,
             activation_bits=request.mode.activation_bits,
         )
-    content, more = request.mode.writer(request.format.name)(source, request)
+    content, more = request.format.writer(request.mode)(source, request)
     path.write_bytes(content)
     return [*notes, *more]

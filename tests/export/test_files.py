@@ -14,8 +14,8 @@ import tensorflow as tf
 from keras_se import _files as files_module
 from keras_se._files import published
 from keras_se.export import export, to_saved_model, to_tflite
-
-from .networks import se_resnet
+from tests.support.cases import case
+from tests.support.networks.exported import se_resnet
 
 
 def write(path, kind, text="new"):
@@ -242,7 +242,7 @@ for line in range(1000):
 """
 
 
-@pytest.mark.parametrize("overwrite", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("overwrite", [case(False, slow=True), True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_line_it_leaves_all_or_nothing(tmp_path, kind, overwrite):
     command = [sys.executable, "-c", KILLED_AT_EVERY_LINE, files_module.__file__, kind, str(overwrite), str(tmp_path)]

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from keras_se.export import FORMATS, TOLERANCES, Artifact, ExportError
-
-from .networks import NETWORKS, packed, relative_error, sample
-from .runtimes import run_onnx, run_openvino, run_saved_models, run_tflite
+from tests.support.arrays import relative_error
+from tests.support.cases import case
+from tests.support.networks import EXPORTED, sample
+from tests.support.networks.exported import packed
+from tests.support.runtimes import run_onnx, run_saved_models, run_tflite
 
 # The largest relative error of a sound file of these networks. One that ignores its inputs has 1.
 LIMITS = {None: 5e-6, "float16": 4e-3, "dynamic": 0.05, "int8": 0.1, "int16x8": 0.05, "selective": 0.1}
 # It enlarges its maps with an operation that boards have no kernel for.
 LACKING = ("microcontroller", "segmentation")
 # Runtimes used without keras_se; TensorFlow's is a process of its own, below.
-ALONE = {"tflite": (run_tflite,), "onnx": (run_onnx, run_openvino)}
+ALONE = {"tflite": run_tflite, "onnx": run_onnx}
 
 
 def by_name(outputs, names):
@@ -36,10 +38,10 @@ def kept(format, name):
 
 
 CASES = [
-    pytest.param(row.name, mode, name, marks=[] if kept(row.name, name) else pytest.mark.slow)
+    case(row.name, mode, name, slow=not kept(row.name, name))
     for row in FORMATS.values()
     for mode in row.modes
-    for name in NETWORKS
+    for name in EXPORTED
 ]
 
 
@@ -56,10 +58,10 @@ def test_the_file_computes_what_keras_computes(exported, format, mode, name):
     # A network that amplifies rounding is allowed more, but never what a file that ignores its inputs has.
     assert TOLERANCES[mode] <= artifact.parity.tolerance < 0.5
     assert artifact.size == bytes_of(artifact.path)
-    outputs = by_name(artifact.predict(network.data), NETWORKS[name].outputs)
+    outputs = by_name(artifact.predict(network.data), EXPORTED[name].outputs)
     assert_close(network.expected, outputs, mode)
-    for run in ALONE.get(format, ()):
-        assert_close(network.expected, run(artifact.path, network.feeds), mode)
+    if format in ALONE:
+        assert_close(network.expected, ALONE[format](artifact.path, network.feeds), mode)
 
 
 def bytes_of(path: Path) -> int:

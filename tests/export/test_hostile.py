@@ -22,8 +22,7 @@ from keras_se.export import Images, export
 from keras_se.export.data.calibration import read_data
 from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.weights import Preprocessing
-
-from .hostile import (
+from tests.support.hostile_files import (
     IMAGES,
     SIZE,
     among_good_ones,

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from keras_se.export import Artifact, to_onnx, to_tflite
-
-from .networks import se_resnet
+from tests.support.networks.exported import se_resnet
 
 TOOLS = ("tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "ai_edge_quantizer", "matplotlib", "sklearn", "rich")
 

@@ -16,8 +16,7 @@ import pytest
 
 from keras_se import cli
 from keras_se._files import STAGING_PREFIX
-
-from .networks import se_resnet
+from tests.support.networks.exported import se_resnet
 
 NAMES = ("small_saved_model", "small.tflite", "small.onnx")
 

@@ -34,9 +34,9 @@ from keras_se.export import inspect as inspect_module
 from keras_se.export.frontend.fingerprint import source_sha256
 from keras_se.export.tflite.metadata import with_entry
 from keras_se.weights import Preprocessing
-
-from .microcontrollers import runtime
-from .networks import conv_bn_se, sample, se_resnet
+from tests.support.microcontrollers import runtime
+from tests.support.networks import sample
+from tests.support.networks.exported import conv_bn_se, se_resnet
 
 inspect = getattr(inspect_module, "inspect", inspect_module)
 FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "model", "microcontroller": "model"}
@@ -180,6 +180,7 @@ def test_a_tflite_file_with_nothing_but_a_table(exported: Any) -> None:
     assert interpreter.get_signature_runner()(image=sample("se_resnet").data[:1])["predictions"].shape == (1, 10)
 
 
+@pytest.mark.reference
 def test_boards_run_a_file_with_metadata(exported: Any) -> None:
     content = exported("se_resnet", "tflite", "int8", io_dtype="int8").path.read_bytes()
     found = []

@@ -9,16 +9,17 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from builders import CLASSES, NARROW, Row, enliven
 
 from keras_se.export import FORMATS
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.models import LRASPP, SEUNet
-
-from .networks import relative_error
-from .test_every_network import ERRORS, FLOAT_ERROR, SAMPLES, assert_one_partition
-from .test_tflite import operations
+from tests.export.test_every_network import ERRORS, FLOAT_ERROR, SAMPLES, assert_one_partition
+from tests.export.tflite.test_tflite import operations
+from tests.support.arrays import relative_error
+from tests.support.cases import case
+from tests.support.networks import NARROW
+from tests.support.networks.families import CLASSES, Row, enliven
 
 
 class Case(NamedTuple):
@@ -51,9 +52,9 @@ class Segmenter(NamedTuple):
 
 @lru_cache(maxsize=1)  # the tests of a model follow one another
 def segmenter(name: str) -> Segmenter:
-    case = CASES[name]
-    model = case.head(case.row.build(include_top=False), CLASSES, classifier_activation=None)
-    known, new = case.row.images(SAMPLES, seed=1), case.row.images(8, seed=2)
+    head, row, _ = CASES[name]
+    model = head(row.build(include_top=False), CLASSES, classifier_activation=None)
+    known, new = row.images(SAMPLES, seed=1), row.images(8, seed=2)
     enliven(model, known)
     expected = model.predict(new, verbose=0)
     assert np.ptp(expected, axis=0).max() > 0.1 * np.abs(expected).max(), "the image must make a difference"
@@ -63,7 +64,7 @@ def segmenter(name: str) -> Segmenter:
 
 # In each run TFLite and ONNX as they are by default, and of one model the rest, too.
 FLOATS = [
-    pytest.param(name, form, optimize, marks=[] if often else pytest.mark.slow)
+    case(name, form, optimize, slow=not often)
     for name in CASES
     for form in ("tflite", "onnx", "saved_model")
     for optimize in (True, False)
@@ -89,7 +90,7 @@ def test_float(name: str, format: str, optimize: bool, tmp_path: Path) -> None:
 
 # In each run every mode of one of each head; the test below has int8 of another one.
 QUANTIZED = [
-    pytest.param(name, form, mode, marks=[] if often else pytest.mark.slow)
+    case(name, form, mode, slow=not often)
     for name in CASES
     for form, mode in (("tflite", "int8"), ("onnx", "int8"), ("tflite", "dynamic"))
     for often in [name in ("unet_scse", "lraspp")]

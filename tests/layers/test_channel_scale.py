@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import array, check_layer
 
 from keras_se.layers import ChannelScale
+from tests.support.arrays import array
+from tests.support.layer_contract import check_layer
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4), (2, 3, 5, 4), (2, 3, 2, 5, 4)])

@@ -6,21 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import (
-    NONLINEARITIES,
-    array,
-    channels_last,
-    check_layer,
-    error,
-    gates_in_numpy,
-    randomise,
-    scale_in_numpy,
-    squeeze_in_numpy,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_se import ConcurrentSqueezeExcite
+from tests.support.arrays import array, channels_last, error, randomise
+from tests.support.layer_contract import check_layer
+from tests.support.numpy_se import NONLINEARITIES, gates_in_numpy, scale_in_numpy, squeeze_in_numpy
 
 SHAPES = [(2, 5, 6), (2, 3, 4, 6), (2, 2, 3, 2, 6)]
 COMBINE = {"max": np.maximum, "add": np.add}

@@ -1,24 +1,22 @@
 """The cosine schedule, against the paper's formula in float64."""
 
-import diffusion_in_numpy
 import numpy as np
-from helpers import array
 
 from keras_se.layers import cosine_schedule
+from tests.support import numpy_diffusion
+from tests.support.arrays import array
 
 
 def test_it_is_the_papers() -> None:
     time = np.linspace(0, 1, 1001)
-    for actual, expected in zip(
-        cosine_schedule(time.astype("float32")), diffusion_in_numpy.schedule(time), strict=True
-    ):
+    for actual, expected in zip(cosine_schedule(time.astype("float32")), numpy_diffusion.schedule(time), strict=True):
         np.testing.assert_allclose(array(actual), expected, atol=1e-6)
 
 
 def test_the_ends_keep_their_digits() -> None:
     """Near 0 the noise is small, near 1 the signal: as differences they would have lost most digits in float32."""
     near = np.float32(2.0**-12)
-    expected = diffusion_in_numpy.schedule(near)[1], diffusion_in_numpy.schedule(1 - near)[0]
+    expected = numpy_diffusion.schedule(near)[1], numpy_diffusion.schedule(1 - near)[0]
     actual = array(cosine_schedule(near)[1]), array(cosine_schedule(1 - near)[0])
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
     assert [float(array(x)) for time in (0.0, 1.0) for x in cosine_schedule(time)] == [1.0, 0.0, 0.0, 1.0]

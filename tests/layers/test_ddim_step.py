@@ -1,11 +1,12 @@
 """A step of DDIM against the paper's equation in float64."""
 
-import diffusion_in_numpy
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error
 
 from keras_se.layers import DDIMStep
+from tests.support import numpy_diffusion
+from tests.support.arrays import array, error
+from tests.support.layer_contract import constructor_arguments
 
 SHAPE = (4, 4, 2)
 
@@ -20,7 +21,7 @@ def test_a_step_is_the_papers(time: float, next_time: float, clip: bool) -> None
     x, velocity = noise(3), np.random.default_rng(1).standard_normal((3, *SHAPE)).astype("float32")
     columns = [np.full((3, 1), value, "float32") for value in (time, next_time)]
     actual = array(DDIMStep(clip=clip)([x, velocity, *columns]))
-    expected = diffusion_in_numpy.step(
+    expected = numpy_diffusion.step(
         *(np.float64(part) for part in (x, velocity, np.float32(time), np.float32(next_time))), clip
     )
     assert error(actual, expected) < 2e-6
@@ -61,7 +62,7 @@ IMAGE, TIME = (None, 8, 8, 1), (None, 1)
 )
 def test_other_inputs_are_refused(shapes: object) -> None:
     for check in (DDIMStep().build, DDIMStep().compute_output_shape):
-        with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* \(batch, 1\)\. Received: ") as caught:
+        with pytest.raises(ValueError, match=r"^DDIMStep requires four inputs, .* \(batch, 1\)\. Received: ") as caught:
             check(shapes)
         assert str(caught.value).endswith(f"input_shape={shapes}")
 
@@ -72,5 +73,5 @@ def test_sizes_may_be_unknown() -> None:
 
 
 def test_other_arrays_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* Received: input_shape="):
+    with pytest.raises(ValueError, match=r"^DDIMStep requires four inputs, .* Received: input_shape="):
         DDIMStep()([noise(2), noise(2)[..., :1], np.ones((2, 1), "float32"), np.zeros((2, 1), "float32")])

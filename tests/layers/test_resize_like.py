@@ -5,9 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, constructor_arguments, error, resized_in_numpy
 
 from keras_se.layers import ResizeLike
+from tests.support.arrays import array, error, resized_in_numpy
+from tests.support.layer_contract import constructor_arguments
 
 FORMATS = ["channels_last", "channels_first"]
 # Height and width before and after: doubled, nearly doubled, the same, and anything else.
@@ -88,5 +89,5 @@ def test_refuses_a_data_format() -> None:
 
 @pytest.mark.parametrize("shapes", [[(2, 3, 4, 5)], [(2, 3, 4, 5), (2, 5)], [(2, 3, 4, 5)] * 3, (2, 3, 4, 5)])
 def test_refuses_inputs(shapes: object) -> None:
-    with pytest.raises(ValueError, match=r"^ResizeLike takes two inputs of rank 4, .* Received: input_shape="):
+    with pytest.raises(ValueError, match=r"^ResizeLike requires two inputs of rank 4, .* Received: input_shape="):
         ResizeLike().build(shapes)

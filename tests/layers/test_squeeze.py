@@ -7,18 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import (
-    ROUNDING,
-    array,
-    check_layer,
-    error,
-    gates_in_numpy,
-    scale_in_numpy,
-    squeeze_in_numpy,
-    weights_in_numpy,
-)
 
 from keras_se import SqueezeExcite
+from tests.support.arrays import ROUNDING, array, error
+from tests.support.layer_contract import check_layer
+from tests.support.numpy_se import gates_in_numpy, scale_in_numpy, squeeze_in_numpy, weights_in_numpy
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -181,7 +174,7 @@ def test_gives_the_mask_to_a_callable_that_takes_one() -> None:
 
 @pytest.mark.parametrize("squeeze", [keras.ops.std, lambda x: keras.ops.mean(x, axis=1), WeightedAverage()])
 def test_refuses_a_mask_that_the_squeeze_does_not_take(squeeze: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"squeeze must be a callable that takes one.* Received: squeeze=<"):
+    with pytest.raises(ValueError, match=r"squeeze must be a callable with an argument named.* Received: squeeze=<"):
         SqueezeExcite(2, squeeze=squeeze)(normal(2, 5, 6), mask=np.ones((2, 5), bool))
 
 

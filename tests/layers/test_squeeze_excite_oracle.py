@@ -5,19 +5,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from helpers import (
-    array,
-    channels_last,
-    error,
-    gates_in_numpy,
-    scale_in_numpy,
-    squeeze_in_numpy,
-    weights_in_numpy,
-)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_se import SqueezeExcite
+from tests.support.arrays import array, channels_last, error
+from tests.support.numpy_se import gates_in_numpy, scale_in_numpy, squeeze_in_numpy, weights_in_numpy
 
 
 def _squeeze(name: str, data_format: str, rank: int) -> str | Callable[..., Any]:

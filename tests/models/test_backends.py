@@ -8,8 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from builders import NARROW, enliven
-from helpers import array, error
+
+from tests.support.arrays import array, error
+from tests.support.networks import NARROW
+from tests.support.networks.families import enliven
+from tests.support.paths import ROOT
 
 OTHER = "jax"
 pytestmark = pytest.mark.skipif(keras.backend.backend() == OTHER, reason="one run starts the other backend")
@@ -23,7 +26,7 @@ import numpy as np
 
 for initializer in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
     initializer.__call__ = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
-from builders import NARROW
+from tests.support.networks import NARROW
 
 assert keras.backend.backend() == sys.argv[1]
 for name, row in NARROW.items():
@@ -37,8 +40,7 @@ for name, row in NARROW.items():
 
 def outputs_of_the_other(folder: Path) -> dict[str, np.ndarray]:
     """What the networks compute on the other backend, in a process of its own, of the folder's weights and images."""
-    tests = Path(__file__).parents[1]
-    environment = {**os.environ, "KERAS_BACKEND": OTHER, "PYTHONPATH": os.pathsep.join([f"{tests}", f"{tests}/models"])}
+    environment = {**os.environ, "KERAS_BACKEND": OTHER, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PROGRAM, OTHER, str(folder)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]

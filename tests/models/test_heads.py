@@ -8,13 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from builders import CLASSES, NARROW, TABLE, Row, enliven
-from helpers import array
-from numpy_network import graphs_only
 
 from keras_se.export import FORMATS
 from keras_se.models import LRASPP, SEFCOS, FCOSLoss, SEUNet
 from keras_se.models.pyramid import levels
+from tests.support.arrays import array
+from tests.support.cases import case
+from tests.support.networks import NARROW
+from tests.support.networks.families import CLASSES, TABLE, Row, enliven
+from tests.support.numpy_networks import graphs_only
 
 pytestmark = graphs_only
 COUNT = 4
@@ -87,9 +89,7 @@ def often(head: str, name: str) -> bool:
     return name in OFTEN.get(head, ()) or (name in NARROW and refused(head, name))
 
 
-PAIRS = [
-    pytest.param(head, name, marks=[] if often(head, name) else pytest.mark.slow) for name in TABLE for head in HEADS
-]
+PAIRS = [case(head, name, slow=not often(head, name)) for name in TABLE for head in HEADS]
 
 
 @pytest.mark.parametrize(("head", "name"), PAIRS)
@@ -97,7 +97,7 @@ def test_every_backbone_under_every_head(head: str, name: str, tmp_path: Path) -
     row = TABLE[name]
     backbone = row.build(include_top=False)
     if refused(head, name):
-        with pytest.raises(ValueError, match=r"^strides must be some of \[.*\], which .* has\. Received: strides="):
+        with pytest.raises(ValueError, match=r"^strides must be among those of .*: \[.*\]\. Received: strides="):
             HEADS[head].build(backbone)
         return
     model = HEADS[head].build(backbone)

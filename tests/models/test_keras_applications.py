@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 from keras import applications
 
 from keras_se import SqueezeExcite
@@ -19,6 +18,8 @@ from keras_se.models import (
     SEMobileNetV3Large,
     SEMobileNetV3Small,
 )
+from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 # Of the largest magnitude.
 TOLERANCE = 1e-4
@@ -141,9 +142,7 @@ ELSEWHERE = (
 )
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in ELSEWHERE else []) for name in PAIRS]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in ELSEWHERE) for name in PAIRS])
 def test_it_is_the_network_of_keras_applications_at_odd_sizes(name: str) -> None:
     least = PAIRS[name].smallest
     compare(PAIRS[name], (least + 6, least + 13), include_top=False)

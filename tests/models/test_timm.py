@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, error
 from safetensors.numpy import save_file
 
 from keras_se import SqueezeExcite
@@ -31,9 +30,12 @@ from keras_se.models import (
     SEResNeXt101,
 )
 from keras_se.weights import ARCHITECTURES, load
+from tests.support.arrays import array, error
+from tests.support.cases import case
+from tests.support.paths import ROOT, TESTS
 
-REFERENCE = Path(__file__).parents[1] / "reference"
-ENVIRONMENT = Path(__file__).parents[2] / ".cache" / "timm"
+REFERENCE = TESTS / "support" / "timm_reference"
+ENVIRONMENT = ROOT / ".cache" / "timm"
 # Of the largest magnitude. Rounding makes about 1e-6; another epsilon in the batch norms makes more than 1e-3.
 TOLERANCE = 1e-4
 pytestmark = pytest.mark.usefixtures("no_initial_values")  # every weight is assigned
@@ -229,9 +231,7 @@ def check(model: keras.Model, x: np.ndarray, expected: np.ndarray, logits: np.nd
 DEEP = [name for name in NETWORKS if re.search("101|152$|legacy_senet154", name)]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEP else []) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in DEEP) for name in NETWORKS])
 def test_computes_what_timm_computes(name: str, timm: Callable[..., Any], tmp_path: Path) -> None:
     compare(timm, name, (64, 64), tmp_path, published=name in ARCHITECTURES)
 

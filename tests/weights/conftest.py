@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import pytest
 
-from .checkpoints import NETWORKS, Checkpoint, checkpoint
+from tests.support.checkpoints import NETWORKS, Checkpoint, checkpoint
 
 
 @pytest.fixture(scope="module")

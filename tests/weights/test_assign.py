@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pytest
-from helpers import array, randomise
 
 import keras_se.models
 from keras_se.layers import SqueezeExcite
@@ -21,8 +20,8 @@ from keras_se.weights.assign import assign
 from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
-
-from .checkpoints import (
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import (
     CLASSES,
     CONFIG,
     IN_PYTORCH,

@@ -7,20 +7,20 @@ from types import ModuleType
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import array, randomise
 from PIL import Image
 from rich.console import Console
 
 from keras_se import models, weights
 from keras_se.weights import ARCHITECTURES
 from keras_se.weights.preprocessing import labels
-
-from .checkpoints import CONFIG, IN_PYTORCH, NETWORKS, values, write_folder
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import CONFIG, IN_PYTORCH, NETWORKS, values, write_folder
+from tests.support.paths import EXAMPLES
 
 
 @pytest.fixture(scope="module")
 def classify() -> ModuleType:
-    path = Path(__file__).parents[2] / "examples" / "classify.py"
+    path = EXAMPLES / "classify.py"
     spec = importlib.util.spec_from_file_location("classify", path)
     assert spec is not None
     assert spec.loader is not None

@@ -11,8 +11,7 @@ from keras_se import models as builders
 from keras_se.cli import model_argument
 from keras_se.cli.console import Output
 from keras_se.weights import ARCHITECTURES, NewClassifierWarning
-
-from .checkpoints import CONFIG, NETWORKS, checkpoint, write_folder
+from tests.support.checkpoints import CONFIG, NETWORKS, checkpoint, write_folder
 
 NAME = "mobilenetv3_small_100"
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
-from .hub import Behaviour, Client, Hub, client, sha
+from tests.support.checkpoints import CONFIG, NARROW, SERESNET18, Checkpoint, checkpoint, safetensors
+from tests.support.hub import Behaviour, Client, Hub, client, sha
 
 DESCRIBED = json.dumps(CONFIG).encode()
 TENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -176,6 +176,7 @@ def pickled(value: Any, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.reference
 def test_a_pickle_if_there_is_nothing_else(hub: Hub, online: Client, offline: Client, good: Checkpoint) -> None:
     import torch
 
@@ -202,6 +203,7 @@ def test_no_pickle_if_the_hub_fails(hub: Hub, online: Client, good: Checkpoint) 
     assert load(online, "hf://timm/half-there") == digests(good)
 
 
+@pytest.mark.reference
 def test_a_pickle_of_the_hub_runs_no_code(hub: Hub, online: Client, tmp_path: Path) -> None:
     class Call:
         def __reduce__(self) -> tuple:

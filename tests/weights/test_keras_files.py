@@ -12,15 +12,24 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import array, randomise
 
 from keras_se.layers import ConcurrentSqueezeExcite
 from keras_se.models import SEResNet
 from keras_se.weights import NewClassifierWarning
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
-
-from .checkpoints import CLASSES, NETWORKS, SHAPE, Checkpoint, assert_values, refusal, unchanged, values, write
+from tests.support.arrays import array, randomise
+from tests.support.checkpoints import (
+    CLASSES,
+    NETWORKS,
+    SHAPE,
+    Checkpoint,
+    assert_values,
+    refusal,
+    unchanged,
+    values,
+    write,
+)
 
 BASIC = NETWORKS["legacy basic"]
 

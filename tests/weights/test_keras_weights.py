@@ -7,13 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 
 from keras_se import ConcurrentSqueezeExcite, SqueezeExcite, models
 from keras_se.layers import twice_sigmoid
 from keras_se.models import feature_pyramid
 from keras_se.weights import NewClassifierWarning
 from keras_se.weights.keras_applications import copy_weights
+from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 NETWORKS = {
     "SEMobileNet": ("MobileNet", 64),
@@ -52,9 +53,7 @@ def images(size: int) -> np.ndarray:
 SLOW = ("SEInceptionV3", "SEInceptionResNetV2")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in NETWORKS])
 def test_se_changes_nothing_at_first(name: str) -> None:
     own = name == "SEMobileNetV3Small"
     theirs = v3() if own else reference(name)

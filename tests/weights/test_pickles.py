@@ -20,8 +20,7 @@ import torch
 from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
-
-from .checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
+from tests.support.checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
 
 NETWORK = NETWORKS["legacy basic"]
 TENSOR = "layer1.0.conv1.weight"

@@ -9,13 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array
 from PIL import Image
 
 from keras_se.weights import Preprocessing
 from keras_se.weights.preprocessing import from_config, labels
-
-from .checkpoints import CONFIG, refusal, write
+from tests.support.arrays import array
+from tests.support.checkpoints import CONFIG, refusal, write
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

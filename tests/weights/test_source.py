@@ -13,8 +13,7 @@ import pytest
 
 from keras_se.weights import ARCHITECTURES, load, preprocessing
 from keras_se.weights.locate import find_source
-
-from .checkpoints import CONFIG, NARROW, NETWORKS, SERESNET18, checkpoint, refusal, write, write_folder
+from tests.support.checkpoints import CONFIG, NARROW, NETWORKS, SERESNET18, checkpoint, refusal, write, write_folder
 
 FILE = "weights must be None, a file ("
 

@@ -14,8 +14,7 @@ import safetensors.numpy
 from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
-
-from .checkpoints import (
+from tests.support.checkpoints import (
     NETWORKS,
     Checkpoint,
     assert_values,
@@ -26,7 +25,7 @@ from .checkpoints import (
     with_header,
     write,
 )
-from .checkpoints import safetensors as written
+from tests.support.checkpoints import safetensors as written
 
 NETWORK = NETWORKS["legacy basic"]
 TENSOR = "layer1.0.conv1.weight"

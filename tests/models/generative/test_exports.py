@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers import array, error, randomise
 
 from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
 from keras_se.export.verification.parity import compare
 from keras_se.layers import DDIMStep
 from keras_se.models.generative import SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
+from tests.support.arrays import array, error, randomise
 
 LABELS = np.eye(3, dtype="float32")[[0, 1, 2, 1]]
 STEPS = 4

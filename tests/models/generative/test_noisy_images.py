@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import diffusion_in_numpy
 import numpy as np
 import pytest
 
 from keras_se.models.generative import NoisyImages
+from tests.support import numpy_diffusion
 
 
 def images(count: int = 50) -> np.ndarray:
@@ -23,7 +23,7 @@ def whole(batches: NoisyImages) -> tuple[dict[str, np.ndarray], np.ndarray]:
 def test_image_and_noise_can_be_told_from_image_time_and_velocity() -> None:
     x = images(640)
     inputs, velocity = whole(NoisyImages(x, np.arange(640)[:, None], batch_size=100, unlabelled=0))
-    signal, share = (part[:, None, None] for part in diffusion_in_numpy.schedule(inputs["time"]))
+    signal, share = (part[:, None, None] for part in numpy_diffusion.schedule(inputs["time"]))
     rows = inputs["label"][:, 0].astype(int)
     assert sorted(rows) == list(range(640))  # each image once, in an order of its own
     assert (rows != np.arange(640)).any()

@@ -7,13 +7,13 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-import diffusion_in_numpy
 import keras
 import numpy as np
 import pytest
-from helpers import error
 
 from keras_se.models.generative import SEDiffusionUNet, calibration_inputs, ddim_step, sample, step_model
+from tests.support import numpy_diffusion
+from tests.support.arrays import error
 
 SHAPE = (4, 4, 2)
 Velocity = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -28,7 +28,7 @@ def noise(count: int) -> np.ndarray:
 
 def best_velocity(inputs: Mapping[str, np.ndarray], mean: np.ndarray, deviation: float) -> np.ndarray:
     """Of normal data: what image and noise are expected of a noisy image."""
-    signal, share = (part[:, None, None] for part in diffusion_in_numpy.schedule(inputs["time"]))
+    signal, share = (part[:, None, None] for part in numpy_diffusion.schedule(inputs["time"]))
     distance = np.float64(inputs["image"]) - signal * mean
     variance = (deviation * signal) ** 2 + share**2
     image, epsilon = mean + deviation**2 * signal / variance * distance, share / variance * distance
@@ -49,7 +49,7 @@ def test_of_normal_data_the_map_is_linear_and_known(steps: int) -> None:
     mean, deviation, factor = np.random.default_rng(3).uniform(-1, 1, SHAPE), 0.3, 1.0
     times = np.linspace(1, 0, steps + 1)
     for time, next_time in pairwise(times):
-        (a, b), (c, d) = diffusion_in_numpy.schedule(time), diffusion_in_numpy.schedule(next_time)
+        (a, b), (c, d) = numpy_diffusion.schedule(time), numpy_diffusion.schedule(next_time)
         factor *= (a * c * deviation**2 + b * d) / (a**2 * deviation**2 + b**2)
     step = ddim_step(partial(best_velocity, mean=mean, deviation=deviation), clip=False)
     found = sample(step, noise(5), steps=steps)
@@ -86,17 +86,17 @@ def test_guidance_goes_on_from_no_label_past_the_label() -> None:
     inputs = {"image": noise(2), "time": np.full((2, 1), 0.8), "next_time": np.full((2, 1), 0.4), "label": np.eye(2)}
     guided = ddim_step(network, clip=False, guidance=2.0)(inputs)
     np.testing.assert_allclose(
-        guided, diffusion_in_numpy.step(noise(2), np.float64(3 * 1.25 - 2 * 0.25), 0.8, 0.4, False), atol=1e-5
+        guided, numpy_diffusion.step(noise(2), np.float64(3 * 1.25 - 2 * 0.25), 0.8, 0.4, False), atol=1e-5
     )
     np.testing.assert_array_equal(asked, [np.eye(2), np.zeros((2, 2))])
     plain = ddim_step(network, clip=False)(inputs)
-    np.testing.assert_allclose(plain, diffusion_in_numpy.step(noise(2), 1.25, 0.8, 0.4, False), atol=1e-5)
+    np.testing.assert_allclose(plain, numpy_diffusion.step(noise(2), 1.25, 0.8, 0.4, False), atol=1e-5)
     assert len(asked) == 3
 
 
 def test_guidance_without_labels_is_refused() -> None:
     step = ddim_step(lambda inputs: inputs["image"], guidance=1.0)
-    with pytest.raises(ValueError, match=r"guidance goes with labels\. Received: guidance=1\.0"):
+    with pytest.raises(ValueError, match=r"guidance requires labels\. Received: guidance=1\.0"):
         sample(step, noise(2))
 
 
@@ -176,7 +176,7 @@ def test_the_step_is_in_floats_whatever_the_network_is_in(policy: str) -> None:
     np.testing.assert_allclose(found, sample(step_model(model), images(3), np.eye(3)), atol=1e-3)
     zero = ddim_step(lambda inputs: np.zeros_like(inputs["image"]), clip=False)
     step = zero({"image": images(3), "time": np.full((3, 1), 0.5), "next_time": np.full((3, 1), 0.4)})
-    np.testing.assert_allclose(step, diffusion_in_numpy.step(images(3), 0 * images(3), 0.5, 0.4, False), atol=1e-6)
+    np.testing.assert_allclose(step, numpy_diffusion.step(images(3), 0 * images(3), 0.5, 0.4, False), atol=1e-6)
 
 
 # What a file is calibrated with

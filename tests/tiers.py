@@ -1,0 +1,45 @@
+"""The tiers of the tests, in one table: which test is in which tier.
+
+A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures, or else of its path. The mark
+`slow` is independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
+
+- `make check` runs the unit tests;
+- `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
+- `make test-reference` runs reference;
+- `make test-slow` runs the slow tests of every tier.
+"""
+
+import pytest
+
+TIERS = {
+    "unit": "neither converts a model nor starts a program that takes long",
+    "export": "converts models, or runs the examples and the snippets of the docs",
+    "reference": "compares with timm, PyTorch, OpenVINO, Vela, LiteRT for Microcontrollers or the Arm compiler",
+}
+# Fixtures that convert models, or that start another environment.
+FIXTURES = {"exported": "export", "timm": "reference"}
+# Of a path, the longest row that it is under counts.
+PLACES = {
+    "tests": "unit",
+    "tests/benchmarks": "export",
+    "tests/docs/test_readme.py": "export",
+    "tests/examples": "export",
+    "tests/export": "export",
+    "tests/models/generative/test_exports.py": "export",
+    "tests/models/test_heads.py": "export",
+    "tests/reference": "reference",
+    "tests/weights/test_pickles.py": "reference",
+}
+
+
+def tier_of(item: pytest.Item) -> str:
+    """The one tier of a test."""
+    marked = [tier for tier in TIERS if item.get_closest_marker(tier)]
+    used = {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}
+    return next(iter(marked or sorted(used, key=list(TIERS).index, reverse=True)), place_tier(item.nodeid))
+
+
+def place_tier(nodeid: str) -> str:
+    """The tier of the longest row of `PLACES` that a test is under."""
+    path = nodeid.split("::")[0]
+    return PLACES[max((place for place in PLACES if f"{path}/".startswith(f"{place}/")), key=len)]
