@@ -246,7 +246,7 @@ def test_inputs_by_name() -> None:
 
 def test_unknown_sizes() -> None:
     model = sequential((None, None, 3), layers.Conv2D(4, 3), SqueezeExcite(2))
-    with pytest.raises(ValueError, match=r"^input_shape must have known sizes\.  Received: \(None, None, 3\)$"):
+    with pytest.raises(ValueError, match=r"^input_shape must have known sizes\. Received: \(None, None, 3\)$"):
         complexity(model)
     assert complexity(model, (10, 8, 3)).macs == 8 * 6 * 9 * 3 * 4 + (4 * 2 * 2 + 8 * 6 * 4)
     assert complexity(model, [10, np.int64(8), 3]) == complexity(model, (10, 8, 3))
