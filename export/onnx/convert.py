@@ -18,7 +18,6 @@ from keras_se.export.onnx.node_names import rename_by_layer
 from keras_se.export.onnx.passes import fold_pads, pool_means, remove_identity_reshapes
 from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY
 from keras_se.export.onnx.tf2onnx_frontend import float_graph
-from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
 from keras_se.graph.walk import layers_by_path
@@ -115,15 +114,8 @@ def resolve(request: ExportRequest, *, opset: int = DEFAULT_OPSET, layout: str =
 def write(request: ExportRequest, path: Path) -> Sequence[str]:
     """Writes the file, and returns notes."""
     onnx = require("onnx", "onnx")
-    source, notes = request.inference, list[str]()
     opset, layout = request.options["opset"], request.options["layout"]
-    if request.optimize:
-        source, notes = optimized(
-            source,
-            request.calibration,
-            runtime=request.format.runtime,
-            activation_bits=request.mode.activation_bits,
-        )
+    source, notes = request.optimized()
     graph = float_graph(source, opset, layout, request.batch_size)
     if request.optimize:
         _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
