@@ -178,7 +178,7 @@ def test_error_names_the_bad_file(exported: Callable[..., Artifact], tmp_path: P
 
 
 def test_microcontroller_folder_is_refused(exported: Callable[..., Artifact]) -> None:
-    with pytest.raises(ValueError, match="runs there"):
+    with pytest.raises(ValueError, match="Files of the format microcontroller run on other machines"):
         benchmark(exported("se_resnet", "microcontroller").path)
 
 
