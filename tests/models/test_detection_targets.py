@@ -9,8 +9,7 @@ from detectors import CLASSES, backbone, detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_se.models import SEFCOS
-from keras_se.models.detection import targets as detection_targets
+from keras_se.models import SEFCOS, detection_targets
 
 FINE = 64  # locations of the map of 8x8; those of 4x4 follow
 
