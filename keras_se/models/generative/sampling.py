@@ -159,7 +159,7 @@ def _trajectory(
 
 def _function(argument: str, model: Function | keras.Model) -> Function:
     if not callable(model):
-        raise ValueError(f"{argument} must be a model, or a function of arrays by name. Received: {argument}={model!r}")
+        raise ValueError(f"{argument} must be a model or a function of arrays by name. Received: {argument}={model!r}")
     if not isinstance(model, keras.Model):
         return model
 
