@@ -13,8 +13,8 @@ import pytest
 
 TIERS = {
     "unit": "neither converts a model nor starts a program that takes long",
-    "export": "converts models, or runs the examples and the snippets of the docs",
-    "reference": "compares with timm, PyTorch, OpenVINO, Vela, LiteRT for Microcontrollers or the Arm compiler",
+    "export": "converts models, trains one, or starts programs: examples, snippets of the docs, other backends",
+    "reference": "compares with timm, keras.applications, PyTorch, OpenVINO, Vela, or what boards run",
 }
 # Fixtures that convert models, or that start another environment.
 FIXTURES = {"exported": "export", "timm": "reference"}
@@ -25,9 +25,13 @@ PLACES = {
     "tests/docs/test_readme.py": "export",
     "tests/examples": "export",
     "tests/export": "export",
+    "tests/insert/test_applications.py": "reference",
     "tests/models/generative/test_exports.py": "export",
+    "tests/models/generative/test_learning.py": "export",
+    "tests/models/test_backends.py": "export",
     "tests/models/test_heads.py": "export",
     "tests/reference": "reference",
+    "tests/test_packaging.py": "export",
     "tests/weights/test_pickles.py": "reference",
 }
 

@@ -17,7 +17,7 @@ from tests.export.tflite.test_tflite import operations, outside_the_delegate
 from tests.support.arrays import relative_error
 from tests.support.cases import case
 from tests.support.networks import FULL, NARROW
-from tests.support.networks.families import TABLE, enliven
+from tests.support.networks.families import DEEP, TABLE, enliven
 from tests.support.runtimes import interpreter
 
 SAMPLES = 24
@@ -58,9 +58,12 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The
-# sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
-OFTEN = {(name, kind) for name in NARROW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
+# In each run TFLite and ONNX of every narrow network of few layers; of the deep ones, ONNX of one of each kind, and int8
+# of TFLite, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a network
+# at its full width are hundreds of megabytes of text.
+SHALLOW = [name for name in NARROW if name not in DEEP]
+OFTEN = {(name, kind) for name in SHALLOW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
+OFTEN |= {(name, "onnx") for name in ("bn_inception", "mobilenet_v3", "shufflenet")}
 FLOATS = [
     case(name, row.name, slow=(name, row.name) not in OFTEN)
     for name in TABLE
@@ -82,16 +85,17 @@ def test_float(name: str, format: str, tmp_path: Path) -> None:
         assert_one_partition(artifact)
 
 
-# Every mode of every format, on every narrow network: in each run TFLite's int8 of all but two of the deepest, and
-# 8 bits in every format of the one that loses most. (test_formats.py has every mode of every format, too.)
-DEEPEST = ("bn_inception", "inception_v3")
+# Every mode of every format, on every narrow network: in each run TFLite's int8 of all but the deepest, and of one
+# that has every kind of layer in ONNX. (test_formats.py has every mode of every format, too.)
+DEEPEST = ("bn_inception", "inception_v3", "inception_resnet", "mobilenet", "resnet_cifar", "wide_resnet", "resnext")
 QUANTIZED = [
     case(name, row.name, mode, slow=not often)
     for name in NARROW
     for row in FORMATS.values()
     for mode in row.modes
     for often in [
-        ((row.name, mode) == ("tflite", "int8") and name not in DEEPEST) or (name, mode) == ("mobilenet_v3", "int8")
+        ((row.name, mode) == ("tflite", "int8") and name not in DEEPEST)
+        or (name, mode, row.name) == ("mobilenet_v3", "int8", "onnx")
     ]
     if mode
 ]

@@ -27,6 +27,7 @@ from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.saved_model import convert as saved_model_format
 from keras_se.export.tflite import convert as tflite_format
 from keras_se.export.verification.parity import CONCLUSIVE_TOLERANCES, MARGINS, compare, rounded_kernel
+from tests.support.cases import case
 from tests.support.networks import sample
 from tests.support.runtimes import constants
 
@@ -161,7 +162,7 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value.values()) if isinstance(value, dict) else "",
 )
-@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("exists", [case(False, slow=True), True])
 def test_a_file_that_fails_gets_no_name(tmp_path, monkeypatch, format, convert, options, exists):
     network = sample("se_resnet")
     replaced_on_the_way(monkeypatch, format, tmp_path)

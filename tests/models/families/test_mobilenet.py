@@ -8,6 +8,7 @@ import pytest
 
 from keras_se.models import SEMobileNet
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 BLOCKS = [f"stage{s}_block{b}" for s, depth in enumerate((1, 2, 2, 6, 2), 1) for b in range(1, depth + 1)]
 
@@ -47,7 +48,7 @@ def images(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
-@pytest.mark.parametrize("alpha", [0.25, 1.0])
+@pytest.mark.parametrize("alpha", [0.25, case(1.0, marks=pytest.mark.reference)])
 def test_without_se_it_is_the_network_of_keras_applications(alpha: float, activation: str | None) -> None:
     same_as_reference(images(64, 64), input_shape=(64, 64, 3), alpha=alpha, classifier_activation=activation)
 
