@@ -1,7 +1,7 @@
 """The tiers of the tests, in one table: which test is in which tier.
 
-A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures, or else of its path. The mark
-`slow` is independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
+A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures and its path. The mark `slow` is
+independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
 
 - `make check` runs the unit tests;
 - `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
@@ -37,10 +37,10 @@ PLACES = {
 
 
 def tier_of(item: pytest.Item) -> str:
-    """The one tier of a test."""
+    """The one tier of a test: that of its mark, or else the last of those of its fixtures and of its path."""
     marked = [tier for tier in TIERS if item.get_closest_marker(tier)]
-    used = {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}
-    return next(iter(marked or sorted(used, key=list(TIERS).index, reverse=True)), place_tier(item.nodeid))
+    used = [FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES]
+    return marked[0] if marked else max(*used, place_tier(item.nodeid), "unit", key=list(TIERS).index)
 
 
 def place_tier(nodeid: str) -> str:

@@ -58,9 +58,9 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# In each run TFLite and ONNX of every narrow network of few layers; of the deep ones, ONNX of one of each kind, and int8
-# of TFLite, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a network
-# at its full width are hundreds of megabytes of text.
+# In each run TFLite and ONNX of every narrow network of few layers; of the deep ones, ONNX of one of each kind, and
+# int8 of TFLite, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a
+# network at its full width are hundreds of megabytes of text.
 SHALLOW = [name for name in NARROW if name not in DEEP]
 OFTEN = {(name, kind) for name in SHALLOW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
 OFTEN |= {(name, "onnx") for name in ("bn_inception", "mobilenet_v3", "shufflenet")}
