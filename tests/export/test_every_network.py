@@ -73,7 +73,7 @@ FLOATS = [
 
 
 @pytest.mark.parametrize(("name", "format"), FLOATS)
-def test_float(name: str, format: str, tmp_path: Path) -> None:
+def test_float_file_computes_what_keras_computes(name: str, format: str, tmp_path: Path) -> None:
     model, _, new, expected = network(name)
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}")
     assert artifact.parity.passed
@@ -102,14 +102,14 @@ QUANTIZED = [
 
 
 @pytest.mark.parametrize(("name", "format", "mode"), QUANTIZED)
-def test_quantized(name: str, format: str, mode: str, tmp_path: Path) -> None:
+def test_quantized_file_is_close_to_keras(name: str, format: str, mode: str, tmp_path: Path) -> None:
     check_quantized(name, format, mode, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
 @pytest.mark.parametrize("name", [*MOBILE, *FULL_IN_INT8])
-def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
+def test_int8_file_at_full_width_is_close_to_keras(name: str, format: str, tmp_path: Path) -> None:
     check_quantized(name, format, "int8", tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
         *(case(name, slow=True) for name in MOBILE),
     ],
 )
-def test_int8_of_the_mobile_families_goes_everywhere(name: str, tmp_path: Path) -> None:
+def test_int8_mobile_networks_fit_every_target(name: str, tmp_path: Path) -> None:
     model, known, _, _ = network(name)
     options: dict = {"quantize": "int8", "calibration_data": known, "io_dtype": "int8"}
     artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", **options)

@@ -73,7 +73,7 @@ FLOATS = [
 
 
 @pytest.mark.parametrize(("name", "format", "optimize"), FLOATS)
-def test_float(name: str, format: str, optimize: bool, tmp_path: Path) -> None:
+def test_float_file_computes_what_keras_computes(name: str, format: str, optimize: bool, tmp_path: Path) -> None:
     model, _, new, expected = segmenter(name)
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}", optimize=optimize)
     assert artifact.parity.passed
@@ -98,7 +98,7 @@ QUANTIZED = [
 
 
 @pytest.mark.parametrize(("name", "format", "mode"), QUANTIZED)
-def test_8_bits(name: str, format: str, mode: str, tmp_path: Path) -> None:
+def test_segmentation_in_8_bits_is_close_to_keras(name: str, format: str, mode: str, tmp_path: Path) -> None:
     model, known, new, expected = segmenter(name)
     data = {"calibration_data" if mode == "int8" else "verification_data": known}
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}", quantize=mode, **data)
@@ -109,7 +109,7 @@ def test_8_bits(name: str, format: str, mode: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["unet", case("lraspp", slow=True)])
-def test_int8_of_a_mobile_network_is_one_partition(name: str, tmp_path: Path) -> None:
+def test_int8_segmentation_is_one_delegate_partition(name: str, tmp_path: Path) -> None:
     model, known, *_ = segmenter(name)
     options: dict = {"quantize": "int8", "calibration_data": known, "io_dtype": "int8"}
     artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", **options)
@@ -117,7 +117,7 @@ def test_int8_of_a_mobile_network_is_one_partition(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("head", [partial(SEUNet, se="scse"), LRASPP])
-def test_rewrites_are_exact(head: Callable[..., keras.Model]) -> None:
+def test_rewrites_of_segmentation_networks_are_exact(head: Callable[..., keras.Model]) -> None:
     """To 5e-5: TensorFlow resizes in float32 whatever it gets, and the decoder makes more of what that rounds."""
     keras.config.set_dtype_policy("float64")
     backbone = NARROW["mobilenet_v3"].build(include_top=False, include_preprocessing=False)
@@ -137,7 +137,7 @@ def test_rewrites_are_exact(head: Callable[..., keras.Model]) -> None:
     assert np.abs(actual - expected).max() <= 5e-5 * np.abs(expected).max()
 
 
-def test_an_unknown_size_is_known_in_the_file(tmp_path: Path) -> None:
+def test_open_sized_model_has_a_fixed_size_in_the_file(tmp_path: Path) -> None:
     """Of any size in Keras; of the file's inside of it, so that resizing is one operation there, too."""
     model = SEUNet(NARROW["resnet"].build(input_shape=(None, None, 3), include_top=False), CLASSES)
     x = np.random.default_rng(0).normal(size=(2, 45, 60, 3)).astype("float32")

@@ -93,7 +93,7 @@ PAIRS = [case(head, name, slow=not often(head, name)) for name in TABLE for head
 
 
 @pytest.mark.parametrize(("head", "name"), PAIRS)
-def test_every_backbone_under_every_head(head: str, name: str, tmp_path: Path) -> None:
+def test_head_on_backbone_learns_and_exports(head: str, name: str, tmp_path: Path) -> None:
     row = TABLE[name]
     backbone = row.build(include_top=False)
     if refused(head, name):

@@ -134,7 +134,7 @@ def compare(pair: Pair, size: tuple[int, int], **options: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [case(name, marks=OTHERS if name not in QUICK else ()) for name in PAIRS])
-def test_it_is_the_network_of_keras_applications(name: str) -> None:
+def test_network_equals_keras_applications(name: str) -> None:
     size = 64 if PAIRS[name].smallest < 64 else 96
     compare(PAIRS[name], (size, size), classifier_activation=None)
 
@@ -147,6 +147,6 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize("name", [case(name, slow=name in ELSEWHERE, marks=OTHERS) for name in PAIRS])
-def test_it_is_the_network_of_keras_applications_at_odd_sizes(name: str) -> None:
+def test_network_equals_keras_applications_at_odd_sizes(name: str) -> None:
     least = PAIRS[name].smallest
     compare(PAIRS[name], (least + 6, least + 13), include_top=False)

@@ -35,7 +35,7 @@ def test_no_two_buffers_that_live_at_once_overlap(found):
 
 
 @given(buffers())
-def test_a_plan_takes_no_less_than_what_lives_at_once_and_no_more_than_all(found):
+def test_arena_plan_is_between_peak_liveness_and_total(found):
     taken = peak(found, plan(found))
     assert taken >= max(sum(buffer.size for buffer in live(found, time)) for time in range(13))
     assert taken <= sum(buffer.size for buffer in found)
@@ -46,7 +46,7 @@ def test_offsets_are_aligned(found):
     assert all(offset % ALIGNMENT == 0 and offset >= 0 for offset in plan(found))
 
 
-def test_the_largest_are_placed_first_and_others_go_into_the_first_gap():
+def test_largest_buffers_are_placed_first_and_others_fill_gaps():
     found = [Buffer(16, 0, 1), Buffer(64, 0, 1), Buffer(32, 2, 3), Buffer(16, 1, 3), Buffer(64, 3, 4)]
     assert plan(found) == [64, 0, 64, 96, 0]
     assert peak(found, plan(found)) == 112
@@ -96,7 +96,7 @@ CASES = [
 
 @pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_estimate_is_enough_for_the_runtime_and_not_much_more(micro, name, mode, capfd):
+def test_arena_estimate_suffices_and_is_at_most_twice_the_need(micro, name, mode, capfd):
     content = next(micro(name, mode).path.glob("*.tflite")).read_bytes()
     arena = estimated_arena(read_graph(content))
     runtime().Interpreter.from_bytes(content, arena_size=1 << 20).print_allocations()

@@ -340,7 +340,7 @@ def test_the_program_passes_what_is_right(micro, tmp_path, name, mode):
         (None, "0.0f / 0.0f", False),
     ],
 )
-def test_the_program_counts_what_is_off_by_more_than_is_tolerated(micro, tmp_path, mode, offset, passes):
+def test_program_counts_values_beyond_the_tolerance(micro, tmp_path, mode, offset, passes):
     done = program(micro("se_resnet", mode).path, "se_resnet", tmp_path / "build", offset=offset)
     assert (done.returncode == 0) == passes
     assert f"4 samples, {0 if passes else 1} values differ" in done.stdout
@@ -444,7 +444,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_replaced_only_when_asked_and_if_nobody_changed_it(tmp_path):
+def test_only_an_unchanged_folder_is_replaced_when_asked(tmp_path):
     model, folder = se_resnet(), tmp_path / "folder"
     to_microcontroller(model, folder)
     with pytest.raises(FileExistsError, match="overwrite=True"):

@@ -236,7 +236,7 @@ NOT_MOVED = [
 
 
 @pytest.mark.parametrize("build", NOT_MOVED, ids=lambda build: build.__name__)
-def test_nothing_is_moved_where_it_would_not_be_the_same_or_not_be_cheaper(build):
+def test_squeeze_stays_where_moving_changes_or_saves_nothing(build):
     image = keras.Input((4, 6, 4), dtype="float64")
     model = keras.Model(image, build(image))
     assert squeeze_before_convolution(model) is model
@@ -276,7 +276,7 @@ def test_no_block_behind_an_activation_or_a_3x3_is_moved(name):
     assert moved(optimized(InferenceModel(sample(name).model))[0].model) == []
 
 
-def test_no_block_behind_a_projection_to_fewer_channels_is_moved():
+def test_squeeze_behind_a_narrowing_projection_stays():
     model = SEMobileNetV2(alpha=0.35, input_shape=(32, 32, 3), classes=3)
     assert moved(optimized(InferenceModel(model))[0].model) == []
 
@@ -295,7 +295,7 @@ def test_blocks_of_models_inside_are_moved():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-11)
 
 
-def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
+def test_constant_gates_are_folded_before_the_squeeze_moves():
     image = keras.Input((4, 4, 3), name="image")
     block = SqueezeExcite(2, name="se")
     model = keras.Model(image, block(layers.Conv2D(8, 1, name="conv")(image)))
@@ -321,7 +321,7 @@ def doubled(x):
     return 2 * keras.ops.sigmoid(x)
 
 
-def test_a_gate_that_cannot_be_copied_keeps_its_network_as_it_is(tmp_path):
+def test_network_with_a_gate_that_cannot_be_copied_is_unchanged(tmp_path):
     image = keras.Input((6, 6, 4))
     y = SqueezeExcite(2, gate=doubled, name="se")(layers.Conv2D(8, 1)(image))
     model = keras.Model(image, layers.GlobalAveragePooling2D()(y))

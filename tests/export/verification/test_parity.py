@@ -232,7 +232,7 @@ def test_a_constant_output_is_refused():
 
 
 @pytest.mark.parametrize("quantize", TOLERANCES)
-def test_where_rounding_changes_all_nothing_is_refused_for_it_and_nothing_told(quantize):
+def test_no_verdict_when_rounding_alone_changes_outputs(quantize):
     reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
     noise = 1.01 * CONCLUSIVE_TOLERANCES[quantize] / MARGINS[quantize]
     rounded = {"y": reference * (1 + noise)}
@@ -254,7 +254,7 @@ def test_rounded_kernels_that_overflow_tell_nothing():
 
 
 @pytest.mark.parametrize(("quantize", "conclusive"), [(None, True), ("int8", False)])
-def test_outputs_that_hardly_depend_on_the_inputs_are_inconclusive(quantize, conclusive):
+def test_nearly_constant_outputs_are_inconclusive(quantize, conclusive):
     """A file that ignores its inputs is off by 0.004: a float file may not be, an int8 file may."""
     reference = np.array([[-1.0, 1.0], [-1.004, 1.004]])
     parity = compared(reference, reference, quantize)

@@ -54,7 +54,7 @@ def test_catalog_has_the_counts_of_released_networks(
         (models.SEResNet164, 1_703_258),
     ],
 )
-def test_plain_network(builder: Callable[..., keras.Model], total: int) -> None:
+def test_plain_network_has_the_counts_of_torchvision(builder: Callable[..., keras.Model], total: int) -> None:
     model = builder(r=None)
     assert trainable([model]) == total
     assert of_se(model) == []
@@ -114,13 +114,13 @@ def test_mobilenet_v3_of_other_widths(alpha: float, minimalistic: bool) -> None:
 
 
 @pytest.mark.parametrize("r", [2, 4, 8, 16, 32])
-def test_what_se_adds_is_the_papers_formula(r: int) -> None:
+def test_se_adds_the_parameters_of_the_papers_formula(r: int) -> None:
     se = sum(2 / r * blocks * channels**2 for blocks, channels in [(3, 256), (4, 512), (6, 1024), (3, 2048)])
     model = models.SEResNet50(se=lambda stage: SqueezeExcite(r, use_bias=False))
     assert trainable(of_se(model)) == se
 
 
-def test_the_papers_figure_for_r_8_is_not_its_own_formulas() -> None:
+def test_papers_figure_for_r_8_deviates_from_its_formula() -> None:
     """30.7 M; the formula gives 30.64 M with the moving statistics, 30.59 M without."""
     model = models.SEResNet50(se=lambda stage: SqueezeExcite(8, use_bias=False))
     assert model.count_params() == 30_640_040
@@ -130,7 +130,7 @@ def test_the_papers_figure_for_r_8_is_not_its_own_formulas() -> None:
 # The catalog
 
 
-def test_the_catalog_lists_every_builder() -> None:
+def test_catalog_lists_every_builder() -> None:
     named = [name for name in models.__all__ if name not in (*models.FAMILIES, *models.ON_NETWORKS)]
     assert sorted(network.builder for network in NETWORKS) == sorted(named)
 

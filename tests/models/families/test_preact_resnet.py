@@ -89,7 +89,7 @@ def test_the_placement_within_a_basic_block() -> None:
 
 
 @pytest.mark.parametrize("placement", ["standard", "pre"])
-def test_a_shortcut_reads_what_the_branch_reads_but_not_the_excited(placement: str) -> None:
+def test_shortcut_reads_the_activation_before_se(placement: str) -> None:
     model = small(placement=placement)
     assert feeds(model, "stage2_block1_shortcut") == ["stage2_block1_pre_relu"]
     assert "stage2_block1_add" in feeds(model, "stage2_block2_add")

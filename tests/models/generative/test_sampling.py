@@ -158,7 +158,7 @@ def test_importing_the_package_is_enough_to_load_one(package: str, tmp_path: Pat
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_a_step_model_computes_in_float32_whatever_its_network_does() -> None:
+def test_step_model_computes_in_float32_under_any_policy() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     step = step_model(network(), name="one")
     assert step.name == "one"
