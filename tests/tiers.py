@@ -5,15 +5,17 @@ independent of the tiers: it is for tests that take long, or that repeat another
 
 - `make check` runs the unit tests;
 - `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
-- `make test-reference` runs reference;
+- `make test-programs` and `make test-reference` run the other two;
 - `make test-slow` runs the slow tests of every tier.
 """
 
 import pytest
 
+# From the quickest to the largest: a test that is of two tiers is of the later one.
 TIERS = {
     "unit": "neither converts a model nor starts a program that takes long",
-    "export": "converts models, trains one, or starts programs: examples, snippets of the docs, other backends",
+    "export": "converts models",
+    "programs": "runs whole programs: examples, benchmarks, the snippets of the docs, other backends, killed exports",
     "reference": "compares with timm, keras.applications, PyTorch, OpenVINO, Vela, or what boards run",
 }
 # Fixtures that convert models, or that start another environment.
@@ -21,17 +23,20 @@ FIXTURES = {"exported": "export", "timm": "reference"}
 # Of a path, the longest row that it is under counts.
 PLACES = {
     "tests": "unit",
-    "tests/benchmarks": "export",
-    "tests/docs/test_readme.py": "export",
-    "tests/examples": "export",
+    "tests/benchmarks": "programs",
+    "tests/docs/test_readme.py": "programs",
+    "tests/examples": "programs",
     "tests/export": "export",
+    "tests/export/frontend/test_backend_process.py": "programs",
+    "tests/export/test_kills.py": "programs",
+    "tests/export/test_same_bytes.py": "programs",
     "tests/insert/test_applications.py": "reference",
     "tests/models/generative/test_exports.py": "export",
-    "tests/models/generative/test_learning.py": "export",
-    "tests/models/test_backends.py": "export",
+    "tests/models/generative/test_learning.py": "programs",
+    "tests/models/test_backends.py": "programs",
     "tests/models/test_heads.py": "export",
     "tests/reference": "reference",
-    "tests/test_packaging.py": "export",
+    "tests/test_packaging.py": "programs",
     "tests/weights/test_pickles.py": "reference",
 }
 

@@ -302,7 +302,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.export
+@pytest.mark.programs
 def test_the_command_prints_json_and_nothing_else(model_file: str) -> None:
     done = command("export", model_file, "-f", "tflite", "-q", "int8", "--calibration", "images.npy", "--json")
     assert done.returncode == 0
@@ -312,13 +312,14 @@ def test_the_command_prints_json_and_nothing_else(model_file: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.programs
 def test_help_does_not_start_tensorflow() -> None:
     program = "import sys; sys.argv[0] = 'keras-se'; import keras_se.cli; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.export
+@pytest.mark.programs
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
 def test_an_interrupt_leaves_whole_files_or_none(model_file: str, seconds: float) -> None:
     """Also while TensorFlow is being imported, which does not take interrupts well."""

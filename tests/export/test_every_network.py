@@ -58,12 +58,12 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# In each run TFLite and ONNX of every narrow network of few layers; of the deep ones, ONNX of one of each kind, and
-# int8 of TFLite, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a
+# In each run ONNX of every narrow network of few layers, and of one of each kind of the deep ones; TFLite of some, and
+# of others in int8, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a
 # network at its full width are hundreds of megabytes of text.
 SHALLOW = [name for name in NARROW if name not in DEEP]
-OFTEN = {(name, kind) for name in SHALLOW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
-OFTEN |= {(name, "onnx") for name in ("bn_inception", "mobilenet_v3", "shufflenet")}
+OFTEN = {(name, "onnx") for name in (*SHALLOW, "bn_inception", "mobilenet_v3", "shufflenet")}
+OFTEN |= {(name, "tflite") for name in ("resnet", "senet", "vgg", "densenet")} | {("densenet", "saved_model")}
 FLOATS = [
     case(name, row.name, slow=(name, row.name) not in OFTEN)
     for name in TABLE

@@ -30,15 +30,21 @@ def assert_close(expected, actual, mode):
     assert max(errors.values()) < LIMITS[mode], errors
 
 
-def kept(format, name):
-    """What each run has. Exports of se_mobilenet are half a minute: test_tflite.py and test_onnx.py have some of them.
-    What is made for microcontrollers is a TFLite file: of most networks, only `make test-all` makes both.
+def often(format: str, mode: str | None, name: str) -> bool:
+    """What each run has: every network in float32 and int8, some in the other modes.
+
+    Exports of se_mobilenet take long: test_tflite.py and test_onnx.py have some. What is made for microcontrollers is a
+    TFLite file.
     """
-    return name != "se_mobilenet" and (format != "microcontroller" or name in ("se_resnet", "two_inputs", LACKING[1]))
+    if name == "se_mobilenet":
+        return False
+    if format == "microcontroller":
+        return name in ("se_resnet", "two_inputs", LACKING[1])
+    return mode in (None, "int8") or name in ("se_resnet", "two_inputs", "sequence")
 
 
 CASES = [
-    case(row.name, mode, name, slow=not kept(row.name, name))
+    case(row.name, mode, name, slow=not often(row.name, mode, name))
     for row in FORMATS.values()
     for mode in row.modes
     for name in EXPORTED

@@ -62,13 +62,13 @@ def segmenter(name: str) -> Segmenter:
     return Segmenter(model, known, new, expected)
 
 
-# In each run all files of one model, and those of another as they are by default.
+# In each run the files of two models as they are by default.
 FLOATS = [
     case(name, form, optimize, slow=not often)
     for name in CASES
     for form in ("tflite", "onnx", "saved_model")
     for optimize in (True, False)
-    for often in [name == "unet_scse" or (name == "lraspp" and optimize and form != "saved_model")]
+    for often in [(name == "unet_scse" or form != "saved_model") and optimize and name in ("unet_scse", "lraspp")]
 ]
 
 

@@ -473,7 +473,7 @@ def test_the_plan_says_what_is_done() -> None:
 # The other backend
 
 
-@pytest.mark.export
+@pytest.mark.programs
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
 @pytest.mark.parametrize(
     "chosen",

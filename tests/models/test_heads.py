@@ -72,9 +72,9 @@ WITHOUT_STRIDE_16 = {
 # In every run: two ways in which sizes go on, and the mobile one that the smallest head was made for. (More
 # files are in tests/export/test_segmentation.py.)
 OFTEN = {
-    "unet_scse": ("resnet", "vgg"),
+    "unet_scse": ("resnet",),
     "lraspp": ("mobilenet_v3",),
-    "fcos": ("vgg", "shufflenet"),
+    "fcos": ("vgg",),
 }
 # A channel-wise convolution with its own norm takes back what scale these give a channel: before their first step, when
 # nothing is added to the channels, they have no gradient but what that norm's epsilon leaves, less than a rounding.
