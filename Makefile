@@ -4,19 +4,21 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo check unit test test-reference test-slow test-all test-lowest lint types stub bench clean
+.PHONY: demo check unit test test-programs test-reference test-slow test-all test-lowest lint types stub bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
 	@mkdir -p $(DEMO)
 	@$(BIN)/python examples/digits.py --output $(DEMO) --report 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
-# The tests are in tiers, which tests/tiers.py lists: unit, export and reference. Slow tests are of any tier.
+# The tests are in tiers, which tests/tiers.py lists: unit, export, programs and reference. Slow tests are of any tier.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+
 # What must pass before a commit.
 check: lint types unit
 
 unit: $(VENV)/test.stamp
-	$(BIN)/pytest -n 2 -m "unit and not slow"
+	$(PYTEST) -m "unit and not slow"
 
 # Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for each shape, so that
 # it runs the layers and the narrow networks here, and all of them with the slow tests.
@@ -25,19 +27,23 @@ ON_JAX := tests/layers tests/models/test_family_contract.py
 ALL_ON_JAX := tests/layers tests/models tests/excitation tests/weights/test_assign.py tests/weights/test_keras_files.py
 NOT_ON_JAX := families/test_counts.py test_backends.py test_keras_applications.py
 test: $(VENV)/test.stamp
-	$(BIN)/pytest -n 2 -m "(unit or export) and not slow"
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "unit and not slow" $(ON_JAX)
+	$(PYTEST) -m "(unit or export) and not slow"
+	KERAS_BACKEND=jax $(PYTEST) -m "unit and not slow" $(ON_JAX)
+
+# Examples, benchmarks, the snippets of the docs, and what else is a program of its own.
+test-programs: $(VENV)/test.stamp
+	$(PYTEST) -m "programs and not slow"
 
 # With timm, PyTorch, OpenVINO, Vela and LiteRT for Microcontrollers, and with the Arm compiler where it is installed.
 test-reference: $(VENV)/reference.stamp
-	$(BIN)/pytest -n 2 -m "reference and not slow"
+	$(PYTEST) -m "reference and not slow"
 
 # On JAX, also the tests that are not slow on TensorFlow.
 test-slow: $(VENV)/reference.stamp
-	$(BIN)/pytest -n 2 -m slow
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
+	$(PYTEST) -m slow
+	KERAS_BACKEND=jax $(PYTEST) -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
 
-test-all: test test-reference test-slow
+test-all: test test-programs test-reference test-slow
 
 # With the oldest versions that setup.py admits; their own warnings are no errors here.
 LOWEST := tests/layers tests/weights tests/export tests/cli

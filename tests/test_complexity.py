@@ -194,7 +194,7 @@ def test_models_within_models() -> None:
     assert sorted(names) == ["head", *["middle/inner/conv"] * 2, *["middle/inner/se"] * 2]
 
 
-def test_a_model_within_is_counted_for_the_size_that_it_is_called_with() -> None:
+def test_inner_model_is_counted_for_the_size_of_its_call() -> None:
     inner_input = keras.Input((None, None, 2))
     inner = keras.Model(inner_input, layers.Conv2D(3, 3, padding="same")(inner_input))
     image = keras.Input((8, 6, 2))

@@ -1,42 +1,51 @@
 """The tiers of the tests, in one table: which test is in which tier.
 
-A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures, or else of its path. The mark
-`slow` is independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
+A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures and its path. The mark `slow` is
+independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
 
 - `make check` runs the unit tests;
 - `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
-- `make test-reference` runs reference;
+- `make test-programs` and `make test-reference` run the other two;
 - `make test-slow` runs the slow tests of every tier.
 """
 
 import pytest
 
+# From the quickest to the largest: a test that is of two tiers is of the later one.
 TIERS = {
     "unit": "neither converts a model nor starts a program that takes long",
-    "export": "converts models, or runs the examples and the snippets of the docs",
-    "reference": "compares with timm, PyTorch, OpenVINO, Vela, LiteRT for Microcontrollers or the Arm compiler",
+    "export": "converts models",
+    "programs": "runs whole programs: examples, benchmarks, the snippets of the docs, other backends, killed exports",
+    "reference": "compares with timm, keras.applications, PyTorch, OpenVINO, Vela, or what boards run",
 }
 # Fixtures that convert models, or that start another environment.
 FIXTURES = {"exported": "export", "timm": "reference"}
 # Of a path, the longest row that it is under counts.
 PLACES = {
     "tests": "unit",
-    "tests/benchmarks": "export",
-    "tests/docs/test_readme.py": "export",
-    "tests/examples": "export",
+    "tests/benchmarks": "programs",
+    "tests/docs/test_readme.py": "programs",
+    "tests/examples": "programs",
     "tests/export": "export",
+    "tests/export/frontend/test_backend_process.py": "programs",
+    "tests/export/test_kills.py": "programs",
+    "tests/export/test_same_bytes.py": "programs",
+    "tests/insert/test_applications.py": "reference",
     "tests/models/generative/test_exports.py": "export",
+    "tests/models/generative/test_learning.py": "programs",
+    "tests/models/test_backends.py": "programs",
     "tests/models/test_heads.py": "export",
     "tests/reference": "reference",
+    "tests/test_packaging.py": "programs",
     "tests/weights/test_pickles.py": "reference",
 }
 
 
 def tier_of(item: pytest.Item) -> str:
-    """The one tier of a test."""
+    """The one tier of a test: that of its mark, or else the last of those of its fixtures and of its path."""
     marked = [tier for tier in TIERS if item.get_closest_marker(tier)]
-    used = {FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES}
-    return next(iter(marked or sorted(used, key=list(TIERS).index, reverse=True)), place_tier(item.nodeid))
+    used = [FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES]
+    return marked[0] if marked else max(*used, place_tier(item.nodeid), "unit", key=list(TIERS).index)
 
 
 def place_tier(nodeid: str) -> str:

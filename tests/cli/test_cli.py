@@ -56,6 +56,7 @@ def test_models_lists_the_catalog(capfd: pytest.CaptureFixture[str]) -> None:
     assert "28,088,024" in capfd.readouterr().out
 
 
+@pytest.mark.export
 def test_export_and_verify_a_file(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     status, artifacts = run_json(
         capfd, "export", model_file, "-q", "none", "-q", "int8", "--calibration", "images.npy", "--layout", "nchw"
@@ -81,6 +82,7 @@ def test_a_builder_has_the_same_random_weights_each_time(capfd: pytest.CaptureFi
     assert "Error: se_mobilenet.onnx does not compute what SEMobileNet computes." in capfd.readouterr().err
 
 
+@pytest.mark.export
 def test_verify_fails_for_another_model(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     assert cli.run(["export", model_file, "-f", "tflite"]) == 0
     other = keras.models.load_model(model_file)
@@ -105,6 +107,7 @@ def photographs(tmp_path: Path) -> str:
     return "plain.keras"
 
 
+@pytest.mark.export
 @pytest.mark.parametrize("in_file", [False, True])
 def test_a_model_that_does_not_tell_how_images_are_prepared(
     capfd: pytest.CaptureFixture[str], photographs: str, in_file: bool
@@ -155,6 +158,7 @@ def test_what_tells_of_no_preparation(capfd: pytest.CaptureFixture[str], photogr
     assert not Path("plain.tflite").exists()
 
 
+@pytest.mark.export
 def test_labels_and_metadata(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     classes = keras.models.load_model(model_file).output_shape[-1]
     names = [f"class {i}" for i in range(classes)]
@@ -168,6 +172,7 @@ def test_labels_and_metadata(capfd: pytest.CaptureFixture[str], model_file: str)
     assert "Labels: class 0, class 1" in capfd.readouterr().out
 
 
+@pytest.mark.export
 def test_force_replaces_a_file(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     Path("small.tflite").write_text("old")
     arguments = ["export", model_file, "-f", "tflite"]
@@ -298,6 +303,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.programs
 def test_the_command_prints_json_and_nothing_else(model_file: str) -> None:
     done = command("export", model_file, "-f", "tflite", "-q", "int8", "--calibration", "images.npy", "--json")
     assert done.returncode == 0
@@ -307,12 +313,14 @@ def test_the_command_prints_json_and_nothing_else(model_file: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.programs
 def test_help_does_not_start_tensorflow() -> None:
     program = "import sys; sys.argv[0] = 'keras-se'; import keras_se.cli; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
 def test_an_interrupt_leaves_whole_files_or_none(model_file: str, seconds: float) -> None:
     """Also while TensorFlow is being imported, which does not take interrupts well."""
@@ -345,6 +353,7 @@ def untrained(model_file: str, capfd: pytest.CaptureFixture[str]) -> str:
     return "small.tflite"
 
 
+@pytest.mark.export
 def test_strict_wants_a_comparison_that_tells(
     untrained: str, model_file: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -374,6 +383,7 @@ def test_names_are_no_markup(capfd: pytest.CaptureFixture[str]) -> None:
 # inspect
 
 
+@pytest.mark.export
 def test_inspect(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     arguments = ("-f", "tflite", "-q", "int8", "--calibration", "images.npy", "--io-dtype", "int8")
     assert cli.run(["export", model_file, *arguments]) == 0
@@ -386,6 +396,7 @@ def test_inspect(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     assert cli.run(["inspect", "images.npy"]) == 2
 
 
+@pytest.mark.export
 def test_export_for_microcontrollers(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     arguments = ("-f", "microcontroller", "-q", "int8", "--calibration", "images.npy")
     status, (artifact,) = run_json(capfd, "export", model_file, *arguments)
@@ -395,6 +406,7 @@ def test_export_for_microcontrollers(capfd: pytest.CaptureFixture[str], model_fi
     assert (status, verified["parity"]["passed"]) == (0, True)
 
 
+@pytest.mark.export
 def test_export_keeps_chosen_layers(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     arguments = ("-f", "tflite", "-q", "selective", "--calibration", "images.npy", "--keep", "se", "--keep", "stem_.*")
     status, (artifact,) = run_json(capfd, "export", model_file, *arguments, "--keep-as", "float32")
@@ -404,6 +416,7 @@ def test_export_keeps_chosen_layers(capfd: pytest.CaptureFixture[str], model_fil
     assert set(found["macs_by_arithmetic"]) == {"int8", "float32"}
 
 
+@pytest.mark.export
 def test_export_tells_the_error_of_each_layer(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     arguments = ("-f", "tflite", "-q", "none", "-q", "int8", "--calibration", "images.npy", "--debug-layers")
     status, (floats, artifact) = run_json(capfd, "export", model_file, *arguments)
@@ -480,6 +493,7 @@ def test_insert_replaces_only_if_forced(capfd: pytest.CaptureFixture[str], plain
 # benchmark
 
 
+@pytest.mark.export
 def test_benchmark_files_in_turn(capfd: pytest.CaptureFixture[str], model_file: str) -> None:
     assert cli.run(["export", model_file, "-f", "tflite", "-f", "onnx"]) == 0
     capfd.readouterr()

@@ -44,7 +44,7 @@ def test_digits_are_from_minus_one_to_one(generate: ModuleType) -> None:
     assert digits.names == list("0123456789")
 
 
-def test_every_network_and_file_gets_the_same_noise_and_as_much_of_each_class(judging: ModuleType) -> None:
+def test_networks_and_files_get_the_same_noise_and_classes(judging: ModuleType) -> None:
     noise, labels = judging.noise_and_labels(data(judging), 10)
     again, _ = judging.noise_and_labels(data(judging), 10)
     other, _ = judging.noise_and_labels(data(judging), 10, seed=7)

@@ -68,7 +68,7 @@ def test_classes_and_blocks_can_be_chosen(recorded: Recording) -> None:
     assert (titles(arrays), legend(arrays)) == (["stage1_block1_se"], ["5", "all"])
 
 
-def test_five_blocks_of_many_without_stages_and_classes_with_most_samples() -> None:
+def test_plots_five_of_many_blocks_and_the_largest_classes() -> None:
     recorded = Recording("net", tuple(gates(f"model/se_{i}", 3) for i in range(20)), ())
     figure = excitation.plot_means(recorded, ["rare", "c", "c", "c", "d", "d"])
     assert titles(figure) == [f"model/se_{i}" for i in (0, 5, 10, 14, 19)]

@@ -17,7 +17,7 @@ from tests.export.tflite.test_tflite import operations, outside_the_delegate
 from tests.support.arrays import relative_error
 from tests.support.cases import case
 from tests.support.networks import FULL, NARROW
-from tests.support.networks.families import TABLE, enliven
+from tests.support.networks.families import DEEP, TABLE, enliven
 from tests.support.runtimes import interpreter
 
 SAMPLES = 24
@@ -58,9 +58,12 @@ def network(name: str) -> Network:
     return Network(model, known, new, expected)
 
 
-# In each run TFLite and ONNX of every narrow network, and a SavedModel, which TensorFlow itself writes, of one. The
-# sources for microcontrollers of a network at its full width are hundreds of megabytes of text.
-OFTEN = {(name, kind) for name in NARROW for kind in ("tflite", "onnx")} | {("densenet", "saved_model")}
+# In each run ONNX of every narrow network of few layers, and of one of each kind of the deep ones; TFLite of some, and
+# of others in int8, below; a SavedModel, which TensorFlow itself writes, of one. The sources for microcontrollers of a
+# network at its full width are hundreds of megabytes of text.
+SHALLOW = [name for name in NARROW if name not in DEEP]
+OFTEN = {(name, "onnx") for name in (*SHALLOW, "bn_inception", "mobilenet_v3", "shufflenet")}
+OFTEN |= {(name, "tflite") for name in ("resnet", "senet", "vgg", "densenet")} | {("densenet", "saved_model")}
 FLOATS = [
     case(name, row.name, slow=(name, row.name) not in OFTEN)
     for name in TABLE
@@ -70,7 +73,7 @@ FLOATS = [
 
 
 @pytest.mark.parametrize(("name", "format"), FLOATS)
-def test_float(name: str, format: str, tmp_path: Path) -> None:
+def test_float_file_computes_what_keras_computes(name: str, format: str, tmp_path: Path) -> None:
     model, _, new, expected = network(name)
     artifact = FORMATS[format].convert(model, tmp_path / f"model{FORMATS[format].suffix}")
     assert artifact.parity.passed
@@ -82,30 +85,31 @@ def test_float(name: str, format: str, tmp_path: Path) -> None:
         assert_one_partition(artifact)
 
 
-# Every mode of every format, on every narrow network: in each run TFLite's int8 of all but two of the deepest, and
-# 8 bits in every format of the one that loses most. (test_formats.py has every mode of every format, too.)
-DEEPEST = ("bn_inception", "inception_v3")
+# Every mode of every format, on every narrow network: in each run TFLite's int8 of all but the deepest, and of one
+# that has every kind of layer in ONNX. (test_formats.py has every mode of every format, too.)
+DEEPEST = ("bn_inception", "inception_v3", "inception_resnet", "mobilenet", "resnet_cifar", "wide_resnet", "resnext")
 QUANTIZED = [
     case(name, row.name, mode, slow=not often)
     for name in NARROW
     for row in FORMATS.values()
     for mode in row.modes
     for often in [
-        ((row.name, mode) == ("tflite", "int8") and name not in DEEPEST) or (name, mode) == ("mobilenet_v3", "int8")
+        ((row.name, mode) == ("tflite", "int8") and name not in DEEPEST)
+        or (name, mode, row.name) == ("mobilenet_v3", "int8", "onnx")
     ]
     if mode
 ]
 
 
 @pytest.mark.parametrize(("name", "format", "mode"), QUANTIZED)
-def test_quantized(name: str, format: str, mode: str, tmp_path: Path) -> None:
+def test_quantized_file_is_close_to_keras(name: str, format: str, mode: str, tmp_path: Path) -> None:
     check_quantized(name, format, mode, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
 @pytest.mark.parametrize("name", [*MOBILE, *FULL_IN_INT8])
-def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
+def test_int8_file_at_full_width_is_close_to_keras(name: str, format: str, tmp_path: Path) -> None:
     check_quantized(name, format, "int8", tmp_path)
 
 
@@ -117,7 +121,7 @@ def test_int8_at_full_width(name: str, format: str, tmp_path: Path) -> None:
         *(case(name, slow=True) for name in MOBILE),
     ],
 )
-def test_int8_of_the_mobile_families_goes_everywhere(name: str, tmp_path: Path) -> None:
+def test_int8_mobile_networks_fit_every_target(name: str, tmp_path: Path) -> None:
     model, known, _, _ = network(name)
     options: dict = {"quantize": "int8", "calibration_data": known, "io_dtype": "int8"}
     artifact = FORMATS["tflite"].convert(model, tmp_path / "model.tflite", **options)

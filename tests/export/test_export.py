@@ -33,6 +33,7 @@ def test_every_format_is_written_under_the_models_name(tmp_path):
         assert relative_error(network.expected["predictions"], artifact.predict(network.data)) < 1e-5
 
 
+@pytest.mark.slow
 def test_every_mode_is_written(tmp_path):
     network, started = sample("se_resnet"), []
     modes = FORMATS["tflite"].modes

@@ -139,7 +139,7 @@ LEFT_BY_OTHERS = ("thesis.txt", "assets.extra/tf_serving_warmup_requests", "vari
 
 
 @pytest.mark.parametrize("name", LEFT_BY_OTHERS)
-def test_overwriting_does_not_delete_what_others_put_into_a_saved_model(tmp_path, name):
+def test_overwriting_keeps_foreign_files_of_a_saved_model(tmp_path, name):
     folder = tmp_path / "model"
     to_saved_model(se_resnet(), folder)
     to_saved_model(se_resnet(), folder, overwrite=True)
@@ -298,7 +298,7 @@ def replace(target: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("no"), KeyboardInterrupt()])
-def test_a_folder_comes_back_if_its_replacement_cannot_be_placed(tmp_path, monkeypatch, error):
+def test_folder_is_restored_if_its_replacement_fails(tmp_path, monkeypatch, error):
     target = tmp_path / "model"
     (target / "variables").mkdir(parents=True)
     (target / "saved_model.pb").write_text("old")

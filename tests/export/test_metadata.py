@@ -94,7 +94,7 @@ def test_what_an_int8_file_says(exported: Any) -> None:
     assert seen["sha256"] == hashlib.sha256(f"image <f4 {data.shape}".encode() + data.tobytes()).hexdigest()
 
 
-def test_a_selective_file_says_what_is_kept_and_how_large_its_inputs_are(tmp_path: Path) -> None:
+def test_selective_metadata_has_kept_layers_and_input_ranges(tmp_path: Path) -> None:
     image = keras.Input((None, None, 3), name="image")
     x = SqueezeExcite(2, name="first_se")(keras.layers.Conv2D(8, 3, name="conv")(image))
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x), name="small")
@@ -119,9 +119,7 @@ def test_options_and_packages_of_an_onnx_file(exported: Any) -> None:
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
-def test_the_file_that_is_published_is_the_one_that_was_verified(
-    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_file_is_the_verified_one(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     verified = Artifact.verified
 

@@ -38,12 +38,12 @@ from tests.support.networks.toys import (
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_places(name: str) -> None:
+def test_se_is_placed_after_the_expected_layers(name: str) -> None:
     assert places(TOYS[name].build()) == list(TOYS[name].se_after)
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
+def test_inserted_se_changes_nothing_and_learns(name: str, tmp_path: Path) -> None:
     model = TOYS[name].build()
     randomise(model)
     excited = insert_se(model, r=2)
@@ -473,12 +473,13 @@ def test_the_plan_says_what_is_done() -> None:
 # The other backend
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="one run starts the other backend")
 @pytest.mark.parametrize(
     "chosen",
     ["test_channels_first", case("changes_nothing and resnet", slow=True)],
 )
-def test_on_the_other_backend(chosen: str) -> None:
+def test_insertion_works_on_jax(chosen: str) -> None:
     """Some of the same tests on JAX, in a process of its own. JAX compiles for long."""
     program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}

@@ -115,7 +115,7 @@ def test_refuses_other_ranks() -> None:
         ConcurrentSqueezeExcite()(np.zeros((2, 8), "float32"))
 
 
-def test_excitation_before_build_leaves_a_layer_that_can_be_used() -> None:
+def test_excitation_before_build_keeps_the_layer_usable() -> None:
     layer, x = ConcurrentSqueezeExcite(2), np.ones((1, 3, 3, 4), "float32")
     gates = array(layer.excitation(x))
     layer(x)

@@ -55,7 +55,7 @@ def test_a_duplicate_loses_by_its_overlap() -> None:
     np.testing.assert_allclose(found(2, inputs([(half, 0.8, 0), (whole, 0.9, 1)]))["scores"], [[0.9, 0.8]], atol=1e-6)
 
 
-def test_a_duplicate_does_not_take_from_others_what_it_lost_itself() -> None:
+def test_matrix_nms_decay_is_not_double_counted() -> None:
     """IoU of neighbours is 1/3, of the outer two 0: the last one is covered only by what is covered as much."""
     rows = [((0.0, 0.0, 0.4, 1.0), 0.9, 0), ((0.2, 0.0, 0.6, 1.0), 0.8, 0), ((0.4, 0.0, 0.8, 1.0), 0.7, 0)]
     result = found(3, inputs(rows))

@@ -119,7 +119,7 @@ def test_a_sample_that_is_masked_everywhere_is_squeezed_to_zero(squeeze: str) ->
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_masked_mean_in_half_precision_counts_beyond_its_integers(policy: str) -> None:
+def test_masked_half_precision_mean_counts_many_values(policy: str) -> None:
     """Counting to 9,000 in bfloat16, or summing 9,000 times 1,000 in float16, goes wrong; the mean is exactly 1,000."""
     x = np.full((1, 10_000, 1), 1000.0, "float32")
     mask = np.arange(10_000)[None] < 9_000
@@ -207,7 +207,7 @@ def test_refuses_a_mask_of_another_size() -> None:
         SqueezeExcite(2)(normal(2, 5, 6), mask=np.ones((2, 1), bool))
 
 
-def test_the_weights_of_a_squeeze_layer_are_there_from_the_build_on() -> None:
+def test_weights_of_a_squeeze_layer_exist_after_build() -> None:
     layer = SqueezeExcite(2, squeeze=WeightedAverage(), activation=keras.layers.PReLU())
     keras.Sequential([keras.Input((3, 4, 6)), layer])
     assert len(layer.weights) == 6

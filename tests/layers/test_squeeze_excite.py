@@ -142,7 +142,7 @@ def test_excitation_is_what_is_applied(shape: tuple[int, ...], data_format: str)
     assert error(ratio.reshape(shape[0], -1, shape[-1]), np.repeat(gates[:, None], np.prod(shape[1:-1]), 1)) < 1e-6
 
 
-def test_excitation_before_build_leaves_a_layer_that_can_be_used() -> None:
+def test_excitation_before_build_keeps_the_layer_usable() -> None:
     layer, x = SqueezeExcite(2), np.ones((1, 3, 3, 4), "float32")
     gates = array(layer.excitation(x))
     layer(x)
@@ -169,7 +169,7 @@ def test_excitation_refuses_symbolic_tensors() -> None:
 
 
 @pytest.mark.parametrize("policy", ["float16", "mixed_float16", "bfloat16", "mixed_bfloat16"])
-def test_a_mean_over_many_half_precision_values_keeps_its_digits(policy: str) -> None:
+def test_mean_of_many_half_precision_values_is_accurate(policy: str) -> None:
     """The gate is the mean minus 1000, so that it shows digits that the mean itself could not keep in the format."""
     compute_dtype = policy.removeprefix("mixed_")
     step = {"float16": 0.5, "bfloat16": 4.0}[compute_dtype]  # between neighbours around 1000
@@ -238,7 +238,7 @@ def test_refuses_an_unknown_number_of_channels(data_format: str, shape: tuple, a
         SqueezeExcite(data_format=data_format)(keras.Input(shape))
 
 
-def test_refuses_another_number_of_channels_than_it_was_built_for() -> None:
+def test_refuses_other_channels_than_it_was_built_for() -> None:
     layer = SqueezeExcite(2)
     layer(np.zeros((1, 2, 2, 8), "float32"))
     with pytest.raises(ValueError, match="expected axis 3 of input shape to have value 8"):

@@ -57,6 +57,10 @@ PAIRS = {
     "inception_resnet_v2": Pair(applications.InceptionResNetV2, partial(SEInceptionResNetV2, r=None), smallest=75),
 }
 
+# In each run; the others take seconds each.
+QUICK = ("mobilenet_v2_035", "mobilenet_v3_small")
+OTHERS = pytest.mark.reference
+
 
 # Weights from one to the other
 
@@ -129,8 +133,8 @@ def compare(pair: Pair, size: tuple[int, int], **options: Any) -> None:
     assert error(array(ours(x)), expected) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_it_is_the_network_of_keras_applications(name: str) -> None:
+@pytest.mark.parametrize("name", [case(name, marks=OTHERS if name not in QUICK else ()) for name in PAIRS])
+def test_network_equals_keras_applications(name: str) -> None:
     size = 64 if PAIRS[name].smallest < 64 else 96
     compare(PAIRS[name], (size, size), classifier_activation=None)
 
@@ -142,7 +146,7 @@ ELSEWHERE = (
 )
 
 
-@pytest.mark.parametrize("name", [case(name, slow=name in ELSEWHERE) for name in PAIRS])
-def test_it_is_the_network_of_keras_applications_at_odd_sizes(name: str) -> None:
+@pytest.mark.parametrize("name", [case(name, slow=name in ELSEWHERE, marks=OTHERS) for name in PAIRS])
+def test_network_equals_keras_applications_at_odd_sizes(name: str) -> None:
     least = PAIRS[name].smallest
     compare(PAIRS[name], (least + 6, least + 13), include_top=False)

@@ -314,7 +314,7 @@ def test_channels_first() -> None:
     assert [x.shape[1:] for x in pyramid.outputs] == [(4, 11, 16), (8, 6, 8), (12, 3, 4), (16, 2, 2)]
 
 
-def test_strides_are_those_of_the_network_whatever_comes_before_it() -> None:
+def test_strides_ignore_layers_before_the_network() -> None:
     image = keras.Input((512, 300, 3))
     pyramid = feature_pyramid(resnet(input_tensor=keras.layers.Resizing(64, 64)(image)))
     assert pyramid.input_shape == (None, 512, 300, 3)

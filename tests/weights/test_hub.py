@@ -332,7 +332,7 @@ def test_only_the_rest_is_downloaded(hub: Hub, online: Client, large: bytes) -> 
     assert 0 < int(second.range.removeprefix("bytes=").removesuffix("-")) <= 15_000_000
 
 
-def test_a_download_that_fails_leaves_nothing_that_is_taken_for_it(
+def test_failed_download_leaves_no_partial_file_in_use(
     hub: Hub, online: Client, offline: Client, good: Checkpoint
 ) -> None:
     hub.publish("timm/failing", files(good))

@@ -245,7 +245,7 @@ def test_layers_before_the_network_keep_their_weights() -> None:
     assert error(array(ours(x)), array(theirs(own(x)))) < 1e-6
 
 
-def test_a_network_without_its_top_takes_the_rest_of_one_with_it() -> None:
+def test_network_without_top_loads_weights_of_one_with_top() -> None:
     theirs = reference("SEMobileNet", alpha=0.25)
     ours = models.SEMobileNet(weights=theirs, alpha=0.25, include_top=False, input_shape=(64, 64, 3), r=None)
     expected = keras.Model(theirs.input, theirs.get_layer("conv_pw_13_relu").output)

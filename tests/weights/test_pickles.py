@@ -15,12 +15,13 @@ import keras
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 
 from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
 from tests.support.checkpoints import NETWORKS, Checkpoint, assert_values, checkpoint, refusal, unchanged, write
+
+torch = pytest.importorskip("torch", reason="its files are read where PyTorch is installed: make test-reference")
 
 NETWORK = NETWORKS["legacy basic"]
 TENSOR = "layer1.0.conv1.weight"

@@ -70,7 +70,7 @@ def test_macs_are_those_of_the_network(exported, name, format):
     ("mode", "kinds"),
     [("float16", {"float32"}), ("dynamic", {"dynamic", "float32"}), ("int8", {"int8"}), ("int16x8", {"int16x8"})],
 )
-def test_the_type_of_arithmetic(exported, mode, kinds):
+def test_macs_are_counted_by_type_of_arithmetic(exported, mode, kinds):
     found = inspect(exported("se_resnet", "tflite", mode).path)
     assert set(found.macs_by_arithmetic) == kinds
     assert sum(found.macs_by_arithmetic.values()) == found.macs > 0

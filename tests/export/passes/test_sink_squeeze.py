@@ -277,7 +277,7 @@ def test_no_block_behind_an_activation_or_a_3x3_is_moved(name):
     assert moved(optimized(InferenceModel(sample(name).model))[0].model) == []
 
 
-def test_no_block_behind_a_projection_to_fewer_channels_is_moved():
+def test_squeeze_behind_a_narrowing_projection_stays():
     model = SEMobileNetV2(alpha=0.35, input_shape=(32, 32, 3), classes=3)
     assert moved(optimized(InferenceModel(model))[0].model) == []
 

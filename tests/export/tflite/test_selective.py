@@ -176,7 +176,7 @@ def swish_network():
     return keras.Model(image, layers.Conv2D(3, 1, name="end")(x), name="net")
 
 
-def test_what_the_quantizer_has_no_form_of_is_in_floats_and_told(tmp_path):
+def test_ops_without_int8_form_stay_in_floats_with_a_note(tmp_path):
     data = np.random.default_rng(0).normal(size=(8, 8, 8, 4)).astype("float32")
     artifact = selective_of(swish_network(), data, tmp_path / "a.tflite", "swish|conv", keep_as="int16", optimize=False)
     assert artifact.notes == (

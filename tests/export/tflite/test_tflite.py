@@ -227,7 +227,7 @@ class Doubled(keras.Model):
         return 2 * super().call(inputs, training=training)
 
 
-def test_a_functional_model_with_a_call_of_its_own_exports_with_a_note(tmp_path):
+def test_functional_subclass_with_a_call_exports_with_a_note(tmp_path):
     image = keras.Input((8, 8, 3), name="image")
     model = Doubled(image, layers.BatchNormalization()(layers.Conv2D(4, 3, name="conv")(image)), name="doubled")
     artifact = to_tflite(model, tmp_path / "a.tflite")

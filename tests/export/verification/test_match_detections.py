@@ -51,7 +51,9 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))
 
 
-@pytest.mark.parametrize("mode", [None, "int8", "selective", case("float16", slow=True), case("dynamic", slow=True)])
+@pytest.mark.parametrize(
+    "mode", [None, "selective", *(case(mode, slow=True) for mode in ("float16", "dynamic", "int8"))]
+)
 def test_tflite_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
     options = DECODING.get(str(mode), {}) | ({"calibration_data": images} if mode in ("int8", "selective") else {})
@@ -68,7 +70,7 @@ def test_16_bits_are_refused(trained: keras.Model, tmp_path: Path) -> None:
         to_tflite(trained, tmp_path / "model.tflite", quantize="int16x8", calibration_data=squares(8, seed=1)[0])
 
 
-@pytest.mark.parametrize("mode", [None, "int8", case("float16", slow=True)])
+@pytest.mark.parametrize("mode", [None, *(case(mode, slow=True) for mode in ("float16", "int8"))])
 def test_onnx_files_find_what_keras_finds(trained: keras.Model, mode: str | None, tmp_path: Path) -> None:
     images, *_ = squares(64, seed=1)
     options: dict[str, Any] = {} if mode != "int8" else {"calibration_data": images}

@@ -27,6 +27,7 @@ from keras_se.export.onnx import convert as onnx_format
 from keras_se.export.saved_model import convert as saved_model_format
 from keras_se.export.tflite import convert as tflite_format
 from keras_se.export.verification.parity import compare, rounded_kernel
+from tests.support.cases import case
 from tests.support.networks import sample
 from tests.support.runtimes import constants
 
@@ -162,7 +163,7 @@ def replaced_on_the_way(monkeypatch, format, tmp_path):
     ],
     ids=lambda value: value if isinstance(value, str) else "".join(value.values()) if isinstance(value, dict) else "",
 )
-@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("exists", [case(False, slow=True), True])
 def test_a_file_that_fails_gets_no_name(tmp_path, monkeypatch, format, convert, options, exists):
     network = sample("se_resnet")
     replaced_on_the_way(monkeypatch, format, tmp_path)
@@ -232,7 +233,7 @@ def test_a_constant_output_is_refused():
 
 
 @pytest.mark.parametrize("quantize", TOLERANCES)
-def test_where_rounding_changes_all_nothing_is_refused_for_it_and_nothing_told(quantize):
+def test_no_verdict_when_rounding_alone_changes_outputs(quantize):
     reference = np.array([[-1.0, 1.0], [1.0, -1.0]])
     noise = 1.01 * MODES[quantize].conclusive / MODES[quantize].margin
     rounded = {"y": reference * (1 + noise)}
@@ -254,7 +255,7 @@ def test_rounded_kernels_that_overflow_tell_nothing():
 
 
 @pytest.mark.parametrize(("quantize", "conclusive"), [(None, True), ("int8", False)])
-def test_outputs_that_hardly_depend_on_the_inputs_are_inconclusive(quantize, conclusive):
+def test_nearly_constant_outputs_are_inconclusive(quantize, conclusive):
     """A file that ignores its inputs is off by 0.004: a float file may not be, an int8 file may."""
     reference = np.array([[-1.0, 1.0], [-1.004, 1.004]])
     parity = compared(reference, reference, quantize)

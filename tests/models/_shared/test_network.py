@@ -190,27 +190,6 @@ def test_refuses_weights(build: Builder, weights: Any, message: str) -> None:
 
 
 @both
-def test_se_is_asked_for_every_block_with_its_stage(build: Builder) -> None:
-    asked = []
-
-    def se(stage: int) -> None:
-        asked.append(stage)
-
-    model = build(se=se)
-    assert se_layers(model) == []
-    assert asked == ([1, 2, 2] if build is resnet else [1, 2, 2, 3, 3, *[4] * 6, 5, 5])
-
-
-@both
-def test_se_may_leave_a_stage_out(build: Builder) -> None:
-    model = build(se=lambda stage: None if stage == 2 else SqueezeExcite(4, gate="hard_sigmoid"))
-    assert {layer.name.split("_")[0] for layer in se_layers(model)} == {
-        f"stage{stage}" for stage in range(1, 3 if build is resnet else 6) if stage != 2
-    }
-    assert all(layer.r == 4 and layer.gate is keras.activations.hard_sigmoid for layer in se_layers(model))
-
-
-@both
 @pytest.mark.parametrize("layer", [SpatialSqueezeExcite, ConcurrentSqueezeExcite, keras.layers.LayerNormalization])
 def test_se_may_be_another_layer(build: Builder, layer: type, tmp_path: Path) -> None:
     model = build(se=lambda stage: layer(), r=None)  # it wins over r
@@ -232,11 +211,6 @@ def test_se_must_return_a_new_layer_each_time(build: Builder) -> None:
 @pytest.mark.parametrize("r", [1, 4, 64])
 def test_r_reaches_every_layer(build: Builder, r: int) -> None:
     assert {layer.r for layer in se_layers(build(r=r))} == {r}
-
-
-@both
-def test_without_r_there_is_no_se(build: Builder) -> None:
-    assert not any(isinstance(layer, SqueezeExcite) for layer in build(r=None).layers)
 
 
 # What is refused

@@ -61,10 +61,6 @@ def test_se_is_asked_for_with_the_stage(placement: str, stages: list[int]) -> No
     assert se_layers(model) == [name for name in se_layers(model) if name.startswith("stage2_")] != []
 
 
-def test_without_r_there_is_no_se() -> None:
-    assert se_layers(small(r=None)) == []
-
-
 # Channels and sizes
 
 
@@ -107,14 +103,6 @@ def test_layers_are_named_after_their_place() -> None:
 
 def test_one_dense_block_has_no_transition() -> None:
     assert se_layers(small(depths=(1,))) == ["stage1_se"]
-
-
-def test_channels_first() -> None:
-    last = small()
-    keras.config.set_image_data_format("channels_first")
-    first = small(input_shape=(3, 37, 32))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.get_layer("final_relu").output.shape == (None, 20, 5, 4)
 
 
 @pytest.mark.parametrize(

@@ -170,14 +170,6 @@ def test_the_names_of_bn_inception() -> None:
     ]
 
 
-def test_bn_inception_with_channels_first() -> None:
-    last = bn_inception("standard")
-    keras.config.set_image_data_format("channels_first")
-    first = SEBNInception(alpha=BN_ALPHA, include_top=False, input_shape=(3, 45, 33))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.output_shape == (None, 32, 2, 1)
-
-
 # Inception v3
 
 

@@ -300,13 +300,6 @@ def test_sizes_of_mobilenet_v3(size: int | None, pixels: int | None) -> None:
     assert published("small").compute_output_shape((1, size, size, 3)) == (1, pixels, pixels, 576)
 
 
-def test_channels_first() -> None:
-    keras.config.set_image_data_format("channels_first")
-    first = SEMobileNetV3("small", include_top=False, input_shape=(3, 45, 32))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in published("small").weights]
-    assert first.output_shape == (None, 576, 2, 1)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

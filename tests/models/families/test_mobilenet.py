@@ -8,6 +8,7 @@ import pytest
 
 from keras_se.models import SEMobileNet
 from tests.support.arrays import array, error, randomise
+from tests.support.cases import case
 
 BLOCKS = [f"stage{s}_block{b}" for s, depth in enumerate((1, 2, 2, 6, 2), 1) for b in range(1, depth + 1)]
 
@@ -47,18 +48,18 @@ def images(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
-@pytest.mark.parametrize("alpha", [0.25, 1.0])
-def test_without_se_it_is_the_network_of_keras_applications(alpha: float, activation: str | None) -> None:
+@pytest.mark.parametrize("alpha", [0.25, case(1.0, marks=pytest.mark.reference)])
+def test_plain_network_equals_keras_applications(alpha: float, activation: str | None) -> None:
     same_as_reference(images(64, 64), input_shape=(64, 64, 3), alpha=alpha, classifier_activation=activation)
 
 
 @pytest.mark.parametrize("size", [(33, 33), (45, 38)])
-def test_without_se_it_is_the_network_of_keras_applications_at_odd_sizes(size: tuple[int, int]) -> None:
+def test_plain_network_equals_keras_applications_at_odd_sizes(size: tuple[int, int]) -> None:
     same_as_reference(images(*size), input_shape=(*size, 3), alpha=0.25, include_top=False)
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_without_se_it_is_the_network_of_keras_applications_with_other_options(pooling: str) -> None:
+def test_plain_network_equals_keras_applications_with_pooling(pooling: str) -> None:
     options = {"input_shape": (None, None, 3), "alpha": 0.25, "include_top": False}
     same_as_reference(images(40, 36), pooling=pooling, depth_multiplier=2, **options)
 

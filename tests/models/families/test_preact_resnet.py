@@ -7,10 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_se import SqueezeExcite
 from keras_se.models import SEWRN16_8, SEPreActResNet
 from tests.support.arrays import array, error, randomise
-from tests.support.numpy_networks import NumpyPreActResNet, check_placements, feeds, graphs_only, se_layers
+from tests.support.numpy_networks import NumpyPreActResNet, check_placements, feeds, graphs_only
 
 BRANCH = {"basic": ["conv1", "conv2"], "bottleneck": ["conv1", "conv2", "conv3"]}
 
@@ -90,24 +89,10 @@ def test_the_placement_within_a_basic_block() -> None:
 
 
 @pytest.mark.parametrize("placement", ["standard", "pre"])
-def test_a_shortcut_reads_what_the_branch_reads_but_not_the_excited(placement: str) -> None:
+def test_shortcut_reads_the_activation_before_se(placement: str) -> None:
     model = small(placement=placement)
     assert feeds(model, "stage2_block1_shortcut") == ["stage2_block1_pre_relu"]
     assert "stage2_block1_add" in feeds(model, "stage2_block2_add")
-
-
-def test_se_by_stage() -> None:
-    asked = []
-
-    def se(stage: int) -> SqueezeExcite | None:
-        asked.append(stage)
-        return SqueezeExcite(2, gate="hard_sigmoid") if stage == 2 else None
-
-    model = small(se=se)
-    assert asked == [1, 2, 2]
-    assert se_layers(model) == ["stage2_block1_se", "stage2_block2_se"]
-    assert {model.get_layer(name).r for name in se_layers(model)} == {2}
-    assert se_layers(small(r=None)) == []
 
 
 # What it is called, and its layers
@@ -138,14 +123,6 @@ def test_a_wide_network() -> None:
         assert {convolutions[f"stage{stage}_block{b}_conv{i}"].filters for b in (1, 2) for i in (1, 2)} == {filters}
     assert convolutions["stem_conv"].filters == 16
     assert (model.name, model.output_shape) == ("se_wrn16_8", (None, 10))
-
-
-def test_channels_first() -> None:
-    last = standard()
-    keras.config.set_image_data_format("channels_first")
-    first = small(input_shape=(3, 9, 8))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.get_layer("final_relu").output.shape == (None, 32, 5, 4)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_placements(placement: str) -> None:
     check_placements(small(placement=placement), PLACES[placement])
 
 
-def test_the_placement_before_the_branch_leaves_the_shortcut_alone() -> None:
+def test_placement_pre_leaves_the_shortcut_alone() -> None:
     model = small(placement="pre")
     assert feeds(model, "stage2_block1_shortcut") == ["stage1_block1_relu"]
     assert set(feeds(model, "stage2_block2_add")) == {"stage2_block2_conv3_bn", "stage2_block1_relu"}
@@ -216,7 +216,7 @@ def test_a_relu_at_the_end_of_the_branch_comes_before_se() -> None:
     assert readers(model, "stage1_block1_se") == {"stage1_block1_add"}
 
 
-def test_the_excitation_within_a_basic_block_stays_where_it_is_with_a_relu_at_the_end() -> None:
+def test_relu_at_the_end_leaves_se_within_a_basic_block() -> None:
     model = small(branch_relu=True, block="basic", placement="3x3")
     assert feeds(model, "stage1_block1_se") == ["stage1_block1_conv1_relu"]
     assert readers(model, "stage1_block1_se") == {"stage1_block1_conv2"}

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_se import SqueezeExcite
 from keras_se.models import SENet
 from tests.support.arrays import array, error, randomise
 from tests.support.numpy_networks import (
@@ -16,7 +15,6 @@ from tests.support.numpy_networks import (
     graphs_only,
     max_pool_ceil,
     max_pool_padded,
-    se_layers,
 )
 
 pytestmark = graphs_only
@@ -123,18 +121,6 @@ def test_placements(placement: str) -> None:
     check_placements(small(placement=placement), PLACES[placement])
 
 
-def test_se_by_stage() -> None:
-    asked = []
-
-    def se(stage: int) -> SqueezeExcite | None:
-        asked.append(stage)
-        return SqueezeExcite(2) if stage == 1 else None
-
-    assert se_layers(small(se=se)) == ["stage1_block1_se"]
-    assert asked == [1, 2, 2]
-    assert se_layers(small(r=None)) == []
-
-
 # What it is called
 
 
@@ -150,14 +136,6 @@ def test_layers_are_named_after_their_place() -> None:
 def test_dropout_before_the_classifier(rate: float) -> None:
     layers = [layer for layer in small(dropout=rate).layers if isinstance(layer, keras.layers.Dropout)]
     assert [layer.rate for layer in layers] == ([rate] if rate else [])
-
-
-def test_channels_first() -> None:
-    last = standard()
-    keras.config.set_image_data_format("channels_first")
-    first = small(input_shape=(3, 45, 32))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.get_layer("stage2_block2_relu").output.shape == (None, 16, 6, 4)
 
 
 @pytest.mark.parametrize(

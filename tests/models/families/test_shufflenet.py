@@ -127,14 +127,6 @@ def test_the_units() -> None:
     }
 
 
-def test_channels_first() -> None:
-    last = plain()
-    keras.config.set_image_data_format("channels_first")
-    first = small(r=None, include_top=False, input_shape=(3, 45, 32))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.output_shape == (None, 128, 2, 1)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -5,9 +5,8 @@ from typing import Any
 import keras
 import pytest
 
-from keras_se import SqueezeExcite
 from keras_se.models import SEVGG
-from tests.support.numpy_networks import check_placements, feeds, graphs_only, se_layers
+from tests.support.numpy_networks import check_placements, feeds, graphs_only
 
 pytestmark = graphs_only
 
@@ -37,18 +36,6 @@ PLACES = {
 @pytest.mark.parametrize("placement", PLACES)
 def test_placements(placement: str) -> None:
     check_placements(small(placement=placement), PLACES[placement])
-
-
-def test_se_by_stage() -> None:
-    asked = []
-
-    def se(stage: int) -> SqueezeExcite | None:
-        asked.append(stage)
-        return SqueezeExcite(2) if stage == 1 else None
-
-    assert se_layers(small(se=se)) == ["stage1_block1_se"]
-    assert asked == [1, 2, 2]
-    assert se_layers(small(r=None)) == []
 
 
 # Its layers
@@ -88,14 +75,6 @@ def test_without_the_head_the_size_may_be_unknown() -> None:
         ValueError, match=r"^input_shape must have a known size: .* Received: a feature map of shape \(None, 8, 8\)$"
     ):
         small(input_shape=(None, 32, 3))
-
-
-def test_channels_first() -> None:
-    last = small(input_shape=(45, 32, 3))
-    keras.config.set_image_data_format("channels_first")
-    first = small(input_shape=(3, 45, 32))
-    assert [weight.shape for weight in first.weights] == [weight.shape for weight in last.weights]
-    assert first.get_layer("stage2_pool").output.shape == (None, 8, 11, 8)
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,7 @@ with np.load(sys.argv[2]) as given:
 """
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(keras.backend.backend() == OTHER, reason="one run starts the other backend")
 def test_the_other_backend_makes_the_same_images(tmp_path: Path) -> None:
     from keras_se.models.generative import sample, step_model

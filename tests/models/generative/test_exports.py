@@ -113,7 +113,7 @@ def test_int16x8_is_refused_in_a_sentence(network: keras.Model, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_step_file_that_ignores_its_network_is_refused_on_long_steps(network: keras.Model) -> None:
+def test_step_file_that_ignores_its_network_is_refused(network: keras.Model) -> None:
     """On the short steps of the way a wrong velocity hardly shows, which is why files are verified on long ones."""
     step = step_model(network)
     errors = {}

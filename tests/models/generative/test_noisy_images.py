@@ -20,7 +20,7 @@ def whole(batches: NoisyImages) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return inputs, np.concatenate([part[1] for part in parts])
 
 
-def test_image_and_noise_can_be_told_from_image_time_and_velocity() -> None:
+def test_velocity_determines_image_and_noise() -> None:
     x = images(640)
     inputs, velocity = whole(NoisyImages(x, np.arange(640)[:, None], batch_size=100, unlabelled=0))
     signal, share = (part[:, None, None] for part in numpy_diffusion.schedule(inputs["time"]))

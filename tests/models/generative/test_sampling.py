@@ -150,6 +150,7 @@ def test_a_step_model_makes_what_the_network_makes(classes: int | None, clip: bo
     np.testing.assert_allclose(sample(loaded, images(3), label, steps=3), expected, atol=1e-5)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("package", ["keras_se", "keras_se.export"])
 def test_importing_the_package_is_enough_to_load_one(package: str, tmp_path: Path) -> None:
     step_model(network()).save(tmp_path / "step.keras")
@@ -158,7 +159,7 @@ def test_importing_the_package_is_enough_to_load_one(package: str, tmp_path: Pat
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_a_step_model_computes_in_float32_whatever_its_network_does() -> None:
+def test_step_model_computes_in_float32_under_any_policy() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     step = step_model(network(), name="one")
     assert step.name == "one"
