@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo check unit test test-reference test-slow test-all test-lowest lint types bench clean
+.PHONY: demo check unit test test-reference test-slow test-all test-lowest lint types stub bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
@@ -56,6 +56,10 @@ types: $(VENV)/test.stamp
 	rm -rf .cache/types
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .cache/types .
 	$(BIN)/mypy .cache/types/keras_se
+
+# The signatures of the builders, for editors and mypy: after a change of one.
+stub: $(VENV)/test.stamp
+	PYTHONPATH=. $(BIN)/python tools/write_stub.py
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/run_all.py

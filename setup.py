@@ -53,7 +53,8 @@ setup(
     # In a clone keras_se/export is a symbolic link to it; where there are none, the package is built all the same.
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={
-        "keras_se": ["py.typed"],
+        "keras_se": ["py.typed", "models/__init__.pyi"],
+        "keras_se.export.microcontroller": ["templates/*"],
         "keras_se.export.report": ["report.html.j2"],
         "keras_se.weights": ["imagenet_classes.txt"],
     },

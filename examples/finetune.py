@@ -30,7 +30,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from keras_se import insert_se
-from keras_se.graph.rewrite import freeze_like, substituted, uncompiled
+from keras_se.graph.copy_layers import freeze_like, uncompiled
+from keras_se.graph.rewrite import GraphEdits
 from keras_se.models import SEResNet
 
 CALIBRATION = 200
@@ -136,7 +137,7 @@ def compared(
     keras.utils.set_random_seed(seed)
     excited = insert_se(start, where="auto", r=r, identity=True)
     excited.name = f"{start.name}_se"
-    plain = substituted(uncompiled(start), {}, dropped=set())
+    plain = GraphEdits(uncompiled(start)).clone()
     freeze_like(start, plain, frozen=not start.trainable)
     check_same(start, plain, data.held_x)
     check_same(start, excited, data.held_x)

@@ -182,12 +182,12 @@ def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
     for name, value in given.items():
         if any(job.format.takes(name, job.mode, value) for job in jobs):
             continue
-        able = [
-            f"formats={row.name!r}" + (f" with quantize={mode.name!r}" if mode.name else "")
-            for row in FORMATS.values()
-            for mode in MODES.values()
-            if mode.name in row.modes and row.takes(name, mode, value)
-        ]
+        able = []
+        for row in FORMATS.values():
+            modes = [mode for mode in row.modes if row.takes(name, MODES[mode], value)]
+            if modes:
+                only = "" if len(modes) == len(row.modes) else f" with quantize={' or '.join(map(repr, modes))}"
+                able.append(f"formats={row.name!r}{only}")
         if not able:  # a value that no mode has: of the type of inputs and outputs
             known = dict.fromkeys(dtype for mode in MODES.values() for dtype in mode.io_dtypes)
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Received: {name}={value!r}")

@@ -73,7 +73,7 @@ def check_suffix(request: ExportRequest, path: str | os.PathLike) -> None:
     """Refuses a path that ends like a file of another format."""
     suffix = Path(path).suffix
     if suffix != request.format.suffix and suffix in {row.suffix for row in FORMATS.values()}:
-        raise ValueError(f"The path of a {request.row.name} file must not end in {suffix}. Received: {str(path)!r}")
+        raise ValueError(f"The path of a {request.format.name} file must not end in {suffix}. Received: {str(path)!r}")
 
 
 def beside(path: str | os.PathLike) -> Path:

@@ -17,6 +17,7 @@ from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
 from keras_se.export.interfaces import Format
 from keras_se.export.modes import MODES, Mode, calibrated_names
+from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.verification.parity import SAMPLES
 from keras_se.weights import Preprocessing
 
@@ -98,8 +99,21 @@ class ExportRequest:
         return {tensor.name: tensor.shape for tensor in self.inputs}
 
     @property
+    def ranges_from(self) -> CalibrationData:
+        """The calibration data of a mode that is calibrated."""
+        assert self.calibration is not None
+        return self.calibration
+
+    @property
     def verification_samples(self) -> CalibrationData:
         return self.samples.first(SAMPLES)
+
+    def optimized(self) -> tuple[InferenceModel, list[str]]:
+        """The model as it is converted, and notes on its rewrites."""
+        if not self.optimize:
+            return self.inference, []
+        runtime, bits = self.format.runtime, self.mode.activation_bits
+        return optimized(self.inference, self.calibration, runtime=runtime, activation_bits=bits)
 
     def with_data(self, calibration: CalibrationData | None, verification_data: Any) -> "ExportRequest":
         """The request with what it is calibrated and verified on: calibration data, if there are no others."""

@@ -22,7 +22,7 @@ SHUFFLENET = "Zhang et al. 2018, arXiv 1707.01083"
 
 @dataclass(frozen=True)
 class Network:
-    """A builder, and the network that it builds by default.
+    """A builder, and the size of the network that it makes by default.
 
     Attributes:
         builder: The name of the function in `keras_se.models`.
@@ -32,7 +32,7 @@ class Network:
         se_parameters: Trainable parameters of its SE layers.
         macs: Multiply-accumulates for one image, as `keras_se.complexity` counts them.
         se_macs: Multiply-accumulates of its SE layers.
-        reference: The papers of the network.
+        reference: The publications that define the network.
     """
 
     builder: str
@@ -45,7 +45,7 @@ class Network:
     reference: str
 
 
-# A test builds each network and counts.
+# A test builds each network and compares.
 NETWORKS = (
     Network("SEResNet18", 224, 1000, 11_778_592, 89_080, 1_814_913_024, 839_680, RESNET),
     Network("SEResNet34", 224, 1000, 21_958_868, 161_196, 3_665_298_432, 1_537_024, RESNET),

@@ -24,7 +24,7 @@ LIBRARY = {
     "excitation": "complexity graph layers",
     "insert": "complexity graph layers",
     "prune": "excitation graph layers",
-    "weights": "layers",
+    "weights": "graph layers",
     "models": "graph layers weights",  # a builder's `weights=` reads a checkpoint
     "weights.load": "models weights layers",  # a checkpoint names its builder
     "doctor": "",
@@ -44,8 +44,8 @@ EXPORT = {
     "probes": "",  # programs of processes of their own
     "frontend": "errors probes graph layers",
     "passes": "frontend modes excitation graph layers",
-    "data": "errors frontend layers weights",
-    "verification": "errors frontend modes layers",
+    "data": "errors frontend graph layers weights",
+    "verification": "errors frontend modes graph layers",
     "formats": "errors frontend modes saved_model tflite onnx microcontroller",
     "request": "data errors formats frontend modes layers",
     "metadata": "data errors formats frontend modes verification weights",

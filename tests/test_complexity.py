@@ -246,7 +246,7 @@ def test_inputs_by_name() -> None:
 
 def test_unknown_sizes() -> None:
     model = sequential((None, None, 3), layers.Conv2D(4, 3), SqueezeExcite(2))
-    with pytest.raises(ValueError, match=r"^input_shape must have known sizes\.  Received: \(None, None, 3\)$"):
+    with pytest.raises(ValueError, match=r"^input_shape must have known sizes\. Received: \(None, None, 3\)$"):
         complexity(model)
     assert complexity(model, (10, 8, 3)).macs == 8 * 6 * 9 * 3 * 4 + (4 * 2 * 2 + 8 * 6 * 4)
     assert complexity(model, [10, np.int64(8), 3]) == complexity(model, (10, 8, 3))
@@ -324,14 +324,14 @@ class Shapeless(keras.layers.Layer):
 @pytest.mark.parametrize("shape", [None, (4,)])
 def test_refuses_models_without_a_graph(make: Callable[[], keras.Model], shape: tuple | None) -> None:
     model = make()
-    with pytest.raises(ValueError, match=r"^The model must be a functional one, .* Received: '.*', a \w+$") as caught:
+    with pytest.raises(ValueError, match=r"^The model must be functional, .* Received: '.*', a \w+$") as caught:
         complexity(model, shape)
     assert str(caught.value).endswith(f"Received: {model.name!r}, a {type(model).__name__}")
 
 
 @pytest.mark.parametrize("model", ["x", None, 3])
 def test_refuses_what_is_no_model(model: Any) -> None:
-    with pytest.raises(ValueError, match=r"^The model must be a functional one, .* Received: .*, a \w+$"):
+    with pytest.raises(ValueError, match=r"^The model must be functional, .* Received: .*, a \w+$"):
         complexity(model)
 
 

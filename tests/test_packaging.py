@@ -27,7 +27,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    data = {"keras_se/py.typed", "keras_se/export/report/report.html.j2", "keras_se/weights/imagenet_classes.txt"}
+    data = {
+        *("keras_se/py.typed", "keras_se/models/__init__.pyi"),
+        *("keras_se/export/report/report.html.j2", "keras_se/weights/imagenet_classes.txt"),
+    }
+    data |= {f"keras_se/export/microcontroller/templates/{name}" for name in ("README.md", "main.cc", "ops.h")}
     assert names == MODULES | data
 
 

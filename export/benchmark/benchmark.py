@@ -14,17 +14,10 @@ import numpy as np
 from keras_se._validation import non_negative_integer, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
-from keras_se.export.formats import FORMATS, format_of
-from keras_se.export.probes.sandbox import RefusedError, probe
+from keras_se.export.formats import Format, format_of
+from keras_se.export.probes.sandbox import PROBES, RefusedError, probe
 from keras_se.export.probes.timing import Latency
 
-# The format and what its runtime is imported as, and with which extra.
-RUNTIMES = {
-    "tflite": ("ai_edge_litert.interpreter", "tflite"),
-    "onnx": ("onnxruntime", "onnx"),
-    "saved_model": ("tensorflow", "tensorflow"),
-}
-PROFILERS = {"tflite": "tflite_profiler.py", "onnx": "benchmark.py"}
 ROUNDS, WARM_UP, SIZE = 50, 5, 224
 # Seconds that a process may take: files can be slow.
 TIMEOUT = 24 * 3600.0
@@ -149,9 +142,9 @@ def benchmark(
     for name, value in options.items():
         positive_integer(name, value)
     job = {**options, "warm_up": non_negative_integer("warm_up", warm_up)}
-    for name in set(formats):
-        require(*RUNTIMES[name])
-    pairs = [(str(path.absolute()), name) for path, name in zip(paths, formats, strict=True)]
+    for row in dict.fromkeys(formats):
+        require(row.runtime_module, row.extra)
+    pairs = [(str(path.absolute()), row) for path, row in zip(paths, formats, strict=True)]
     grown = [_work("memory", [pair], job)["bytes"] if memory else None for pair in pairs]
     times = _work("times", pairs, job)
     slowest = [max(seconds) for seconds in times["seconds"]]
@@ -161,61 +154,65 @@ def benchmark(
     return [
         Benchmark(
             path,
-            name,
-            Artifact(path, name, None).size,
+            row.name,
+            Artifact(path, row.name, None).size,
             options["threads"],
             {key: tuple(shape) for key, shape in times["inputs"][i].items()},
             tuple(times["seconds"][i]),
             grown[i],
             *profiles[i],
         )
-        for i, (path, name) in enumerate(zip(paths, formats, strict=True))
+        for i, (path, row) in enumerate(zip(paths, formats, strict=True))
     ]
 
 
-def _format(path: Path) -> str:
-    name = format_of(path).name
-    if name not in RUNTIMES:
+def _format(path: Path) -> Format:
+    row = format_of(path)
+    if row.call_program is None:
         raise ValueError(
-            "FILE must be a .tflite or .onnx file, or the folder of a SavedModel: what is for microcontrollers, runs "
-            f"there. Received: {str(path)!r}"
+            f"Files of the format {row.name} run on other machines. FILE must be of another format. "
+            f"Received: {str(path)!r}"
         )
-    return name
+    return row
 
 
-def _work(work: str, pairs: Sequence[tuple[str, str]], job: Mapping[str, Any]) -> dict[str, Any]:
+Pair = tuple[str, Format]
+
+
+def _work(work: str, pairs: Sequence[Pair], job: Mapping[str, Any]) -> dict[str, Any]:
     """What `probes/benchmark.py` finds, or a `ValueError` that names the file."""
     try:
-        found = _probed("benchmark.py", {**job, "work": work, "files": pairs})
+        files = [(path, str(PROBES / (row.call_program or ""))) for path, row in pairs]
+        found = _probed("benchmark.py", {**job, "work": work, "files": files})
     except RefusedError as refusal:
-        raise _wrong(pairs[0], str(refusal)) from None
+        raise _refused(pairs[0], str(refusal)) from None
     if "missing" in found:
         raise ImportError(found["missing"])
     if "refused" in found:
-        raise _wrong(next(pair for pair in pairs if pair[0] == found["refused"]), found["problem"])
+        raise _refused(next(pair for pair in pairs if pair[0] == found["refused"]), found["problem"])
     return found
 
 
-def _wrong(pair: tuple[str, str], problem: str) -> ValueError:
-    path, name = pair
+def _refused(pair: Pair, problem: str) -> ValueError:
+    path, row = pair
     sentence = " ".join(problem.split())[:300]
-    return ValueError(f"FILE must run in {FORMATS[name].runtime}. Received: {path!r} ({sentence})")
+    return ValueError(f"FILE must run in {row.runtime}. Received: {path!r} ({sentence})")
 
 
 def _profile(
-    pair: tuple[str, str], job: Mapping[str, Any], slowest: float
+    pair: Pair, job: Mapping[str, Any], slowest: float
 ) -> tuple[tuple[OperationTime, ...] | None, tuple[str, ...]]:
     """The operations of a file by kind, and notes."""
-    path, name = pair
+    path, row = pair
     timeout = PROFILER_TIMEOUT + PROFILED * slowest * (job["warm_up"] + job["rounds"])
-    if name not in PROFILERS:
+    if row.profiler is None:
         return None, ()
     try:
-        found = _probed(PROFILERS[name], {**job, "work": "onnx_profile", "files": [pair]}, timeout)
+        found = _probed(str(row.profiler), {**job, "files": [(path, row.name)]}, timeout)
     except RefusedError as refusal:
         found = {"problem": str(refusal)}
     if "calls" not in found:
-        return None, (f"{Path(path).name} has no profile: {FORMATS[name].runtime}'s profiler {found['problem']}.",)
+        return None, (f"{Path(path).name} has no profile: {row.runtime}'s profiler {found['problem']}.",)
     totals: dict[str, list[list[float]]] = {}
     for call in found["calls"]:
         each: dict[str, list[float]] = collections.defaultdict(list)

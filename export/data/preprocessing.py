@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.graph.keras_private import producer
 from keras_se.weights import Preprocessing
 
 
@@ -65,7 +66,7 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing, dtype: 
     kept = {image.name, *names}  # by which clients know inputs and outputs
     x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=_free("preprocessing", kept))(image)
     inner = model
-    if (free := _free(model.name, {*kept, x._keras_history.operation.name})) != model.name:
+    if (free := _free(model.name, {*kept, producer(x).name})) != model.name:
         inner = keras.Model(model.inputs[0], model.outputs, name=free)
     outputs = keras.tree.flatten(inner(x))
     # Clients read outputs by name: they keep those that they have without preprocessing.

@@ -7,34 +7,25 @@ import numpy as np
 
 from keras_se.export.errors import ExportError
 from keras_se.export.frontend.tensor_spec import _tensors, random_feeds
-from keras_se.graph.rewrite import cloned, copied, copy_weights, layers_of
+from keras_se.graph.copy_layers import copied, copy_weights
+from keras_se.graph.walk import layers_by_path
 
 CONVERTED = ("float16", "bfloat16", "float64")
-
-
+# Of a copy's outputs, relative to the largest one: what half precision can resolve.
 COPY_TOLERANCE = 0.2
 
 
-def rebuilt(model: keras.Model, clone: Any, **options: Any) -> keras.Model:
-    """`keras.models.clone_model` with the models inside cloned the same way."""
-
-    def clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return rebuilt(layer, clone, **options) if isinstance(layer, keras.Model) else clone(layer)
-
-    return cloned(model, clone_function=clone_layer, **options)
-
-
 def _float32(model: keras.Model) -> keras.Model:
-    """The model itself, or a copy in float32 if any part of it computes in half precision or in float64."""
-    dtypes = [layer.compute_dtype for layer in layers_of(model) if isinstance(layer, keras.layers.Layer)]
+    """The model itself, or a float32 copy if any part of it computes in half precision or in float64."""
+    dtypes = [layer.compute_dtype for _, layer in layers_by_path(model)]
     if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
         return model
 
     try:
-        copy = rebuilt(model, lambda layer: copied(layer, _float32_config))
+        copy = copied(model, _float32_config)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ValueError(
-            "A model that does not compute in float32 must be made of layers that can be copied. "
+            "Exporting a model in another precision than float32 requires layers that can be copied. "
             f"Received: {model.name!r} ({str(error).strip().splitlines()[0]})"
         ) from error
     copy_weights(model, copy)
@@ -43,7 +34,7 @@ def _float32(model: keras.Model) -> keras.Model:
 
 
 def _float32_config(config: Any) -> Any:
-    """A layer's configuration with every dtype in it, also of layers inside, as float32."""
+    """A layer's configuration with every dtype in it, also those of inner layers, as float32."""
     if isinstance(config, list | tuple):
         return type(config)(_float32_config(value) for value in config)
     if not isinstance(config, dict):
@@ -57,7 +48,7 @@ def _float32_config(config: Any) -> Any:
 
 
 def _check_copy(model: keras.Model, copy: keras.Model) -> None:
-    # Files are compared with the copy: it has to be right itself, to what half precision can tell.
+    # Files are compared with the copy, so it must be right itself, as far as half precision can show.
     tensors = _tensors([str(i) for i in range(len(model.inputs))], model.inputs)
     batch = [keras.ops.convert_to_tensor(column) for column in random_feeds(tensors, 2).values()]
     results = []
@@ -67,4 +58,4 @@ def _check_copy(model: keras.Model, copy: keras.Model) -> None:
         results.append([keras.ops.convert_to_numpy(keras.ops.cast(output, "float64")) for output in outputs])
     for expected, actual in zip(*results, strict=True):
         if np.abs(actual - expected).max() > COPY_TOLERANCE * max(np.abs(expected).max(), 1e-6):
-            raise ExportError(f"{model.name} cannot be exported: its copy in float32 computes something else.")
+            raise ExportError(f"Exporting {model.name} failed: its float32 copy does not compute the same outputs.")

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import producer
+
 
 def _input_names(model: keras.Model, structure: Any) -> list[str]:
     if isinstance(structure, dict) and len(structure) == len(model.inputs):
@@ -23,7 +25,7 @@ def _output_names(model: keras.Model, structure: Any) -> list[str]:
         return sorted(structure)
     if isinstance(model, keras.Sequential):
         return [_stable_name(model.layers[-1])]
-    return [_stable_name(tensor._keras_history.operation) for tensor in model.outputs]
+    return [_stable_name(producer(tensor)) for tensor in model.outputs]
 
 
 def _stable_name(operation: Any) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_se.graph.keras_private import producer, readers_of
+
 # Random samples have this size where the model's is unknown.
 UNKNOWN_SIZE = 32
-
-
-# In place of a type: arrays keep their own.
+# The dtype of a tensor that takes arrays of any dtype.
 ANY = ""
 
 
@@ -19,9 +19,9 @@ ANY = ""
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
 
-    `scaling` is of an input that the model scales itself, before all else: scale and offset. `choices` is how many
-    whole numbers an input can be, from 0 on, as far as that is known. `preprocessing` is how the model says that its
-    images are prepared.
+    `scaling` is the scale and offset that the model's first layer applies to an input. `choices` is the number of valid
+    integers of an input, from 0 on, as far as it is known. `preprocessing` is the model's statement of how its images
+    are prepared.
     """
 
     name: str
@@ -57,7 +57,7 @@ def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[
 
 
 def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> dict[str, np.ndarray]:
-    """Arrays by name, of the inputs' dtypes, or a `ValueError` that says what was expected."""
+    """Arrays by input name, in the dtypes of the inputs; a `ValueError` for data that do not fit."""
     names = [tensor.name for tensor in inputs]
     if isinstance(batch, Mapping):
         if set(batch) != set(names):
@@ -133,9 +133,8 @@ def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
 
 
 def _reader(tensor: Any) -> Any:
-    """The layer that an input goes into, also in a model inside, if it is one only."""
-    # Keras has no public way to ask what reads a tensor.
-    readers = {call.operation for call in tensor._keras_history.operation._outbound_nodes}
+    """The only layer that reads an input, also in a nested model; `None` if there are several."""
+    readers = {node.operation for node in readers_of(producer(tensor))}
     layer: Any = readers.pop() if len(readers) == 1 else None
     nested = isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1
     return _reader(layer.inputs[0]) if nested else layer
@@ -148,7 +147,7 @@ def _choices(tensor: Any) -> int:
 
 
 def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Scale and offset of the layer that an input goes into, if it goes into one only, and that scales it."""
+    """Scale and offset of the only layer that reads an input, if that layer scales it."""
     layer = _reader(tensor)
     if type(layer) is keras.layers.Rescaling:
         scale, offset = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")

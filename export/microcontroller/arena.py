@@ -1,7 +1,7 @@
-"""How much memory LiteRT for Microcontrollers needs to run a file: an estimate, made without the device.
+"""Estimates how much memory LiteRT for Microcontrollers needs to run a file, without the device.
 
-The runtime has one block of memory, the arena. At one end are the tensors that operations pass to each other, which
-share memory where they are not needed at the same time; at the other end is what it keeps all the time.
+The runtime has one block of memory, the arena. One end holds intermediate tensors, which share memory if they are not
+live at the same time. The other end holds persistent structures.
 """
 
 from bisect import bisect_right
@@ -13,28 +13,28 @@ from keras_se.export.tflite.graph import FileGraph, FileOperation
 # MicroArenaBufferAlignment() of tensorflow/lite/micro/micro_arena_constants.h.
 ALIGNMENT = 16
 
-# What the runtime keeps, in bytes, where a pointer has 4 or 8 of them. Tensors and nodes are its structures
-# TfLiteEvalTensor and NodeAndRegistration; the rest are allowances, a little above what was seen of its reference
-# kernels: for the interpreter itself, and for the parameters of an operation.
+# Persistent bytes, for pointers of 4 or 8 bytes. Tensors and nodes are the structures TfLiteEvalTensor and
+# NodeAndRegistration. The other two are allowances, a little above the figures measured with the reference kernels: for
+# the interpreter itself, and for the parameters of an operation.
 TENSOR = {4: 12, 8: 24}
 NODE = {4: 32, 8: 64}
 INTERPRETER = {4: 1536, 8: 2560}
 OPERATION = {4: 80, 8: 112}
-# A multiplier and a shift for each output channel, of these in integers.
+# A multiplier and a shift for each output channel of these operations, if they are quantized.
 CHANNEL = 8
 PER_CHANNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
-# A softmax in 16 bits has two tables of 513 values.
+# A 16-bit softmax has two tables of 513 values.
 SOFTMAX_TABLES = 2 * 513 * 2
-# While it plans, it has lists of all tensors and of all buffers where the tensors will be.
+# While the runtime plans, lists of all tensors and buffers occupy the memory of the tensors.
 PLANNING, PLANNING_TENSOR, PLANNING_BUFFER = 256, 32, 56
 
-# Their kernels use memory while they run: an accumulator for each output, and two lists of axes.
+# Kernels that use scratch memory: an accumulator for each output, and two lists of axes.
 REDUCERS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_ALL")
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of a number of bytes that is needed from the operation `first` to the operation `last`, both included."""
+    """Memory of `size` bytes that is live from operation `first` to operation `last`, inclusive."""
 
     size: int
     first: int
@@ -43,7 +43,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Arena:
-    """An estimate, in bytes: `tensors` for what operations pass on, `persistent` by the size of a pointer."""
+    """An estimate in bytes: `tensors` for intermediate tensors, `persistent` by the size of a pointer."""
 
     tensors: int
     persistent: dict[int, int]
@@ -53,22 +53,20 @@ class Arena:
 
 
 def estimated_arena(graph: FileGraph) -> Arena:
-    """The arena that the runtime's reference kernels need for a graph.
+    """Estimates the arena for a graph with the runtime's reference kernels.
 
-    Kernels made for a processor (CMSIS-NN, Xtensa) can ask for more memory while they run.
+    Kernels that are optimized for a processor (CMSIS-NN, Xtensa) can need more scratch memory.
     """
     buffers = lifetimes(graph)
-    # The lists for planning lie where tensors will lie, and are gone by then.
     planning = PLANNING + PLANNING_TENSOR * len(graph.tensors) + PLANNING_BUFFER * len(buffers)
     tensors = _aligned(max(peak(buffers, plan(buffers)), planning))
     return Arena(tensors, {word: _aligned(_persistent(graph, word)) for word in TENSOR})
 
 
 def lifetimes(graph: FileGraph) -> list[Buffer]:
-    """The buffers that a graph needs, in the order in which the runtime plans them.
+    """The buffers of a graph, in the order in which the runtime's `AllocationInfoBuilder` lists them.
 
-    As its `AllocationInfoBuilder` does: inputs live from the beginning, outputs to the end, and what an operation
-    reads and writes lives while it runs.
+    Inputs are live from the start, outputs until the end, and the operands of an operation while it runs.
     """
     first, last = dict.fromkeys(graph.inputs, 0), dict.fromkeys(graph.inputs, 0)
     for time, operation in enumerate(graph.operations, start=1):
@@ -88,10 +86,10 @@ def lifetimes(graph: FileGraph) -> list[Buffer]:
 
 
 def plan(buffers: Sequence[Buffer]) -> list[int]:
-    """Where each buffer begins: no two that are needed at the same time overlap.
+    """The offset of each buffer, as the runtime's `GreedyMemoryPlanner` assigns it: live buffers never overlap.
 
-    As the runtime's `GreedyMemoryPlanner` does: from the largest to the smallest (of equal ones the last first), each
-    goes into the first gap between those that are there at the same time.
+    From the largest buffer to the smallest (the last of equal ones first), each takes the first gap between the buffers
+    that are live at the same time.
     """
     offsets = [0] * len(buffers)
     placed: list[int] = []  # by offset
@@ -109,7 +107,7 @@ def plan(buffers: Sequence[Buffer]) -> list[int]:
 
 
 def peak(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
-    """The bytes that a plan takes."""
+    """The size of a plan in bytes."""
     return max((offset + buffer.size for buffer, offset in zip(buffers, offsets, strict=True)), default=0)
 
 
@@ -131,7 +129,7 @@ def _persistent(graph: FileGraph, word: int) -> int:
 
 
 def _tables(graph: FileGraph, operation: FileOperation) -> int:
-    """What an operation precomputes: for each channel, or for all values that there can be."""
+    """The bytes that an operation precomputes: for each channel, or a table of all values."""
     name, inputs, outputs = operation.name, operation.inputs, operation.outputs
     if name == "SOFTMAX" and graph.tensors[inputs[0]].type == "INT16":
         return SOFTMAX_TABLES

@@ -1,4 +1,4 @@
-"""Data as C source that compiles as C99 and as C++17: arrays and constants, in headers and files that hold them."""
+"""Formats arrays and constants as C source that compiles as C99 and as C++17."""
 
 import re
 import textwrap
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-# The types of arrays, by NumPy's name.
+# C types of arrays, by NumPy dtype.
 C_TYPES = {
     "float32": "float",
     **{f"{sign}int{bits}": f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)},
@@ -16,24 +16,24 @@ IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)
 
 
 def is_identifier(name: str) -> bool:
-    """Whether names in C and C++ can begin with it: no `_` at its ends and no two in a row, which are reserved."""
+    """Whether a name can prefix names in C and C++: no leading, trailing or double `_`, which are reserved."""
     return IDENTIFIER.fullmatch(name) is not None
 
 
 def identifier(name: str) -> str:
-    """A name in C, made of any name: `3D net-v2` → `model_3D_net_v2`."""
+    """Converts any name to a name in C: `3D net-v2` → `model_3D_net_v2`."""
     words = "_".join(re.findall(r"[A-Za-z0-9]+", name))
     return words if is_identifier(words) else f"model_{words}".rstrip("_")
 
 
 def comment(text: str) -> str:
-    """A comment of whole lines."""
+    """A block comment, wrapped."""
     lines = textwrap.wrap(text.replace("*/", "* /"), WIDTH - 3)
     return "/* " + "\n * ".join(lines) + " */"
 
 
 def define(name: str, value: object, note: str = "") -> str:
-    """A constant: a number, a float that keeps its value in 32 bits, or the sizes of a shape."""
+    """A `#define` of a number (floats keep their float32 value), a shape or other text."""
     if isinstance(value, float):
         text = float_literal(value)
     elif isinstance(value, int):
@@ -55,7 +55,7 @@ def declaration(name: str, dtype: str, length: str) -> str:
 
 
 def array(name: str, values: np.ndarray, length: str, align: str = "") -> str:
-    """The definition of a constant array, values in rows."""
+    """The definition of a constant array, wrapped in rows."""
     flat = values.ravel()
     if flat.dtype == np.float32:
         items: Iterable[str] = (np.format_float_scientific(value, trim="0") + "f" for value in flat)
@@ -67,7 +67,7 @@ def array(name: str, values: np.ndarray, length: str, align: str = "") -> str:
 
 
 def header(file_name: str, before: Sequence[str], declared: Sequence[str] = ()) -> str:
-    """A header with an include guard: includes and constants, and then what has the linkage of C."""
+    """A header with an include guard: `before` is includes and constants, `declared` has C linkage."""
     guard = re.sub(r"\W", "_", file_name).upper() + "_"
     linkage = ['#ifdef __cplusplus\nextern "C" {\n#endif', *declared, '#ifdef __cplusplus\n} /* extern "C" */\n#endif']
     return source(
@@ -76,7 +76,7 @@ def header(file_name: str, before: Sequence[str], declared: Sequence[str] = ()) 
 
 
 def source(parts: Sequence[str]) -> str:
-    """Parts of a file, an empty line between them."""
+    """Joins the parts of a file with empty lines."""
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,7 +1,6 @@
 """Keras → a folder of C sources for LiteRT for Microcontrollers (tflite-micro)."""
 
 import os
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,10 +146,9 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     content = file.read_bytes()
     graph = read_graph(content)
     golden = golden_vectors(file, request.samples, request.plan.golden, request.mode.golden_steps)
-    program = Program(name, content, graph, micro_methods(graph), estimated_arena(graph), golden)
+    program = Program(name, content, graph, micro_methods(graph), estimated_arena(graph), golden, request.quantize)
     for file_name, text in program.sources().items():
         (path / file_name).write_text(text, encoding="utf-8")
-    (path / "README.md").write_text(_readme(program, request.quantize), encoding="utf-8")
     write_manifest(path, _facts(program, sha256(file)))
     return notes
 
@@ -184,23 +182,3 @@ def _arena_facts(arena: Arena) -> dict[str, int]:
         **{f"persistent_{8 * word}_bit": size for word, size in arena.persistent.items()},
         **{f"estimate_{8 * word}_bit": arena.total(word) for word in arena.persistent},
     }
-
-
-def _readme(program: Program, quantize: str | None) -> str:
-    name, arena, operations = program.name, program.arena, len(program.methods)
-    paragraphs = (
-        f"`{name}.tflite` is a network of {len(program.content):,} bytes that computes in {quantize or 'floats'}; "
-        "LiteRT computes with it what Keras does, as `manifest.json` says in numbers. "
-        f"`{name}_model.cc` has the file as an array, `{name}_ops.h` adds its operations, {operations} in all, to a "
-        f"resolver, and `{name}_settings.h` says what its inputs and outputs mean.",
-        "To build it into a project with [tflite-micro](https://github.com/tensorflow/tflite-micro), compile "
-        f"`{name}_model.cc` with it, and include `{name}_model.h`, `{name}_ops.h` and `{name}_settings.h`. `main.cc` "
-        "shows how they go together. Build that first, with all `.cc` files of this folder and the library: it runs "
-        f"the samples of `{name}_golden.cc`, {program.golden.samples} in all, and returns 0 if the device computes "
-        "what LiteRT's reference kernels do.",
-        f"On a 32-bit processor the runtime needs about {arena.total():,} bytes of memory for it: {arena.tensors:,} "
-        f"for tensors, and at most {arena.persistent[4]:,} that it keeps. This is an estimate for its reference "
-        f"kernels; those made for a processor can need more, and `{name.upper()}_ARENA_SIZE` is to be raised for "
-        "them. `main.cc` prints what was used.",
-    )
-    return "\n\n".join([f"# {name}", *(textwrap.fill(text, 120, break_on_hyphens=False) for text in paragraphs)]) + "\n"

@@ -1,23 +1,24 @@
-"""Golden vectors: inputs with the outputs that a file must have for them, to compare a device with."""
+"""Computes golden vectors: inputs and the expected outputs, to compare a device with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_se.export.errors import require
 from keras_se.export.tflite.runner import Runner, quantized
 
-# What outputs in floats may be off by: a share of the largest value.
+# How much float outputs may differ: a share of the largest value.
 FLOAT_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Arrays for each input and output, in the file's order and types, samples first, and what outputs may be off by.
+    """An array for each input and output, in the file's order and types, samples first, and a tolerance per output.
 
-    The tolerances are in the outputs' own units: steps for integers.
+    Tolerances are in the units of the output: steps of quantization for integers.
     """
 
     inputs: list[np.ndarray]
@@ -30,25 +31,25 @@ class Golden:
 
 
 def golden_vectors(path: Path, feeds: Mapping[str, np.ndarray], samples: int, steps: float) -> Golden:
-    """What LiteRT's reference kernels, without a delegate, compute of the first samples.
+    """Runs the first samples through LiteRT's reference kernels, without a delegate.
 
     Args:
-        path: A TFLite file of batch 1.
-        feeds: Arrays by input name, samples first, in floats.
-        samples: How many at most.
-        steps: How many steps a kernel that rounds the other way can be off.
+        path: A TFLite file with a batch of 1.
+        feeds: Float arrays by input name, samples first.
+        samples: The largest number of samples.
+        steps: By how many quantization steps a kernel that rounds the other way may differ.
     """
     runtime = require("ai_edge_litert.interpreter", "tflite")
     reference = runtime.OpResolverType.BUILTIN_REF
     interpreter = runtime.Interpreter(model_path=str(path), experimental_op_resolver_type=reference)
     interpreter.allocate_tensors()
-    # Its signature knows the names, and its lists the order.
+    # The signature has the names, and the lists of details have the order.
     names = {detail["index"]: name for name, detail in interpreter.get_signature_runner().get_input_details().items()}
-    ends = interpreter.get_input_details()
-    inputs = [quantized(feeds[names[detail["index"]]][:samples], detail) for detail in ends]
+    details = interpreter.get_input_details()
+    inputs = [quantized(feeds[names[detail["index"]]][:samples], detail) for detail in details]
     rows = []
     for i in range(len(inputs[0])):
-        for detail, column in zip(ends, inputs, strict=True):
+        for detail, column in zip(details, inputs, strict=True):
             interpreter.set_tensor(detail["index"], column[i : i + 1])
         interpreter.invoke()
         rows.append([interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()])
@@ -56,15 +57,15 @@ def golden_vectors(path: Path, feeds: Mapping[str, np.ndarray], samples: int, st
     return Golden(inputs, outputs, _tolerances(path, interpreter, outputs, steps))
 
 
-def _tolerances(path: Path, interpreter: object, outputs: list[np.ndarray], allowed: float) -> list[float]:
+def _tolerances(path: Path, interpreter: Any, outputs: list[np.ndarray], allowed: float) -> list[float]:
     runner = Runner(path)
-    signature = interpreter.get_signature_runner().get_output_details()  # type: ignore[attr-defined]
+    signature = interpreter.get_signature_runner().get_output_details()
     names = {detail["index"]: name for name, detail in signature.items()}
     found = []
-    for detail, output in zip(interpreter.get_output_details(), outputs, strict=True):  # type: ignore[attr-defined]
+    for detail, output in zip(interpreter.get_output_details(), outputs, strict=True):
         if output.dtype.kind != "f":
             found.append(allowed)
-        else:  # of an integer network with floats at its ends, a step in floats
+        else:  # a step as a float, if the network is quantized and its outputs are float
             step = runner.steps.get(names[detail["index"]], 0.0)
             found.append(float(np.float32(1.01 * allowed * step or FLOAT_TOLERANCE * np.abs(output).max())))
     return found

@@ -1,4 +1,4 @@
-"""The manifest of a folder that an export wrote: what is in it, in numbers, and by which the folder is known."""
+"""Reads and writes the manifest, which marks a folder as an export and lists its files and facts."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ MAKER = "keras_se"
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes `facts` and a list of the folder's files, with their sizes; the same for the same folder."""
+    """Writes `facts` and the sizes of the folder's files, in a fixed order."""
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     content = {"made_by": MAKER, **facts, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What the manifest of a folder says, or `None` for a folder that no export wrote."""
+    """The manifest of a folder, or `None` for a folder that no export wrote."""
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def is_untouched(folder: Path) -> bool:
-    """Whether a folder has what its manifest lists, and nothing else: it can be replaced without loss."""
+    """Whether a folder holds exactly the files that its manifest lists, so that it can be replaced without loss."""
     manifest = read_manifest(folder)
     if manifest is None:
         return False

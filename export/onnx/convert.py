@@ -13,15 +13,14 @@ from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.onnx import FORMAT
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, paddings_to_windows, remove_identity_reshapes
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import fold_pads, pool_means, remove_identity_reshapes
 from keras_se.export.onnx.runner import LAYOUT_KEY, QUANTIZE_KEY
-from keras_se.export.onnx.tf2onnx_frontend import _converted
-from keras_se.export.passes.pass_pipeline import optimized
+from keras_se.export.onnx.tf2onnx_frontend import float_graph
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
-from keras_se.graph.rewrite import layers_of
+from keras_se.graph.walk import layers_by_path
 from keras_se.version import __version__
 
 # What tf2onnx writes, and this package tests.
@@ -115,16 +114,9 @@ def resolve(request: ExportRequest, *, opset: int = DEFAULT_OPSET, layout: str =
 def write(request: ExportRequest, path: Path) -> Sequence[str]:
     """Writes the file, and returns notes."""
     onnx = require("onnx", "onnx")
-    source, notes = request.inference, list[str]()
     opset, layout = request.options["opset"], request.options["layout"]
-    if request.optimize:
-        source, notes = optimized(
-            source,
-            request.calibration,
-            runtime=request.format.runtime,
-            activation_bits=request.mode.activation_bits,
-        )
-    graph = _converted(source, opset, layout, request.batch_size)
+    source, notes = request.optimized()
+    graph = float_graph(source, opset, layout, request.batch_size)
     if request.optimize:
         _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
     # Before the graph is quantized, whose tensors are named after these.
@@ -142,11 +134,11 @@ def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> A
 
 
 def _optimize(graph: Any, in_8_bits: bool) -> None:
-    means_to_poolings(graph)
+    pool_means(graph)
     remove_identity_reshapes(graph)
-    paddings_to_windows(graph)
+    fold_pads(graph)
     if not in_8_bits:
-        hard_activations(graph)
+        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
@@ -158,7 +150,7 @@ def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) ->
 
 
 def _rename(graph: Any, model: InferenceModel) -> None:
-    rename(graph, [scope_name(layer.name) for layer in layers_of(model.model)])
+    rename_by_layer(graph, [scope_name(layer.name) for _, layer in layers_by_path(model.model, only_models=True)])
 
 
 def _name_sizes(model: Any) -> None:

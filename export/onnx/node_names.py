@@ -1,20 +1,20 @@
-"""Names in an ONNX graph that people can read, and that are the same every time.
+"""Names the nodes and tensors of an ONNX graph after layers: readable, and the same in every process.
 
-tf2onnx numbers what it adds over the whole process, and TensorFlow repeats the network's name in front of everything.
+tf2onnx numbers what it adds over the whole process, and TensorFlow prefixes every name with the network's.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from keras_se.export.onnx.subgraphs import bodies, own, read, read_instead
+from keras_se.export.onnx.graph import defined_names, names_read, rename_reads, subgraphs
 
-# What a node reads besides its data, by position.
-READS = dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), ("kernel", "bias"))
+# The parameters of an operation: its inputs from the second on.
+PARAMETERS = dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), ("kernel", "bias"))
 
 
-def rename(model: Any, layers: Iterable[str]) -> None:
-    """Names nodes `layer/Operation`, tensors after the nodes that make them, kernels and biases after their readers.
+def rename_by_layer(model: Any, layers: Iterable[str]) -> None:
+    """Names nodes `layer/Operation`, tensors after the node that makes them, and parameters after their reader.
 
     Args:
         model: An `onnx.ModelProto`, changed in place. Its inputs and outputs keep their names.
@@ -22,38 +22,37 @@ def rename(model: Any, layers: Iterable[str]) -> None:
     """
     graph, known = model.graph, set(layers)
     fixed = {value.name for value in (*graph.input, *graph.output)}
-    # Graphs inside of nodes keep their names, and none of them may get a second meaning there.
-    taken = fixed.union(*map(own, bodies(graph.node)))
+    # Tensors of subgraphs keep their names, and none of these may get a second meaning.
+    taken = fixed.union(*map(defined_names, subgraphs(graph.node)))
     names = {name: name for name in fixed}
-    called: set[str] = set()
+    node_names: set[str] = set()
     for node in graph.node:
-        # What tf2onnx makes of several operations has a name of its own, but reads and makes what others named.
-        tells = (node.name, *node.input[1:], *node.output, *node.input)
-        layer = next(filter(None, (_layer(name, known) for name in tells)), "")
-        node.name = _unique(f"{layer}/{node.op_type}".lstrip("/"), called)
+        # A node that tf2onnx fused of several has a name of its own; its tensors still carry the layer's.
+        candidates = (node.name, *node.input[1:], *node.output, *node.input)
+        layer = next(filter(None, (_layer(name, known) for name in candidates)), "")
+        node.name = _unique(f"{layer}/{node.op_type}".lstrip("/"), node_names)
         for i, tensor in enumerate(node.output):
             if tensor and tensor not in names:
                 names[tensor] = _unique(node.name if i == 0 else f"{node.name}/{i}", taken)
     stored = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        for position, tensor in enumerate(node.input):
+        for i, tensor in enumerate(node.input):
             if tensor in stored and tensor not in names and tensor.split("/")[0] not in known:
-                parts = READS.get(node.op_type, ())
-                part = parts[position - 1] if 0 < position <= len(parts) else f"constant_{position}"
-                names[tensor] = _unique(f"{node.name}/{part}", taken)
-    read_instead(graph.node, names)
+                parameter = dict(enumerate(PARAMETERS.get(node.op_type, ()), 1)).get(i, f"constant_{i}")
+                names[tensor] = _unique(f"{node.name}/{parameter}", taken)
+    rename_reads(graph.node, names)
     for node in graph.node:
         node.output[:] = [names.get(tensor, tensor) for tensor in node.output]
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
-    # In the order in which they are read: tf2onnx's differs from process to process.
-    place = {tensor: i for i, tensor in enumerate(dict.fromkeys(read(graph.node)))}
-    graph.initializer.sort(key=lambda tensor: place.get(tensor.name, len(place)))
+    # In the order in which they are read: tf2onnx's order differs between processes.
+    order = {tensor: i for i, tensor in enumerate(dict.fromkeys(names_read(graph.node)))}
+    graph.initializer.sort(key=lambda tensor: order.get(tensor.name, len(order)))
     del graph.value_info[:]
 
 
 def _layer(name: str, known: set[str]) -> str:
-    """The layer that a node's name tells of, the innermost one."""
+    """The innermost layer in the path of a node or tensor."""
     for part in reversed(name.split("/")):
         # TensorFlow numbers scopes: the layer `conv` becomes `conv_1`.
         for candidate in (part, re.sub(r"_\d+$", "", part)):

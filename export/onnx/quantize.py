@@ -1,4 +1,4 @@
-"""Smaller ONNX files: 16-bit floats, or 8-bit weights and activations."""
+"""Quantizes an ONNX graph: float16, or 8-bit weights and activations."""
 
 import logging
 import tempfile
@@ -15,52 +15,52 @@ from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
-from keras_se.export.onnx.node_names import READS
+from keras_se.export.onnx.node_names import PARAMETERS
 from keras_se.export.onnx.runner import TO_NCHW, transposed
 from keras_se.export.request import ExportRequest
 
-BATCH = 8
-# Left in floats: in 8 bits, the probabilities of many classes are all less than a step.
-IN_FLOATS = ("Softmax",)
+CALIBRATION_BATCH = 8
+# Kept in float: the probabilities of many classes are all below one step of 8 bits.
+FLOAT_OPERATIONS = ("Softmax",)
 
 
 def to_float16(model: Any) -> Any:
-    """The graph with weights and arithmetic in 16-bit floats. Inputs and outputs stay as they are."""
+    """Converts weights and arithmetic to float16. Inputs and outputs keep their types."""
     module = require("onnxruntime.transformers.float16", "onnx")
     with warnings.catch_warnings():
-        # A weight that no 16-bit float can hold is cut off: verification sees what comes of it.
+        # A weight beyond the range of float16 is clipped: verification shows the effect.
         warnings.filterwarnings("ignore", "the float32 number", UserWarning)
         half = module.convert_float_to_float16(model, keep_io_types=True)
-    # The conversion of the inputs is put at the end of the list, behind what reads it.
+    # The converter appends the casts of the inputs at the end, after the nodes that read them.
     require("onnxruntime.transformers.onnx_model", "onnx").OnnxModel(half).topological_sort()
     return half
 
 
 def to_int8(model: Any, feeds: Mapping[str, np.ndarray], batch_size: int | None, keep: Sequence[str] = ()) -> Any:
-    """The graph in QuantizeLinear and DequantizeLinear pairs: weights per channel, activations per tensor.
+    """Quantizes with pairs of QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor.
 
     Args:
-        model: An `onnx.ModelProto` in floats.
+        model: An `onnx.ModelProto` in float.
         feeds: Calibration data by input name, in the layout of the file.
         batch_size: The file's batch, if it is fixed.
-        keep: Names of nodes that stay in floats.
+        keep: Names of nodes that stay in float.
     """
     onnx = require("onnx", "onnx")
     quantization = require("onnxruntime.quantization", "onnx")
-    operations = {node.op_type for node in model.graph.node} - set(IN_FLOATS)
+    operations = {node.op_type for node in model.graph.node} - set(FLOAT_OPERATIONS)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantization.quantize_static(
             source,
             target,
-            _reader(quantization, feeds, batch_size or BATCH),
+            _reader(quantization, feeds, batch_size or CALIBRATION_BATCH),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=sorted(operations),
             nodes_to_exclude=list(keep),
             per_channel=True,
-            # ONNX Runtime on x86 makes signed activations unsigned, but not those with two readers, as in front of an
-            # SE block: convolutions between the one kind and the other then run in floats, twice as slow as a whole.
+            # ONNX Runtime on x86 converts signed activations to unsigned ones, but not those with two readers, such as
+            # the input of an SE block. A convolution between the two runs in float, and the network twice as slowly.
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
@@ -80,7 +80,7 @@ def _reader(quantization: Any, feeds: Mapping[str, np.ndarray], size: int) -> An
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice to preprocess the graph, which is done already."""
+    """Silences the quantizer's advice to preprocess the graph, which is preprocessed already."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:
@@ -89,12 +89,13 @@ def _quiet() -> Iterator[None]:
         logging.root.setLevel(level)
 
 
-def nodes_in_floats(graph: Any, model: InferenceModel) -> list[str]:
-    """The names of nodes of an ONNX file that belong to such layers; they are named after them already."""
+def float_nodes(graph: Any, model: InferenceModel) -> list[str]:
+    """The names of the nodes of float layers. The graph's nodes must be named after layers already."""
     names = {scope_name(path.split("/")[-1]) for path in paths_in_floats(model.model)}
-    # In another model of the graph, a layer can have the same name. What has weights is none of these layers'. The rest
-    # of it, an addition or a product, is in floats, too.
-    return [node.name for node in graph.graph.node if node.name.split("/")[0] in names and node.op_type not in READS]
+    # A layer of a nested model can have the same name as a float layer. Float layers have no parameters, so nodes with
+    # parameters belong to others; of the rest, an addition or a product may stay in float needlessly.
+    layer_nodes = (node for node in graph.graph.node if node.name.split("/")[0] in names)
+    return [node.name for node in layer_nodes if node.op_type not in PARAMETERS]
 
 
 def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
@@ -103,5 +104,5 @@ def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any
 
 def in_int8(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
     nchw = request.options["layout"] == "nchw"
-    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in (request.calibration or {}).items()}
-    return to_int8(graph, feeds, request.batch_size, nodes_in_floats(graph, model))
+    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in request.ranges_from.items()}
+    return to_int8(graph, feeds, request.batch_size, float_nodes(graph, model))

@@ -1,4 +1,9 @@
-"""The only file that knows tf2onnx: a traced model → an ONNX graph in floats."""
+"""The only file that knows tf2onnx: converts a traced model to an ONNX graph in float.
+
+tf2onnx is looking for a maintainer, so whatever it gets wrong is corrected here. Each correction says why it exists and
+when it can go. Two change the graph (`_convert_erfc`, `_captures_to_initializers`), and so does `fix_resize_scales`;
+three patch tf2onnx while it runs (`_scalar_additions`, `_no_copies`, `_no_leftovers`).
+"""
 
 import os
 from collections.abc import Iterator
@@ -11,73 +16,102 @@ from keras_se.export.errors import require
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.export.frontend.tracing import trace
-from keras_se.export.onnx.resize import keep_sizes
+from keras_se.export.onnx.resize import fix_resize_scales
+
+CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 
 
-def _converted(model: InferenceModel, opset: int, layout: str, batch_size: int | None) -> Any:
-    """The graph in floats. The only place that knows tf2onnx."""
+def float_graph(model: InferenceModel, opset: int, layout: str, batch_size: int | None) -> Any:
+    """Converts a model to an `onnx.ModelProto` in float, whose images have the given layout."""
     tf2onnx = require("tf2onnx", "onnx")
     serve, function = trace(model, batch_size)
     nchw = layout == "nchw"
 
-    @scalars()
     def convert() -> Any:
-        return tf2onnx.convert.from_function(
-            serve,
-            input_signature=function.structured_input_signature[0],
-            opset=opset,
-            custom_op_handlers={"Erfc": (_erfc, [])},
-            inputs_as_nchw=_images(model.inputs) if nchw else None,
-            outputs_as_nchw=_images(model.outputs) if nchw else None,
-        )[0]
+        with _scalar_additions():
+            return tf2onnx.convert.from_function(
+                serve,
+                input_signature=function.structured_input_signature[0],
+                opset=opset,
+                custom_op_handlers={"Erfc": (_convert_erfc, [])},
+                inputs_as_nchw=_images(model.inputs) if nchw else None,
+                outputs_as_nchw=_images(model.outputs) if nchw else None,
+            )[0]
 
     try:
-        with lean():
+        with low_memory():
             graph = convert()
-    except Exception:  # of one of its passes, perhaps, which it can do without
+    except Exception:  # perhaps of an optimizer, without which tf2onnx goes on if it may copy the graph first
         graph = convert()
-    _hold_constants(graph, function)
-    keep_sizes(graph)
+    _captures_to_initializers(graph, function)
+    fix_resize_scales(graph)
     return graph
-
-
-def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
-    """1 − Erf(x) in the place of Erfc(x), of which TensorFlow's GELU is made, and which ONNX does not have."""
-    from tf2onnx.utils import map_onnx_to_numpy_type
-
-    dtype = map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))
-    one = graph.make_const(f"{name}__one", np.ones((), dtype))
-    erf = graph.make_node("Erf", node.input)
-    graph.remove_node(name)
-    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output)
-
-
-def _hold_constants(model: Any, function: Any) -> None:
-    """Makes constants of the tensors that the traced function holds; tf2onnx makes inputs of them."""
-    onnx = require("onnx", "onnx")
-    held = {inner.name: outer for outer, inner in function.graph.captures if outer.dtype.name != "resource"}
-    for value in [value for value in model.graph.input if value.name in held]:
-        model.graph.input.remove(value)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(held[value.name].numpy(), value.name))
 
 
 def _images(tensors: tuple[Tensor, ...]) -> list[str] | None:
     return [tensor.name for tensor in tensors if len(tensor.shape) == 3] or None
 
 
-CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
+def _convert_erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Converts Erfc(x) to 1 − Erf(x).
+
+    Why: TensorFlow's GELU contains Erfc, and ONNX has none. Can go when tf2onnx converts Erfc.
+    """
+    from tf2onnx.utils import map_onnx_to_numpy_type
+
+    one = graph.make_const(f"{name}__one", np.ones((), map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))))
+    erf = graph.make_node("Erf", node.input)
+    graph.remove_node(name)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output)
+
+
+def _captures_to_initializers(model: Any, function: Any) -> None:
+    """Converts inputs that are captured constants of the traced function to initializers.
+
+    Why: tf2onnx makes graph inputs of them. Can go when an exported model that captures a tensor has no such input.
+    """
+    onnx = require("onnx", "onnx")
+    captured = {inner.name: outer for outer, inner in function.graph.captures if outer.dtype.name != "resource"}
+    for value in [value for value in model.graph.input if value.name in captured]:
+        model.graph.input.remove(value)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(captured[value.name].numpy(), value.name))
 
 
 @contextmanager
-def lean() -> Iterator[None]:
-    """Converts with memory for a few copies of the weights. SENet-154, whose weights are 460 MB, took 22 GB."""
-    with _without_copies(), _without_remains():
+def _scalar_additions() -> Iterator[None]:
+    """Makes the transpose optimizer accept the addition of a scalar constant.
+
+    Why: it asks a constant that is added to a convolution for its largest dimension, to see whether it is a bias. A
+    scalar has none, so the whole optimizer fails, and a network with hard swishes (x + 3) keeps two transpositions per
+    convolution. Can go when `TransposeOptimizer._add_handler` accepts constants of rank 0.
+    """
+    optimizer = require("tf2onnx.optimizer.transpose_optimizer", "onnx").TransposeOptimizer
+    add_handler = optimizer._add_handler
+
+    def handle(self: Any, transpose: Any, node: Any) -> Any:
+        added = node.inputs[1]
+        if added.is_const() and added.get_tensor_value(as_list=False).ndim == 0:
+            return self._handle_node_having_branches(transpose, node)
+        return add_handler(self, transpose, node)
+
+    with _replaced(optimizer, "_add_handler", handle):
         yield
 
 
 @contextmanager
-def _without_copies() -> Iterator[None]:
-    """Not a copy of the graph before each pass, for the case that the pass fails: then the whole conversion does."""
+def low_memory() -> Iterator[None]:
+    """Converts with a few copies of the weights in memory. Without it, SENet-154 (460 MB of weights) takes 22 GB."""
+    with _no_copies(), _no_leftovers():
+        yield
+
+
+@contextmanager
+def _no_copies() -> Iterator[None]:
+    """Stops tf2onnx from copying the graph before each optimizer.
+
+    Why: it keeps the copy in case the optimizer fails. Here the whole conversion fails then, and runs again without
+    this. Can go when tf2onnx no longer copies weights.
+    """
     before = os.environ.get(CATCH_ERRORS)
     os.environ[CATCH_ERRORS] = "FALSE"
     try:
@@ -89,44 +123,29 @@ def _without_copies() -> Iterator[None]:
 
 
 @contextmanager
-def _without_remains() -> Iterator[None]:
-    """Not the remains of each pass: what is deleted from a message takes memory until the message itself goes.
+def _no_leftovers() -> Iterator[None]:
+    """Gives a node a new message in place of clearing the attributes of the old one.
 
-    tf2onnx deletes the attributes of each node, kernels among them, and puts them in anew. Here that is a new node.
+    Why: protobuf releases deleted attributes, kernels among them, only with the message itself, and each optimizer
+    deletes and adds them once. Can go when `Node.update_proto` makes a new message.
     """
     node_class = require("tf2onnx.graph", "onnx").Node
-    update = node_class.update_proto
+    update_proto = node_class.update_proto
 
-    def update_anew(node: Any, *args: Any, **kwargs: Any) -> None:
+    def update(node: Any, *args: Any, **kwargs: Any) -> None:
         fields = {field.name: value for field, value in node._op.ListFields() if field.name != "attribute"}
         node._op = type(node._op)(**fields)
-        update(node, *args, **kwargs)
+        update_proto(node, *args, **kwargs)
 
-    node_class.update_proto = update_anew
-    try:
+    with _replaced(node_class, "update_proto", update):
         yield
-    finally:
-        node_class.update_proto = update
 
 
 @contextmanager
-def scalars() -> Iterator[None]:
-    """Converts networks with hard swishes, x + 3 among other things, without a pair of transpositions a convolution.
-
-    The pass that takes transpositions out asks a constant that is added to a convolution for its largest size, to see
-    whether it is a bias. A number has none, and the pass fails as a whole. Here it goes on as with any other sum.
-    """
-    optimizer = require("tf2onnx.optimizer.transpose_optimizer", "onnx").TransposeOptimizer
-    handle = optimizer._add_handler
-
-    def handle_number(self: Any, transposition: Any, node: Any) -> Any:
-        added = node.inputs[1]
-        if added.is_const() and added.get_tensor_value(as_list=False).ndim == 0:
-            return self._handle_node_having_branches(transposition, node)
-        return handle(self, transposition, node)
-
-    optimizer._add_handler = handle_number
+def _replaced(owner: Any, name: str, function: Any) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, function)
     try:
         yield
     finally:
-        optimizer._add_handler = handle
+        setattr(owner, name, original)

@@ -1,1 +1,1 @@
-"""Keras graph → Keras graph, exactly. May import `keras_se.graph`, layers and the frontend."""
+"""Passes over the Keras graph that keep the function exactly. May import `keras_se.graph`, layers and the frontend."""

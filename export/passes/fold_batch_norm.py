@@ -1,73 +1,55 @@
-"""Batch norm, folded into convolutions."""
+"""Folds batch norms into the convolutions before them.
+
+    conv → batch norm → relu        becomes        conv → relu
+
+    gamma · (W x + b − mean) / sqrt(var + epsilon) + beta  =  W' x + b'
+
+The new weights are computed in float64. A convolution is left alone if anything else reads its output.
+"""
 
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.export.passes._common import copying, in_float64, in_training, nested_in_inference
-from keras_se.graph.rewrite import bare_config, calls, read_once, substituted
-
-# The layers that a batch norm behind them can be folded into: what is computed is linear in the kernel.
-CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+from keras_se.graph.copy_layers import remade
+from keras_se.graph.layer_predicates import CONVOLUTIONS, DEPTHWISE
+from keras_se.graph.rewrite import GraphEdits, Weights, asks_training
 
 
-def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """Merges each batch norm into the convolution before it, where nothing else reads that convolution.
-
-        gamma · (W x + b − mean) / sqrt(var + epsilon) + beta  =  W' x + b'
-
-    Exact: the new weights are computed in float64. Returns the model itself if there is nothing to fold.
-    """
-    pairs = {conv.name: (conv, norm) for conv, norm in _convolutions_with_norm(model)}
-    replacements = nested_in_inference(model, fold_batch_norm)
-    if not pairs and not replacements:
-        return model
-    replacements.update({name: _with_bias(conv) for name, (conv, _) in pairs.items()})
-    result = substituted(model, replacements, dropped={norm.name for _, norm in pairs.values()})
-    for name, (conv, norm) in pairs.items():
-        replacements[name].set_weights(_folded_weights(conv, norm))
-    return result
+def fold_batch_norm(graph: GraphEdits) -> None:
+    """Folds each batch norm into the convolution before it, where nothing else reads that convolution. Exact."""
+    norms = [] if graph.in_training else [x for x in graph.called_once() if _is_norm(x, graph)]
+    pairs = [(norm, graph.producer(graph.calls(norm)[0].input_tensors[0])) for norm in norms]
+    for norm, conv in pairs:
+        if _is_foldable(conv, norm, graph) and graph.only_reader(conv) is norm:
+            weights = _folded_weights(conv, graph.weights(conv), norm, graph.weights(norm))
+            graph.replace(conv, remade(conv, type(conv), use_bias=True), weights)
+            graph.drop(norm)
 
 
-def _convolutions_with_norm(model: keras.Model) -> list[tuple[Any, Any]]:
-    return [
-        (conv, norm)
-        for norm in model.layers
-        if type(norm) is keras.layers.BatchNormalization and (conv := _convolution_before(norm, model)) is not None
-    ]
+def _is_norm(layer: Any, graph: GraphEdits) -> bool:
+    return type(layer) is keras.layers.BatchNormalization and not asks_training(graph.calls(layer)[0])
 
 
-def _convolution_before(norm: Any, model: keras.Model) -> Any:
-    found = calls(norm, model)
-    if len(found) != 1 or in_training(found[0]):
-        return None
-    (x,) = found[0].input_tensors
-    conv = x._keras_history.operation
-    foldable = (
-        type(conv) in CONVOLUTIONS + DEPTHWISE  # a subclass may compute something that is not linear in the kernel
+def _is_foldable(conv: Any, norm: Any, graph: GraphEdits) -> bool:
+    (x,) = graph.calls(norm)[0].input_tensors
+    return (
+        type(conv) in CONVOLUTIONS + DEPTHWISE  # the output of a subclass need not be linear in the kernel
         and not getattr(conv, "lora_enabled", False)
         and conv.data_format == "channels_last"
         and norm.axis in (-1, len(x.shape) - 1)
         and conv.activation is keras.activations.linear
-        and read_once(conv, model)
     )
-    return conv if foldable else None
 
 
-def _with_bias(conv: Any) -> Any:
-    with copying(conv):
-        return type(conv).from_config({**bare_config(conv), "use_bias": True})
-
-
-def _folded_weights(conv: Any, norm: Any) -> list[np.ndarray]:
-    kernel, *bias = (in_float64(weight) for weight in conv.weights)
-    scale = 1 / np.sqrt(in_float64(norm.moving_variance) + norm.epsilon)
+def _folded_weights(conv: Any, conv_weights: Weights, norm: Any, norm_weights: Weights) -> Weights:
+    kernel, *bias = conv_weights
+    *affine, mean, variance = norm_weights
+    scale = 1 / np.sqrt(variance + norm.epsilon)
     if norm.scale:
-        scale = scale * in_float64(norm.gamma)
-    shift = (bias[0] if bias else 0.0) - in_float64(norm.moving_mean)
-    shift = shift * scale + (in_float64(norm.beta) if norm.center else 0.0)
-    # A depthwise kernel ends in (channels, multiplier), whose product is the output's channels.
+        scale = scale * affine[0]
+    shift = ((bias[0] if bias else 0.0) - mean) * scale + (affine[-1] if norm.center else 0.0)
+    # A depthwise kernel ends in (channels, multiplier): their product is the number of output channels.
     shape = kernel.shape[-2:] if isinstance(conv, DEPTHWISE) else kernel.shape[-1:]
     return [kernel * scale.reshape(shape), shift]

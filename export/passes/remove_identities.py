@@ -1,34 +1,26 @@
-"""Layers that do something in training only, taken out."""
+"""Removes layers that return their inputs.
+
+    conv → Dropout → batch norm        becomes        conv → batch norm
+
+Dropout, noise and linear activations do nothing in inference. Converters remove them, too, but later passes look at the
+layer right before another one. A layer that makes an output stays, because the output is named after it.
+"""
 
 from typing import Any
 
 import keras
 
-from keras_se.export.passes._common import in_training, nested_in_inference
-from keras_se.graph.rewrite import calls, substituted
+from keras_se.graph.layer_predicates import DROPOUTS
+from keras_se.graph.rewrite import GraphEdits, asks_training
 
-IN_TRAINING_ONLY = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.AlphaDropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.ActivityRegularization,
-    keras.layers.Identity,
-)
+IN_TRAINING_ONLY = (*DROPOUTS, keras.layers.ActivityRegularization, keras.layers.Identity)
 
 
-def drop_identities(model: keras.Model) -> keras.Model:
-    """Takes out the layers that return their inputs: dropout and noise, and activations that are linear.
-
-    Exact. Converters take them out, too, but the rewrites here would not see through them. A layer stays that makes an
-    output, which is named after it. Returns the model itself if there is nothing to take out.
-    """
-    replacements = nested_in_inference(model, drop_identities)
-    dropped = {layer.name for layer in model.layers if _is_identity(layer) and _returns_inputs(layer, model)}
-    return substituted(model, replacements, dropped) if dropped or replacements else model
+def remove_identities(graph: GraphEdits) -> None:
+    """Removes dropout, noise, and activations that are linear. Exact."""
+    for layer in [] if graph.in_training else graph.layers:
+        if _is_identity(layer) and _returns_inputs(layer, graph):
+            graph.drop(layer)
 
 
 def _is_identity(layer: Any) -> bool:
@@ -36,11 +28,11 @@ def _is_identity(layer: Any) -> bool:
     return linear or type(layer) in IN_TRAINING_ONLY
 
 
-def _returns_inputs(layer: Any, model: keras.Model) -> bool:
+def _returns_inputs(layer: Any, graph: GraphEdits) -> bool:
     return all(
         len(call.input_tensors) == 1
-        and not in_training(call)  # dropout can be asked for
+        and not asks_training(call)
         and call.input_tensors[0].dtype == layer.compute_dtype
-        and not any(made is output for made in call.output_tensors for output in model.outputs)
-        for call in calls(layer, model)
+        and not any(map(graph.returns, call.output_tensors))
+        for call in graph.calls(layer)
     )

@@ -1,1 +1,1 @@
-"""Programs that run in processes of their own. Only `sandbox.py`, which starts them, belongs to the package."""
+"""Programs that run in their own processes, and import only each other and a runtime. `sandbox.py` starts them."""

@@ -1,7 +1,10 @@
-"""A program: `benchmark.py JOB RESULT` runs files in their runtimes, and measures them.
+"""A program: `benchmark.py JOB RESULT` runs files in their runtimes, and measures time or memory.
 
-JOB is a JSON document with the `work` (a function of `WORK`), the `files` (path and format of each) and its options.
-The process is apart because a file from a stranger can end it, and because nothing else may have a share in its memory.
+JOB is a JSON document with options, the `work` ("times" or "memory"), and the `files`: for each its path and that of
+the program that opens it. Such a program defines `RUNTIME`, the module to import, and `open_call(path, threads,
+batch_size, size)`, which returns a call that runs the file, and the shapes of its inputs by name.
+
+It has its own process because a file from a stranger can crash it, and because other work would count as its memory.
 """
 
 import importlib.util
@@ -10,75 +13,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
-def _beside(name: str) -> Any:
-    """A module of this folder by itself: the package would bring Keras."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-timing, memory, runtimes = _beside("timing"), _beside("memory"), _beside("runtimes")
+import memory
+import timing
 
 
 class RefusedError(Exception):
-    """A runtime raised something at a file."""
+    """A runtime raised an exception for a file."""
 
 
 def times(job: dict[str, Any]) -> dict[str, Any]:
     """Seconds of each file in each round, in turn, and the shapes of their inputs."""
-    files = [_opened(pair, job) for pair in job["files"]]
-    found = timing.turns([file.call for file in files], job["rounds"], warm_up=job["warm_up"])
-    return {"seconds": found.tolist(), "inputs": [dict(file.inputs) for file in files]}
+    calls, inputs = zip(*(_open(path, _loaded(program), job) for path, program in job["files"]), strict=True)
+    return {"seconds": timing.turns(calls, job["rounds"], warm_up=job["warm_up"]).tolist(), "inputs": inputs}
 
 
 def peak_memory(job: dict[str, Any]) -> dict[str, Any]:
-    """Bytes that loading a file and running it three times takes, beside those of the runtime itself."""
-    (pair,) = job["files"]
-    importlib.import_module(RUNTIMES[pair[1]])
+    """Bytes needed to load a file and to run it three times, on top of the runtime itself."""
+    ((path, program),) = job["files"]
+    opener = _loaded(program)
+    importlib.import_module(opener.RUNTIME)
     before = memory.from_here()
-    file = _opened(pair, job)
+    call, _ = _open(path, opener, job)
     for _ in range(3):
-        file.call()
+        call()
     return {"bytes": memory.growth(before)}
 
 
-def onnx_profile(job: dict[str, Any]) -> dict[str, Any]:
-    """Kind and seconds of each operation, in each call, by ONNX Runtime's profiler."""
-    ((path, _),) = job["files"]
-    session = runtimes.onnx_session(path, job["threads"], profile="profile")
-    file = runtimes.onnx_call(session, (job["batch_size"], job["size"]))
-    for _ in range(job["warm_up"] + job["rounds"]):
-        file.call()
-    calls: list[list[tuple[str, float]]] = [[]]
-    for event in json.loads(Path(session.end_profiling()).read_text()):
-        if event["name"] == "model_run":  # it comes after the operations of the call
-            calls.append([])
-        elif event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            kind = event["args"]["op_name"]
-            if kind not in CONTROL_FLOW:
-                calls[-1].append((kind, event["dur"] / 1e6))
-    return {"calls": calls[job["warm_up"] : -1]}
+WORK = {"times": times, "memory": peak_memory}
 
 
-# Their time is that of the operations inside of them, which are events of their own.
-CONTROL_FLOW = ("If", "Loop", "Scan")
-RUNTIMES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime", "saved_model": "tensorflow"}
-WORK = {"times": times, "memory": peak_memory, "onnx_profile": onnx_profile}
+def _loaded(program: str) -> Any:
+    spec = importlib.util.spec_from_file_location(Path(program).stem, program)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def _opened(pair: tuple[str, str], job: dict[str, Any]) -> Any:
-    """The file of a path and a format, after a call that shows that it runs."""
+def _open(path: str, opener: Any, job: dict[str, Any]) -> Any:
+    """The call and the input shapes of a file, after a first call that shows that it runs."""
     try:
-        file = runtimes.opened(*pair, job["threads"], job["batch_size"], job["size"])
-        file.call()
+        call, inputs = opener.open_call(path, job["threads"], job["batch_size"], job["size"])
+        call()
     except Exception as error:  # runtimes raise anything
-        raise RefusedError(pair[0], str(error) or type(error).__name__) from error
-    return file
+        raise RefusedError(path, str(error) or type(error).__name__) from error
+    return call, inputs
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much memory this process comes to need. It imports nothing else of this package, which would need some itself."""
+"""Measures how much memory this process needs. It imports as little as possible: imports would count."""
 
 import contextlib
 import sys
@@ -8,16 +8,16 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def from_here() -> int:
-    """Begins to measure: the memory of the process now, in bytes."""
+    """Starts a measurement, and returns the memory of the process in bytes."""
     if not STATUS.exists():
         return _highest()
-    with contextlib.suppress(OSError):  # where it may not be written, the peak is that of the whole process
+    with contextlib.suppress(OSError):  # if that is forbidden, the peak is of the whole process
         RESET.write_text("5")
     return _field("VmRSS")
 
 
 def growth(since: int) -> int:
-    """By how many bytes the process's memory was larger at its peak than at `since`, what `from_here` returned."""
+    """The bytes by which the peak exceeds `since`, the result of `from_here`."""
     peak = _field("VmHWM") if STATUS.exists() else _highest()
     return max(peak - since, 0)
 
@@ -28,7 +28,7 @@ def _field(name: str) -> int:
 
 
 def _highest() -> int:
-    """Where there is no /proc."""
+    """The peak on systems without /proc."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

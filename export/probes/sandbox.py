@@ -1,4 +1,4 @@
-"""Work on files from strangers in a process of its own, which may crash."""
+"""Starts the programs of this folder, in processes that a file from a stranger may crash."""
 
 import json
 import signal
@@ -10,35 +10,31 @@ from typing import Any
 
 from keras_se._text import last_line
 
-# Probes: programs that need one runtime, and of this package at most modules beside them that need NumPy alone.
+# Programs that import one runtime and modules of this folder, but nothing else of the package: it would bring Keras.
 PROBES = Path(__file__).parent
 TIMEOUT = 300.0
 
 
 class RefusedError(Exception):
-    """A probe's process broke off. Its text tells what happened, and no more."""
+    """A probe's process failed. The message says how, and continues a sentence whose subject is the program."""
 
 
 def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
-    """Runs a probe on a file, and returns what it found.
+    """Runs a probe on a file, and returns the document that it wrote.
 
-    Runtimes are written in C++, and a file that is made for it can end the process that loads it.
+    Runtimes are written in C++, and a malicious file can crash the process that loads it.
 
     Args:
-        program: The probe's file in this folder.
-        path: What it gets as its argument.
+        program: The probe's file in this folder, or its absolute path.
+        path: Its argument.
         timeout: Seconds.
 
-    Returns:
-        The document that the probe wrote.
-
     Raises:
-        RefusedError: if it crashed, took too long, or failed in a way that it does not know.
+        RefusedError: if it crashed, took too long, or raised an exception.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        # -P: the modules of this folder must not stand in for the standard library's, `inspect` for one.
-        command = [sys.executable, "-P", str(PROBES / program), str(Path(path).absolute()), str(result)]
+        command = [sys.executable, str(PROBES / program), str(Path(path).absolute()), str(result)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=timeout, cwd=folder, check=False)
         except subprocess.TimeoutExpired:
@@ -54,5 +50,5 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
 
 
 def crash(status: int) -> str:
-    """What the negative status of a process tells."""
+    """Describes the negative status of a process."""
     return f"crashed ({signal.Signals(-status).name})"

@@ -1,4 +1,4 @@
-"""A program: `tflite_loader.py MODEL RESULT` loads a TFLite file in LiteRT, and tells what its delegate runs.
+"""A program: `tflite_loader.py MODEL RESULT` loads a TFLite file and lists what its delegate runs.
 
 It runs in a process of its own, since a file from a stranger can end it (`sandbox.py`).
 """
@@ -26,7 +26,7 @@ def probe(model: str) -> dict[str, Any]:
 
 
 def _inside(nodes: list[Any], partitions: list[Any]) -> set[int]:
-    """The numbers of the operations that the delegate has taken over: those between its inputs and its outputs."""
+    """The indices of the operations that the delegate runs: those between its inputs and its outputs."""
     makers = {int(output): node for node in nodes if node["op_name"] != "DELEGATE" for output in node["outputs"]}
     inside: set[int] = set()
     for partition in partitions:

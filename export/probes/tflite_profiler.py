@@ -1,8 +1,10 @@
-"""A program: `tflite_profiler.py JOB RESULT` has LiteRT's profiler time the operations of a TFLite file.
+"""A program: `tflite_profiler.py JOB RESULT` times the operations of a TFLite file with LiteRT's profiler.
 
-The profiler times what the delegate runs, too, operation by operation. No Python package has it: it is called by
-LiteRT's C interface, of which another version may have another form. So it runs in a process of its own, which may
-crash, and gives no times where what it gets is not what it should be.
+JOB is the JSON document of `benchmark.py`, with one file. RESULT has the type and the seconds of each operation that
+ran, those inside the delegate included, for each `call`; or the `problem`.
+
+LiteRT's wheel gives access to its profiler through the C interface alone (`docs/decisions.md`), which may change with a
+version. So the program checks every status and the kinds of events, and runs in a process that may crash.
 """
 
 import ctypes
@@ -14,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 CPU = 1
-# Kinds of events: an operation that LiteRT runs, and one of its delegate (the second form: if that is all it runs).
+# Kinds of events: an operation that LiteRT runs, and one of its delegate (the second: if the delegate runs all).
 OPERATION, IN_DELEGATE = 2, (4, 8)
 KINDS = {1 << bit for bit in range(9)}
-# What stands for a part of the network that the delegate runs: its operations are events of their own.
+# A part of the network that the delegate runs: its operations are events of their own.
 PARTITION = "DELEGATE"
-# What runs other graphs of the file, whose operations are events of their own.
+# Operations that run subgraphs, whose operations are events of their own.
 CONTROL_FLOW = ("CALL", "CALL_ONCE", "IF", "STABLEHLO_WHILE", "WHILE")
-TENSOR_TYPE_BYTES = 512  # more than it takes
+TENSOR_TYPE_BYTES = 512  # more than LiteRtRankedTensorType has
 
 
 class Event(ctypes.Structure):
@@ -38,7 +40,7 @@ class Event(ctypes.Structure):
 
 
 class LiteRt:
-    """The library's functions, whose status is checked."""
+    """The functions of the library without their prefix. A status that is no success raises an exception."""
 
     def __init__(self) -> None:
         import ai_edge_litert
@@ -57,19 +59,19 @@ class LiteRt:
         return call
 
     def made(self, name: str, *arguments: Any) -> c_void_p:
-        """What a function makes, whose last argument is where it goes."""
+        """Calls a function whose last argument is the address of its result, and returns the result."""
         result = c_void_p()
         getattr(self, name)(*arguments, byref(result))
         return result
 
     def options(self, identifier: bytes, text: bytes) -> c_void_p:
-        """Options of a part of LiteRT, in TOML, which LiteRT frees."""
+        """Options in TOML for one part of LiteRT, which frees them."""
         payload = c_void_p(self._libc.strdup(text))
         return self.made("CreateOpaqueOptions", identifier, payload, ctypes.cast(self._libc.free, c_void_p))
 
 
 def profile(job: dict[str, Any]) -> dict[str, Any]:
-    """Kind and seconds of each operation, in each call."""
+    """The type and the seconds of each operation, in each call."""
     litert = LiteRt()
     environment = litert.made("CreateEnvironment", c_int(0), None)
     model = litert.made("CreateModelFromFile", environment, job["files"][0][0].encode())
@@ -82,46 +84,47 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
         litert.AddOpaqueOptions(options, litert.options(identifier, text))
     compiled = litert.made("CreateCompiledModel", environment, model, options)
     signature = litert.made("GetModelSignature", model, c_size_t(0))
-    inputs, outputs = (_buffers(litert, environment, compiled, signature, end) for end in ("Input", "Output"))
-    ends = (c_size_t(len(inputs)), inputs, c_size_t(len(outputs)), outputs)
+    inputs, outputs = (_buffers(litert, environment, compiled, signature, way) for way in ("Input", "Output"))
+    buffers = (c_size_t(len(inputs)), inputs, c_size_t(len(outputs)), outputs)
     profiler = litert.made("CompiledModelGetProfiler", compiled)
     calls = []
     for turn in range(job["warm_up"] + job["rounds"]):
         litert.ResetProfiler(profiler)
         litert.StartProfiler(profiler)
-        litert.RunCompiledModel(compiled, c_size_t(0), *ends)
+        litert.RunCompiledModel(compiled, c_size_t(0), *buffers)
         litert.StopProfiler(profiler)
         if turn >= job["warm_up"]:
             calls.append([(event.tag.decode(), event.microseconds / 1e6) for event in _operations(litert, profiler)])
     return {"calls": calls}
 
 
-def _buffers(litert: LiteRt, environment: c_void_p, compiled: c_void_p, signature: c_void_p, end: str) -> Any:
+def _buffers(litert: LiteRt, environment: c_void_p, compiled: c_void_p, signature: c_void_p, way: str) -> Any:
+    """A buffer for each tensor of a way, `"Input"` or `"Output"`."""
     count = c_size_t()
-    getattr(litert, f"GetNumSignature{end}s")(signature, byref(count))
+    getattr(litert, f"GetNumSignature{way}s")(signature, byref(count))
     buffers = (c_void_p * count.value)()
     for i in range(count.value):
-        tensor = litert.made(f"GetSignature{end}TensorByIndex", signature, c_size_t(i))
-        kind = ctypes.create_string_buffer(TENSOR_TYPE_BYTES)
-        litert.GetRankedTensorType(tensor, kind)
-        needs = litert.made(f"GetCompiledModel{end}BufferRequirements", compiled, c_size_t(0), c_size_t(i))
-        buffers[i] = litert.made("CreateManagedTensorBufferFromRequirements", environment, kind, needs)
+        tensor_type = ctypes.create_string_buffer(TENSOR_TYPE_BYTES)
+        litert.GetRankedTensorType(litert.made(f"GetSignature{way}TensorByIndex", signature, c_size_t(i)), tensor_type)
+        requirements = litert.made(f"GetCompiledModel{way}BufferRequirements", compiled, c_size_t(0), c_size_t(i))
+        buffers[i] = litert.made("CreateManagedTensorBufferFromRequirements", environment, tensor_type, requirements)
     return buffers
 
 
 def _operations(litert: LiteRt, profiler: c_void_p) -> list[Event]:
+    """The events of a call that are operations, without those whose time other events have."""
     count = c_int()
     litert.GetNumProfilerEvents(profiler, byref(count))
     events = (Event * count.value)()
     litert.GetProfilerEvents(profiler, count, events)
     if not {event.kind for event in events} <= KINDS:
-        raise RuntimeError("the events of this version of LiteRT have another form")
+        raise RuntimeError("returned events of an unknown kind: this version of LiteRT is not supported")
     inside = [event for event in events if event.kind in IN_DELEGATE]
     outside = [event for event in events if event.kind == OPERATION]
-    counted: tuple[str, ...] = (PARTITION,) if inside else ()
+    covered: tuple[str, ...] = (PARTITION,) if inside else ()
     if len({event.graph for event in inside + outside}) > 1:
-        counted += CONTROL_FLOW
-    return inside + [event for event in outside if event.tag.decode().upper() not in counted]
+        covered += CONTROL_FLOW
+    return inside + [event for event in outside if event.tag.decode().upper() not in covered]
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:

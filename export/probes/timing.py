@@ -1,7 +1,4 @@
-"""How long calls take, in turn, on this machine.
-
-It needs NumPy alone: processes that measure runtimes import it, too.
-"""
+"""Times calls in turn. Needs NumPy alone, since processes that measure runtimes import it."""
 
 import math
 import time
@@ -11,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ROUNDS = 30
-# Slow files get fewer rounds, but never fewer than this.
+# Slow calls get fewer rounds, but at least this many.
 LEAST_ROUNDS = 5
 SECONDS = 20.0
 WARM_UP = 2
@@ -19,7 +16,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of a call: the median, and what a quarter, three quarters and nine tenths of the runs stayed below."""
+    """Seconds of a call: the median, the quartiles, and the 90th percentile."""
 
     median: float
     low: float
@@ -29,13 +26,13 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float] | np.ndarray) -> "Latency":
-        """Of the times of a call."""
+        """Summarizes the seconds of several runs."""
         median, low, high, p90 = (float(quantile) for quantile in np.quantile(seconds, (0.5, 0.25, 0.75, 0.9)))
         return cls(median, low, high, p90, len(seconds))
 
     @property
     def spread(self) -> float:
-        """The middle half of the runs, from its low to its high end, in seconds."""
+        """The interquartile range, in seconds."""
         return self.high - self.low
 
     def to_dict(self) -> dict[str, float | int]:
@@ -45,12 +42,12 @@ class Latency:
 
 
 def latencies(calls: Sequence[Callable[[], object]], rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Latency]:
-    """The latency of each call. They take turns, so that what else the machine does meets all alike.
+    """The latency of each call. Calls take turns, so that other load on the machine affects all of them equally.
 
     Args:
         calls: What to time.
-        rounds: How often each is called, after two calls that do not count.
-        seconds: After this long no new round begins, once there have been five.
+        rounds: How often each is called, after two untimed calls.
+        seconds: After this time no round begins, except for the first five.
     """
     return [Latency.of(times) for times in turns(calls, rounds, seconds)] if calls else []
 
@@ -58,13 +55,13 @@ def latencies(calls: Sequence[Callable[[], object]], rounds: int = ROUNDS, secon
 def turns(
     calls: Sequence[Callable[[], object]], rounds: int, seconds: float = math.inf, warm_up: int = WARM_UP
 ) -> np.ndarray:
-    """The seconds of each call (a row) in each round (a column). In a round every call has its turn.
+    """The seconds of each call (row) in each round (column). A round runs every call once.
 
     Args:
         calls: What to time.
         rounds: How many rounds.
-        seconds: After this long no new round begins, once there have been five.
-        warm_up: Rounds before these, which are not timed.
+        seconds: After this time no round begins, except for the first five.
+        warm_up: Untimed rounds before them.
     """
     for call in list(calls) * warm_up:
         call()

@@ -13,11 +13,10 @@ from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import clean_scopes
 from keras_se.export.frontend.tracing import trace
-from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.saved_model import FORMAT
-from keras_se.export.saved_model.canonicalize import normalise
+from keras_se.export.saved_model.canonicalize import canonicalize
 from keras_se.export.saved_model.runner import SIGNATURE
 from keras_se.export.saved_model.signatures import names_of, serving_of
 
@@ -107,11 +106,9 @@ def resolve(request: ExportRequest, *, signatures: Sequence[str] = ()) -> Export
 
 def write(request: ExportRequest, path: Path) -> Sequence[str]:
     """Writes the folder, and returns notes."""
-    source, notes = request.inference, list[str]()
-    if request.optimize:
-        source, notes = optimized(source, runtime=request.format.runtime)
+    source, notes = request.optimized()
     request.format.writer(request.mode)(source, request, path)
-    normalise(path)
+    canonicalize(path)
     return notes
 
 

@@ -1,4 +1,4 @@
-"""JPEG and PNG images from bytes, as TensorFlow operations: decoded, turned upright, resized and cropped."""
+"""Decodes, rotates, resizes and crops JPEG and PNG images with TensorFlow operations."""
 
 import math
 from typing import Any
@@ -7,28 +7,29 @@ from keras_se.export.errors import require
 from keras_se.weights import Preprocessing
 
 KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic", "lanczos": "lanczos3"}
-# Where a camera writes how it was held, and what stands before it: an entry of one number of 16 bits, little end first
-# or big end first.
-HEAD, MARK = 4096, b"Exif\0\0"
+# The EXIF orientation is searched for in this many bytes, after the marker: an entry of one 16-bit number, in little or
+# big endian.
+HEAD_BYTES, MARKER = 4096, b"Exif\0\0"
 ENTRIES = (b"\x12\x01\x03\x00\x01\x00\x00\x00", b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
-MIRRORED, UPSIDE_DOWN, ON_ITS_SIDE = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)
+# Values of the orientation, by the step that undoes it.
+FLIP_WIDTH, FLIP_HEIGHT, TRANSPOSE = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)
 
 
 def load_image(encoded: Any, prepared: Preprocessing) -> Any:
-    """What `Preprocessing.load_image` makes of a file, of its bytes.
+    """Computes `Preprocessing.load_image` of the bytes of a file.
 
-    Decoded values are those of Pillow, and resized ones off by one or two levels of 255 where rounding goes the other
-    way. PNG files are not turned upright.
+    Decoded values equal those of Pillow. Resized values differ by one or two levels of 255, where rounding goes the
+    other way. The orientation of PNG files is ignored.
 
     Args:
-        encoded: A string tensor without a shape: a JPEG or PNG file.
+        encoded: A scalar string tensor: the bytes of a JPEG or PNG file.
         prepared: The size, the crop and the interpolation.
 
     Returns:
-        A float32 tensor of shape (height, width, 3), whole numbers from 0 to 255.
+        A float32 tensor of shape (height, width, 3) of whole numbers from 0 to 255.
     """
     tf = require("tensorflow", "tensorflow")
-    # It knows PNG files, too, and this is the method that rounds as Pillow's.
+    # It decodes PNG files as well, and this method rounds as Pillow does.
     image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
     image = _upright(tf, image, _orientation(tf, encoded))
     (height, width), size = tf.unstack(tf.shape(image, tf.int64)[:2]), prepared.size
@@ -42,7 +43,7 @@ def load_image(encoded: Any, prepared: Preprocessing) -> Any:
             image = _nearest(tf, image, axis, size[axis], known, resized[axis], starts[axis])
         return tf.ensure_shape(tf.cast(image, tf.float32), (*size, 3))
     image, kernel = tf.cast(image, tf.float32)[None], KERNELS[prepared.interpolation]
-    # One axis after the other, in whole numbers between, as Pillow does it.
+    # As in Pillow, one axis after the other, with whole numbers in between.
     for axis, known in ((1, width), (0, height)):
         shape = [size[0] if axis == 0 else height, size[1]]
         scale, shift = [1.0, 1.0], [0.0, 0.0]
@@ -61,7 +62,7 @@ def load_image(encoded: Any, prepared: Preprocessing) -> Any:
 
 
 def _resized(tf: Any, height: Any, width: Any, prepared: Preprocessing) -> tuple[Any, Any]:
-    """Height and width before the crop, as `Preprocessing` has them."""
+    """Height and width before the crop, as `Preprocessing` computes them."""
     least_height, least_width = (math.floor(side / prepared.crop) for side in prepared.size)
     if least_height == least_width:
         longer = least_width * tf.maximum(width, height) // tf.minimum(width, height)
@@ -74,34 +75,34 @@ def _resized(tf: Any, height: Any, width: Any, prepared: Preprocessing) -> tuple
 
 def _nearest(tf: Any, image: Any, axis: int, count: int, known: Any, resized: Any, start: Any) -> Any:
     step = tf.cast(known, tf.float64) / tf.cast(resized, tf.float64)
-    # A sum of steps, as in Pillow: what it is off by decides where two pixels are as near.
+    # A running sum, as in Pillow: its rounding error decides between two pixels at equal distance.
     centres = tf.cumsum(tf.concat([[step / 2], tf.fill([start + count - 1], step)], 0))[start:]
     return tf.gather(image, tf.clip_by_value(tf.cast(centres, tf.int64), 0, known - 1), axis=axis)
 
 
 def _orientation(tf: Any, encoded: Any) -> Any:
-    """How a camera says that it was held, from 1 to 8, in the first 4 kB of the file; 1 where it does not say."""
-    head = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, HEAD), tf.uint8), tf.int32)
+    """The EXIF orientation, from 1 to 8, in the first 4 kB of the file; 1 if there is none."""
+    head = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, HEAD_BYTES), tf.uint8), tf.int32)
     length = max(map(len, ENTRIES)) + 1
-    # Each row is what stands from a byte on.
+    # Row i holds the bytes from byte i on.
     rows = tf.gather(tf.pad(head, [[0, length]]), tf.range(tf.size(head))[:, None] + tf.range(length)[None])
-    marked = tf.cumsum(tf.cast(_begins(tf, rows, MARK), tf.int32)) > 0
+    marked = tf.cumsum(tf.cast(_starts_with(tf, rows, MARKER), tf.int32)) > 0
     found = tf.zeros((0,), tf.int32)
     for entry in ENTRIES:
-        found = tf.concat([found, tf.boolean_mask(rows[:, len(entry)], _begins(tf, rows, entry) & marked)], 0)
+        found = tf.concat([found, tf.boolean_mask(rows[:, len(entry)], _starts_with(tf, rows, entry) & marked)], 0)
     return tf.concat([found, [1]], 0)[0]
 
 
-def _begins(tf: Any, rows: Any, text: bytes) -> Any:
+def _starts_with(tf: Any, rows: Any, text: bytes) -> Any:
     return tf.reduce_all(rows[:, : len(text)] == tf.constant(list(text)), axis=1)
 
 
 def _upright(tf: Any, image: Any, orientation: Any) -> Any:
-    def is_one_of(kinds: tuple[int, ...]) -> Any:
-        return tf.reduce_any(orientation == tf.constant(kinds))
+    def is_one_of(values: tuple[int, ...]) -> Any:
+        return tf.reduce_any(orientation == tf.constant(values))
 
-    image = tf.cond(is_one_of(ON_ITS_SIDE), lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-    for axis, kinds in ((1, MIRRORED), (0, UPSIDE_DOWN)):
-        turned = tf.reverse(image, [axis])
-        image = tf.where(is_one_of(kinds), turned, image)
+    image = tf.cond(is_one_of(TRANSPOSE), lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    for axis, values in ((1, FLIP_WIDTH), (0, FLIP_HEIGHT)):
+        flipped = tf.reverse(image, [axis])
+        image = tf.where(is_one_of(values), flipped, image)
     return image

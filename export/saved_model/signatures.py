@@ -1,4 +1,4 @@
-"""More ways into a SavedModel than the network's own: pixels, and the bytes of image files."""
+"""Further signatures of a SavedModel: one takes pixels, another the bytes of image files."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,55 +23,55 @@ SIGNATURES = ("uint8", "encoded")
 
 
 def names_of(signatures: Any) -> tuple[str, ...]:
-    """The signatures that an argument asks for, in order."""
+    """Checks the argument `signatures`, and returns the names in it, each once."""
     names = (signatures,) if isinstance(signatures, str) else signatures
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in SIGNATURES for name in names):
-        allowed = " and ".join(f'"{name}"' for name in SIGNATURES)
-        raise ValueError(f"signatures must be made of {allowed}. Received: signatures={signatures!r}")
+        allowed = " or ".join(f'"{name}"' for name in SIGNATURES)
+        raise ValueError(f"signatures must be {allowed}, or a list of them. Received: signatures={signatures!r}")
     return tuple(dict.fromkeys(names))
 
 
 def serving_of(model: Any, names: Sequence[str], prepared: Preprocessing | None) -> "Serving | None":
-    """The signatures of a model, or a `ValueError` if it is not known how images are prepared for it."""
+    """The signatures of a model, or `None` if there are no `names`. Unknown preprocessing is a `ValueError`."""
     if not names:
         return None
     known = prepared or getattr(model, "preprocessing", None)
     if not isinstance(known, Preprocessing):
         raise ValueError(
-            "signatures need to know how images are prepared: set model.preprocessing, or give "
+            "signatures requires the preprocessing of images. Set model.preprocessing, or pass "
             f"preprocessing=keras_se.weights.Preprocessing(...). Received: signatures={tuple(names)} for {model.name!r}"
         )
-    (height, width), first = image_shape(model)
+    (height, width), channels_first = image_shape(model)
     sized = replace(known, size=(height or known.size[0], width or known.size[1]))
-    return Serving(InferenceModel(model), tuple(names), sized, first)
+    return Serving(InferenceModel(model), tuple(names), sized, channels_first)
 
 
 @dataclass(frozen=True)
 class Serving:
-    """The signatures, and how they are verified.
+    """Makes and verifies signatures.
 
     Attributes:
-        inference: The model as it was given, whose images have three channels.
-        names: Of `SIGNATURES`.
-        prepared: How images are prepared, with the model's size where that is known.
-        first: Whether the model wants channels first. Signatures take them last.
+        inference: The original model, which takes prepared images of three channels.
+        names: Some of `SIGNATURES`.
+        prepared: The preprocessing, with the model's image size if it is fixed.
+        channels_first: The layout of the model's images. Signatures take channels last.
     """
 
     inference: InferenceModel
     names: tuple[str, ...]
     prepared: Preprocessing
-    first: bool
+    channels_first: bool
 
     def functions(self, serve: Any, batch_size: int | None) -> dict[str, Any]:
-        """Traced functions by the signature's name; all of them call the network, which is stored once."""
+        """Traced functions by signature name. All of them call `serve`, so that the network is stored once."""
         tf = require("tensorflow", "tensorflow")
         (image,) = self.inference.inputs
-        sizes = (*image.shape[1:], 3) if self.first else image.shape
+        sizes = (*image.shape[1:], 3) if self.channels_first else image.shape
         scale, offset = self.prepared.scale_and_offset()
 
         def from_pixels(pixels: Any) -> Any:
             x = tf.cast(pixels, tf.float32) * scale + offset
-            x = tf.transpose(x, (0, 3, 1, 2)) if self.first else x
+            x = tf.transpose(x, (0, 3, 1, 2)) if self.channels_first else x
             return serve(**{image.name: tf.cast(x, image.dtype)})
 
         def from_bytes(encoded: Any) -> Any:
@@ -88,15 +88,15 @@ class Serving:
         }
 
     def feeds(self, pixels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model takes for images: `pixels` are in its layout."""
-        data_format = "channels_first" if self.first else "channels_last"
+        """Prepares `pixels`, which have the model's layout, as the model takes them."""
+        data_format = "channels_first" if self.channels_first else "channels_last"
         return {name: self.prepared.preprocess_input(column, data_format) for name, column in pixels.items()}
 
     def check(self, artifact: Artifact, feeds: Mapping[str, np.ndarray], batch_size: int | None) -> None:
         """Runs each signature of the file, and compares it with the model.
 
         Raises:
-            ExportError: if one computes something else.
+            ExportError: if the outputs of a signature differ.
         """
         pixels = self._pixels(feeds)
         expected = self._expected(pixels)
@@ -115,21 +115,21 @@ class Serving:
 
     def _expected(self, pixels: np.ndarray, rounded: Any = None) -> dict[str, np.ndarray]:
         (image,) = self.inference.inputs
-        turned = pixels.transpose(0, 3, 1, 2) if self.first else pixels
+        turned = pixels.transpose(0, 3, 1, 2) if self.channels_first else pixels
         return self.inference.reference(self.feeds({image.name: turned}), rounded)
 
     def _pixels(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The images that the file was verified on, as pixels; random ones, where they are of another size."""
+        """The verification data as pixels, or random pixels if the images of the signatures have another size."""
         (image,) = self.inference.inputs
         scale, offset = self.prepared.scale_and_offset()
-        column = feeds[image.name].transpose(0, 2, 3, 1) if self.first else feeds[image.name]
+        column = feeds[image.name].transpose(0, 2, 3, 1) if self.channels_first else feeds[image.name]
         if column.shape[1:3] == self.prepared.size:
             return np.clip(np.round((column - offset) / scale), 0, 255).astype("uint8")
         tensor = replace(image, shape=(*self.prepared.size, 3), dtype="uint8", scaling=(scale, offset))
         return random_feeds([tensor], SAMPLES)[image.name]
 
     def _files(self, pixels: np.ndarray) -> np.ndarray:
-        """PNG files with a border that the crop takes off again; nothing in them has to be resized."""
+        """PNG files with a border that the crop removes, so that nothing is resized."""
         tf = require("tensorflow", "tensorflow")
         borders = []
         for size in self.prepared.size:

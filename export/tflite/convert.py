@@ -9,7 +9,6 @@ from typing import Any
 from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
 from keras_se.export.frontend.backend_process import on_any_backend
-from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
 from keras_se.export.tflite import FORMAT
@@ -125,14 +124,7 @@ def resolve(
 
 def write(request: ExportRequest, path: Path) -> Sequence[str]:
     """Writes the file, and returns notes."""
-    source, notes = request.inference, list[str]()
-    if request.optimize:
-        source, notes = optimized(
-            source,
-            request.calibration,
-            runtime=request.format.runtime,
-            activation_bits=request.mode.activation_bits,
-        )
+    source, notes = request.optimized()
     content, more = request.format.writer(request.mode)(source, request)
     path.write_bytes(content)
     return [*notes, *more]

@@ -9,6 +9,7 @@ import keras
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.scopes import scope_name
 from keras_se.export.tflite.graph import FileGraph, FileOperation
+from keras_se.graph.keras_private import output_index, producer
 from keras_se.graph.walk import layers_inside
 
 # Operations that convert between types, and compute nothing.
@@ -85,9 +86,9 @@ def _output_layers(model: keras.Model, above: str = "") -> list[str]:
     """The path of the layer behind each output; nothing where it is no layer."""
     found = []
     for output in model.outputs:
-        layer, _, index = output._keras_history
+        layer = producer(output)
         if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
-            found.append(_output_layers(layer, f"{above}{layer.name}/")[index])
+            found.append(_output_layers(layer, f"{above}{layer.name}/")[output_index(output)])
         else:
             found.append(f"{above}{layer.name}" if isinstance(layer, keras.layers.Layer) else "")
     return found

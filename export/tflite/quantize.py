@@ -67,7 +67,7 @@ def write_int8(model: InferenceModel, request: ExportRequest) -> Written:
         converter._experimental_calibrate_only = True
         content = bytearray(converter.convert())
         graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
-        for index, (low, high) in ranges(bytes(content), request.calibration, request.batch_size).items():
+        for index, (low, high) in ranges(bytes(content), request.ranges_from, request.batch_size or 1).items():
             known = graph.Tensors(index).Quantization()
             if known is not None and known.MinLength() == known.MaxLength() == 1:
                 known.MinAsNumpy()[0], known.MaxAsNumpy()[0] = low, high
@@ -93,7 +93,7 @@ def write_selective(model: InferenceModel, request: ExportRequest) -> Written:
             content,
             model,
             request.plan,
-            calibration=request.calibration or {},
+            calibration=request.ranges_from,
             io_dtype=request.options["io_dtype"],
             batch_size=request.batch_size or 1,
         )
@@ -106,7 +106,7 @@ def _calibrated(model: InferenceModel, request: ExportRequest, operations: Any) 
     with converter_of(model, request.shapes, size, calibrated=request.quantize) as converter:
         converter.target_spec.supported_ops = [operations]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: batches(request.calibration, size)
+        converter.representative_dataset = lambda: batches(request.ranges_from, size)
         yield converter
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.graph.keras_private import output_index, producer
 from keras_se.layers import Detections
 
 Outputs = Mapping[str, np.ndarray]
@@ -40,11 +41,10 @@ def _names(model: InferenceModel) -> dict[str, str]:
     """What the outputs are called that are detections."""
     found = {}
     for output, tensor in zip(model.outputs, model.model.outputs, strict=True):
-        layer, _, index = tensor._keras_history
-        while isinstance(layer, keras.Model):
-            layer, _, index = layer.outputs[index]._keras_history
+        while isinstance(layer := producer(tensor), keras.Model):
+            tensor = layer.outputs[output_index(tensor)]
         if isinstance(layer, Detections):
-            found[KEYS[index]] = output.name
+            found[KEYS[output_index(tensor)]] = output.name
     return found
 
 

@@ -48,7 +48,7 @@ json_option = click.option("--json", is_flag=True, expose_value=False, help="Pri
 
 
 def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
-    """Loads MODEL, and returns it with the requested input shape, if any. A new classifier becomes a note."""
+    """Loads MODEL. Returns it with the requested input shape, unless it was built for it. A new classifier is noted."""
     from keras_se.weights import NewClassifierWarning
 
     with warnings.catch_warnings(record=True) as caught:
@@ -80,9 +80,9 @@ def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, 
         arguments = {key: options[key] for key in ("classes", "weights") if options[key] is not None}
         if options["r"] is not None:
             arguments["r"] = None if options["r"] == "none" else _integer("-r", options["r"])
-        return getattr(keras_se.models, name)(input_shape=shape, **arguments), shape
+        return getattr(keras_se.models, name)(input_shape=shape, **arguments), None
     if name.startswith("hf://") or os.path.isdir(name):
-        return _published(name, options, shape), shape
+        return _published(name, options, shape), None
     if not name.endswith(".keras") and not os.path.exists(name):
         lowered = {builder.lower(): builder for builder in builders}
         near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]

@@ -11,6 +11,7 @@ import keras
 
 from keras_se.complexity.cost import Complexity, Cost
 from keras_se.complexity.macs import PRODUCTS, count_macs
+from keras_se.graph.keras_private import all_trainable_variables, flattened
 from keras_se.graph.walk import Call, Shape, calls
 from keras_se.layers import EXCITATIONS
 
@@ -99,9 +100,8 @@ def _check_fits(call: Call) -> None:
 
 def _variables(layer: Any) -> list[Any]:
     """The trainable variables of a layer, also if it is frozen."""
-    # `trainable_variables` is empty for a frozen layer.
-    inner = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
-    return [variable for part in inner for variable in part._trainable_variables]
+    parts = flattened(layer) if isinstance(layer, keras.layers.Layer) else []
+    return [variable for part in parts for variable in all_trainable_variables(part)]
 
 
 def _stage(name: str) -> str:

@@ -1,48 +1,44 @@
 """Finds SE blocks whose gates do not depend on the data."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_se.graph.activations import inner_values
-from keras_se.graph.rewrite import called_once, calls
-from keras_se.layers import ConcurrentSqueezeExcite, SqueezeExcite
+from keras_se.excitation.taps import Tap
+from keras_se.graph.activations import batches
+from keras_se.layers import SqueezeExcite
 
 
 def constant_gates(
     model: keras.Model, columns: Sequence[np.ndarray], tolerance: float
 ) -> dict[str, tuple[Any, np.ndarray]]:
-    """The SE layers whose channel gates vary by less than `tolerance`, by name, with the middle of each gate's range.
+    """SE blocks whose channel gates hardly depend on the data, by path, with these gates: the middles of their ranges.
 
-    Only layers that are called once are considered, and none in models inside the model.
+    Considered are blocks that are called once, without a mask: for other masks the gates could be others.
 
     Args:
         model: The model.
         columns: Data, an array for each of the model's inputs.
-        tolerance: The largest range of a gate over all samples.
+        tolerance: The largest range of a constant gate over all samples.
     """
-    # An SE layer with a mask has two inputs. It is left out: its gates may vary with other masks.
-    called = [
-        (layer, calls(layer, model)[0].input_tensors)
-        for layer in called_once(model)
-        if isinstance(layer, SqueezeExcite | ConcurrentSqueezeExcite)
-    ]
-    blocks, inputs = [layer for layer, x in called if len(x) == 1], [x[0] for _, x in called if len(x) == 1]
-    if not blocks:
-        return {}
-    lowest: list[Any] = [np.inf] * len(blocks)
-    highest: list[Any] = [-np.inf] * len(blocks)
-    for maps in inner_values(model, inputs, columns):
-        for i, (layer, x) in enumerate(zip(blocks, maps, strict=True)):
-            gates = keras.ops.convert_to_numpy(layer.excitation(x))
-            lowest[i] = np.minimum(lowest[i], gates.min(axis=0))
-            highest[i] = np.maximum(highest[i], gates.max(axis=0))
-        if all(np.max(high - low) >= tolerance for low, high in zip(lowest, highest, strict=True)):
-            return {}  # more samples can only widen the ranges
-    return {
-        layer.name: (layer, (low + high) / 2)
-        for layer, low, high in zip(blocks, lowest, highest, strict=True)
-        if np.max(high - low) < tolerance
+    tap = Tap(model)
+    calls = Counter([stop.path for stop in tap.stops])
+    ranges = {
+        i: (np.inf, -np.inf)
+        for i, stop in enumerate(tap.stops)
+        if isinstance(stop.part, SqueezeExcite) and calls[stop.path] == 1 and not stop.masked
     }
+    for batch in batches(columns) if ranges else ():
+        gates = [values for values, _ in tap.gates(batch, maps=False)]
+        ranges = {
+            i: (np.minimum(low, gates[i].min(0)), np.maximum(high, gates[i].max(0)))
+            for i, (low, high) in ranges.items()
+        }
+        ranges = {i: (low, high) for i, (low, high) in ranges.items() if np.max(high - low) < tolerance}
+        if not ranges:
+            break
+    stops = {i: tap.stops[i] for i in ranges if tap.stops[i].block not in tap.unseen}
+    return {stop.block: (stop.layer, (ranges[i][0] + ranges[i][1]) / 2) for i, stop in stops.items()}

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_se.excitation.taps import Tap
-from keras_se.graph.activations import PROBE_BATCH, columns_of
+from keras_se.graph.activations import batches, columns_of
 from keras_se.graph.walk import has_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 
@@ -133,14 +133,11 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
 def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: bool = False) -> Recording:
     """`record` for one array per input; the model may have no blocks."""
     tap = Tap(model)
-    parts = [
-        tap.gates([column[start : start + PROBE_BATCH] for column in columns], maps=maps)
-        for start in range(0, len(columns[0]), PROBE_BATCH)
-    ]
+    parts = [tap.gates(batch, maps=maps) for batch in batches(columns)]
     counts: Counter[str] = Counter()
     blocks = []
-    for stop, batches in zip(tap.stops, zip(*parts, strict=True), strict=True):
-        values, block_maps = zip(*batches, strict=True)
+    for stop, results in zip(tap.stops, zip(*parts, strict=True), strict=True):
+        values, block_maps = zip(*results, strict=True)
         counts[stop.path] += 1
         gates = Gates(
             path=stop.path,

@@ -7,9 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.graph.activations import masks_of, probe
-from keras_se.graph.rewrite import calls
-from keras_se.graph.walk import has_graph
+from keras_se.graph.activations import probe
+from keras_se.graph.walk import has_graph, nodes_of
 from keras_se.layers import EXCITATIONS, ConcurrentSqueezeExcite
 from keras_se.layers.base import accumulation_dtype
 
@@ -19,12 +18,14 @@ class Stop:
     """A call of a block, or of one of its parts.
 
     Attributes:
+        layer: The block.
         block: The path of the block: its name, after the names of the models that contain it.
         path: The path of the layer that computes the gates: the block or a part of it.
         part: The layer that computes the gates.
         masked: Whether the call receives a mask.
     """
 
+    layer: Any
     block: str
     path: str
     part: Any
@@ -46,7 +47,7 @@ class Tap:
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
-            for call in calls(layer, model):
+            for call in nodes_of(layer, model):
                 if has_graph(layer):
                     self._add_model(layer, path, call)
                 elif isinstance(layer, EXCITATIONS):
@@ -70,7 +71,7 @@ class Tap:
 
     def _add_model(self, model: Any, path: str, call: Any) -> None:
         tap = Tap(model, f"{path}/")
-        if masks_of(model, call.input_tensors):
+        if len(call.input_tensors) > len(model.inputs):
             # The inner layers receive the mask of the inputs, but it is not part of the inner model's graph.
             self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
             return
@@ -86,7 +87,7 @@ class Tap:
         numbers = self._numbers(call.input_tensors)
         for part_path, part, takes_mask in _parts(layer, path):
             inputs = numbers if takes_mask else numbers[:1]
-            stop = Stop(path, part_path, part, masked=len(inputs) > 1)
+            stop = Stop(layer, path, part_path, part, masked=len(inputs) > 1)
             self.stops.append(stop)
             self._steps.append((inputs, stop))
 

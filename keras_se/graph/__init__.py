@@ -1,1 +1,1 @@
-"""A Keras graph: walked, selected from, copied with other layers, and computed in part. May import layers."""
+"""Keras graphs: walking, selecting, copying, editing, and computing intermediate tensors. May import layers."""

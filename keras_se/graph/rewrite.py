@@ -1,220 +1,213 @@
-"""How a Keras graph is copied with some of its layers replaced. The model that was passed in is never changed."""
+"""Edits of a model's graph, collected and applied in one clone. The model itself is never changed.
+
+edits = GraphEdits(model).apply(remove_identities, fold_batch_norm)
+model = edits.result()
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Optional
 
 import keras
+import numpy as np
 
-from keras_se.graph.adapted_state import copy_adapted
+from keras_se.graph.copy_layers import cloned, copied, copy_weights
+from keras_se.graph.keras_private import Node, nodes
 from keras_se.graph.walk import has_graph
 
-# A model → the same function as another model, or the model itself.
-Rewrite = Callable[[keras.Model], keras.Model]
+Weights = Sequence[np.ndarray]
+# Looks at one graph and records edits of it.
+Pass = Callable[["GraphEdits"], None]
 
 
-class CannotCopyError(ValueError):
-    """A layer, of this name, whose configuration does not make the layer again."""
+class GraphEdits:
+    """A model's graph as edited so far, and one of these for each nested model with a graph.
 
-    def __init__(self, layer: str):
-        super().__init__(
-            "The layers of the model must have a get_config() of which from_config() makes the same layer; a Python "
-            "lambda that is a part of a layer can be a registered function instead "
-            f"(keras.saving.register_keras_serializable). Received: {layer!r}, which cannot be copied"
-        )
-        self.layer = layer
-
-
-def replaced(model: keras.Model, by: Callable[[Any], Any]) -> keras.Model:
-    """The model with the layers that `by` returns another for, or `None`, also in the models inside it."""
-    replacements = nested(model, lambda inner: replaced(inner, by))
-    for layer in called_once(model):
-        if (new := by(layer)) is not None:
-            replacements[layer.name] = new
-    return substituted(model, replacements, dropped=set()) if replacements else model
-
-
-def nested(model: keras.Model, rewrite: Rewrite) -> dict[str, keras.layers.Layer]:
-    """The models inside a model that a rewrite changes, rewritten, by name."""
-    results = [(layer, rewrite(layer)) for layer in model.layers if has_graph(layer)]
-    return {layer.name: result for layer, result in results if result is not layer}
-
-
-def substituted(
-    model: keras.Model,
-    replacements: Mapping[str, keras.layers.Layer],
-    dropped: set[str],
-    added: Callable[[str, int], keras.layers.Layer | None] = lambda name, index: None,
-    beside_inputs_of: Mapping[str, str] | None = None,
-) -> keras.Model:
-    """A copy of the model, with its weights, in which layers are replaced, or dropped: passed over, by name.
-
-    `added` tells which layer to put behind another, by the other's name and which of its calls it is, from 0.
-    Replacements that `beside_inputs_of` gives another layer are called with two inputs, of which that layer's own is
-    the first. It must come before them in the model, and be called once.
-    """
-    copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
-    counts: Counter[str] = Counter()
-    others = beside_inputs_of or {}
-    inputs: dict[str, Any] = {}  # of layers that others read, by name
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name in replacements:
-            return replacements[layer.name]
-        copy = copied(layer)
-        if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
-            copies.append((layer, copy))
-        copy.name = layer.name  # a get_config of somebody's may leave it out
-        return copy
-
-    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        first = keras.tree.flatten((args, kwargs))[0]
-        if layer.name in dropped:
-            return first
-        if layer.name in others.values():
-            inputs[layer.name] = first
-        outputs = layer([inputs[others[layer.name]], first]) if layer.name in others else layer(*args, **kwargs)
-        new = added(layer.name, counts[layer.name])
-        counts[layer.name] += 1
-        return outputs if new is None else new(outputs)
-
-    functional = (
-        keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-        if isinstance(model, keras.Sequential)
-        else model
-    )
-    result = cloned(functional, clone_function=clone, call_function=call)
-    for layer, copy in copies:
-        if layer.name not in dropped:
-            copy_weights(layer, copy)
-    return result
-
-
-def cloned(model: keras.Model, **options: Any) -> keras.Model:
-    """`keras.models.clone_model`, but the copy is not compiled.
-
-    Keras compiles the copy of a compiled model, too, which fails for a loss or metric that is not registered.
-    """
-    compiled, model.compiled = model.compiled, False
-    try:
-        return keras.models.clone_model(model, **options)
-    finally:
-        model.compiled = compiled
-
-
-def copied(layer: Any, change: Callable[[Any], Any] = lambda config: config) -> Any:
-    """A copy of a layer or operation, without its weights, or of a model with a graph.
+    All answers are about the edited graph: replaced layers are seen as their replacements, with the new weights, and
+    dropped layers are looked through. Layers are found by their names, which a replacement keeps.
 
     Args:
-        layer: The layer.
-        change: What is done to configurations.
+        model: A functional or Sequential model.
+        data: Inputs, an array for each of the model's inputs, for passes that depend on data. Nested models have none.
+        parent: The edits of the model that this one is nested in.
 
-    Raises:
-        CannotCopyError: if its configuration does not make a layer again.
+    Attributes:
+        nested: The edits of nested models, by name.
+        in_training: Whether this model, or one around it, is called with `training=True`.
+        notes: Notes of passes for the user, shared with nested models.
     """
-    if has_graph(layer):
-        return cloned(layer, clone_function=lambda inner: copied(inner, change))
-    try:
-        config = change(layer.get_config())
-        if type(layer) is not keras.layers.Lambda:
-            return type(layer).from_config(config)
-        # Its functions are at hand: Keras makes none of the configuration of a Python lambda, which could be anybody's.
-        functions = {"function": layer.function, "mask": layer.mask, "arguments": layer.arguments}
-        return keras.layers.Lambda(**{**config, **functions, "output_shape": layer._output_shape})
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise CannotCopyError(layer.name) from error
+
+    def __init__(self, model: keras.Model, data: Weights | None = None, parent: Optional["GraphEdits"] = None):
+        self.model, self.data = model, data
+        called_in_training = parent is not None and any(map(asks_training, parent.calls(model)))
+        self.in_training: bool = called_in_training or (parent is not None and parent.in_training)
+        self.notes: list[str] = [] if parent is None else parent.notes
+        self._calls: dict[str, list[Node]] = {}
+        self._replacements: dict[str, Any] = {}
+        self._weights: dict[str, Weights] = {}
+        self._dropped: set[str] = set()
+        self._beside: dict[str, str] = {}
+        self._behind: dict[tuple[str, int | None], Any] = {}
+        self._makers: dict[int, Node] = {}
+        self._readers: dict[int, list[Node]] = {}
+        for node in nodes(model):
+            self._calls.setdefault(node.operation.name, []).append(node)
+            self._makers.update((id(tensor), node) for tensor in node.output_tensors)
+            for tensor in node.input_tensors:
+                self._readers.setdefault(id(tensor), []).append(node)
+        self.nested = {x.name: GraphEdits(x, parent=self) for x in model.layers if has_graph(x)}
+
+    def apply(self, *passes: Pass) -> "GraphEdits":
+        """Runs passes one after the other, each on nested models first."""
+        for one in passes:
+            for nested in self.nested.values():
+                nested.apply(one)
+            one(self)
+        return self
+
+    def around(self, path: str) -> "GraphEdits":
+        """The edits of the model that has a layer of this path."""
+        level = self
+        for name in path.split("/")[:-1]:
+            level = level.nested[name]
+        return level
+
+    # The edited graph
+
+    @property
+    def layers(self) -> list[Any]:
+        return [self._current(layer) for layer in self.model.layers if layer.name not in self._dropped]
+
+    def calls(self, layer: Any) -> list[Node]:
+        """The calls of a layer in the graph, as they were recorded before any edit."""
+        return self._calls.get(layer.name, [])
+
+    def called_once(self) -> list[Any]:
+        return [layer for layer in self.layers if len(self.calls(layer)) == 1]
+
+    def only_reader(self, layer: Any) -> Any:
+        """The only reader of the output of a layer that is called once; `None` if the model returns the output, too."""
+        if not isinstance(layer, keras.layers.Layer) or len(calls := self.calls(layer)) != 1:
+            return None
+        outputs = calls[0].output_tensors
+        readers = [reader for x in outputs for reader in self.readers(x)]
+        only = len(readers) == 1 and not any(map(self.returns, outputs))
+        return self._current(readers[0].operation) if only else None
+
+    def producer(self, tensor: Any) -> Any:
+        """The layer or operation that a tensor is an output of."""
+        return self._current(self._makers[id(self._source(tensor))].operation)
+
+    def readers(self, tensor: Any) -> list[Node]:
+        """The calls that read a tensor; one that reads it twice is there twice."""
+        found: list[Node] = []
+        for node in self._readers.get(id(tensor), []):
+            dropped = node.operation.name in self._dropped
+            found += self.readers(node.output_tensors[0]) if dropped else [node]
+        return found
+
+    def returns(self, tensor: Any) -> bool:
+        """Whether a tensor is an output of the model."""
+        return any(self._source(output) is tensor for output in self.model.outputs)
+
+    def weights(self, layer: Any) -> list[np.ndarray]:
+        """The weights of a layer in float64: new ones as the layer stores them, in its own precision."""
+        values: Any = layer.weights
+        if layer.name in self._weights:
+            values = [keras.ops.convert_to_tensor(x, layer.variable_dtype) for x in self._weights[layer.name]]
+        return [keras.ops.convert_to_numpy(value).astype("float64") for value in values]
+
+    def _current(self, operation: Any) -> Any:
+        return self._replacements.get(operation.name, operation)
+
+    def _source(self, tensor: Any) -> Any:
+        node = self._makers[id(tensor)]
+        return self._source(node.input_tensors[0]) if node.operation.name in self._dropped else tensor
+
+    # The edits
+
+    def replace(self, layer: Any, new: Any, weights: Weights | None = None, beside: Any = None) -> None:
+        """Puts a new layer in the place of one, under its name.
+
+        Args:
+            layer: The layer.
+            new: The new layer, not built yet.
+            weights: Its weights.
+            beside: A layer that is called once, before this one: the new layer is called with two inputs, of which
+                that layer's input is the first.
+        """
+        self._replacements[layer.name] = new
+        if weights is not None:
+            self._weights[layer.name] = weights
+        if beside is not None:
+            self._beside[layer.name] = beside.name
+            (read,), (reader,) = self.calls(beside)[0].input_tensors, self.calls(new)
+            self._readers[id(self._source(read))].append(reader)
+
+    def set_weights(self, layer: Any, weights: Weights) -> None:
+        self._weights[layer.name] = weights
+
+    def drop(self, layer: Any) -> None:
+        """Takes a layer out: what read its output reads its first input."""
+        self._dropped.add(layer.name)
+        self._weights.pop(layer.name, None)
+
+    def add_behind(self, name: str, index: int | None, layer: Any) -> None:
+        """Puts a layer behind another's call of this index, or with `None` behind all its calls."""
+        self._behind[name, index] = layer
+
+    def result(self) -> keras.Model:
+        """The edited model, or the model itself if there are no edits."""
+        return self.clone() if self._edited else self.model
+
+    @property
+    def _edited(self) -> bool:
+        recorded = (self._replacements, self._weights, self._dropped, self._behind)
+        return any(recorded) or any(level._edited for level in self.nested.values())
+
+    def clone(self) -> keras.Model:
+        """A copy of the model, with the edits."""
+        copies: dict[str, tuple[Any, Any]] = {}
+        counts: Counter[str] = Counter()
+        shared: dict[str, Any] = {}  # first inputs of layers whose input another layer reads, too
+
+        def clone_layer(layer: Any) -> Any:
+            name = layer.name
+            if name in self._dropped:
+                return layer  # which is not called
+            if name in self._replacements:
+                return self._replacements[name]
+            if name in self.nested and self.nested[name]._edited:
+                return self.nested[name].clone()
+            copy = copied(layer)
+            copy.name = name  # a get_config() can omit it
+            if isinstance(layer, keras.layers.Layer):  # and not an operation of keras.ops, which has no weights
+                copies[name] = layer, copy
+            return copy
+
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            name, first = layer.name, keras.tree.flatten((args, kwargs))[0]
+            if name in self._dropped:
+                return first
+            if name in self._beside.values():
+                shared[name] = first
+            outputs = layer([shared[self._beside[name]], first]) if name in self._beside else layer(*args, **kwargs)
+            new = self._behind.get((name, counts[name]), self._behind.get((name, None)))
+            counts[name] += 1
+            return outputs if new is None else new(outputs)
+
+        model = self.model
+        if isinstance(model, keras.Sequential):
+            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        result = cloned(model, clone_function=clone_layer, call_function=call)
+        for layer, copy in copies.values():
+            copy_weights(layer, copy)
+        for name, weights in self._weights.items():
+            new = self._replacements[name] if name in self._replacements else copies[name][1]
+            new.set_weights(list(weights))
+        return result
 
 
-def bare_config(layer: Any) -> dict[str, Any]:
-    """A layer's configuration for a copy whose weights are set next: nothing need be drawn for them, or regularised."""
-    config = layer.get_config()
-    for name in config:
-        if name.endswith(("_regularizer", "_constraint")):
-            config[name] = None
-        elif name.endswith("_initializer"):
-            config[name] = "zeros"
-    return config
-
-
-def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
-    """Gives a copy of a layer or model the weights of its source, and what layers compute from weights."""
-    copy.set_weights(source.get_weights())
-    copy_adapted(source, copy)
-
-
-def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers, also those of models inside."""
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from layers_of(layer)
-
-
-def called_once(model: keras.Model) -> list[keras.layers.Layer]:
-    own = _nodes(model)
-    return [layer for layer in model.layers if sum(id(call) in own for call in layer._inbound_nodes) == 1]
-
-
-def read_once(layer: Any, model: keras.Model) -> bool:
-    """Whether a layer is called once, and one layer reads what it returns, and the model does not return it."""
-    found, own = calls(layer, model), _nodes(model)
-    return (
-        layer in model.layers
-        and len(found) == 1
-        and sum(id(call) in own for call in layer._outbound_nodes) == 1
-        and not any(made is output for made in found[0].output_tensors for output in model.outputs)
-    )
-
-
-def calls(layer: keras.layers.Layer, model: keras.Model) -> list[Any]:
-    """The calls of a layer in a model: a layer can be part of other models, too."""
-    # Keras has no public way to ask how often, and with what, a layer is called in a graph.
-    own = _nodes(model)
-    return [call for call in layer._inbound_nodes if id(call) in own]
-
-
-def _nodes(model: keras.Model) -> set[int]:
-    # A Sequential model that was loaded from a file has called its first layer for another graph before.
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    return {id(call) for depth in graph._nodes_by_depth.values() for call in depth}
-
-
-def check_owners(model: keras.Model) -> None:
-    """Refuses layers that are parts of two models: of each there would be two copies, with weights of their own."""
-    owners: dict[int, keras.Model] = {}
-    waiting, seen = [model], set()
-    while waiting:
-        owner = waiting.pop()
-        if id(owner) in seen:
-            continue
-        seen.add(id(owner))
-        for layer in owner.layers:
-            other = owners.setdefault(id(layer), owner)
-            if other is not owner and layer.weights:
-                raise ValueError(
-                    "Each layer must be a part of one model: a copy of what two models share would not be shared. "
-                    f"Received: {layer.name!r} in {other.name!r} and in {owner.name!r}"
-                )
-        waiting += [layer for layer in owner.layers if has_graph(layer)]
-
-
-def uncompiled(model: keras.Model) -> keras.Model:
-    """The same graph and layers in a model that is not compiled: what it was compiled with need not be copied."""
-    if isinstance(model, keras.Sequential):
-        return model
-    return keras.Model(model.input, model.output, name=model.name)
-
-
-def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
-    """Freezes what is frozen: configurations do not tell it of layers inside of layers. `frozen` is for everything."""
-    copies = {layer.name: layer for layer in copy.layers}
-    for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
-        new = copies[layer.name]
-        if has_graph(layer):
-            freeze_like(layer, new, frozen)
-            continue
-        if type(new) is not type(layer):  # the layers inside are others, too
-            new.trainable = layer.trainable and not frozen
-            continue
-        for part, same in zip(layer._flatten_layers(), new._flatten_layers(), strict=True):
-            same.trainable = part.trainable and not frozen
+def asks_training(node: Node) -> bool:
+    """Whether a call asks for training behaviour, however its model is called."""
+    return bool(node.arguments.kwargs.get("training"))

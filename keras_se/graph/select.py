@@ -1,4 +1,4 @@
-"""Which of several paths a user means by a regular expression or a list of names."""
+"""Selects paths by a regular expression or a list of names."""
 
 import difflib
 import re
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 NEAREST = 3
 
 
-def meant(argument: str, wanted: str | Sequence[str], paths: Sequence[str], sort: str) -> list[str]:
-    """The paths that are meant. Each can be called by all of it, or by its last part: `"backbone/conv1"`, `"conv1"`.
+def select(argument: str, wanted: str | Sequence[str], paths: Sequence[str], described: str) -> list[str]:
+    """The paths that match, by the whole path or by its last part: `"backbone/conv1"` or `"conv1"`.
 
     Args:
-        argument: What the user calls `wanted`.
-        wanted: A regular expression for whole names, or names.
-        paths: What there is.
-        sort: What that is, for the message.
+        argument: The user's name of the argument, for errors.
+        wanted: A regular expression for whole names, or a list of names.
+        paths: The paths to select from.
+        described: A description of these, for errors.
 
     Raises:
-        ValueError: for an expression that is none or that nothing matches, or a name that nothing has.
+        ValueError: for an invalid expression, and for an expression or a name without a match.
     """
     names = {path: (path, path.rpartition("/")[2]) for path in paths}
     if isinstance(wanted, str):
@@ -29,9 +29,10 @@ def meant(argument: str, wanted: str | Sequence[str], paths: Sequence[str], sort
         missing = [] if found else [wanted]
     else:
         found = [path for path in names if set(names[path]) & set(wanted)]
-        missing = [name for name in wanted if not any(name in own for own in names.values())]
+        missing = [name for name in wanted if not any(name in both for both in names.values())]
     if missing:
-        known = list(dict.fromkeys(name for own in names.values() for name in reversed(own)))
-        near = difflib.get_close_matches(missing[0], known, n=NEAREST, cutoff=0.3) or known[:NEAREST] or ["none"]
-        raise ValueError(f"{argument} must match {sort}. The nearest are {', '.join(near)}. Received: {missing[0]!r}")
+        known = list(dict.fromkeys(name for both in names.values() for name in reversed(both)))
+        near = difflib.get_close_matches(missing[0], known, n=NEAREST, cutoff=0.3) or known[:NEAREST]
+        nearest = ", ".join(near) or "none"
+        raise ValueError(f"{argument} must match {described}. The nearest are {nearest}. Received: {missing[0]!r}")
     return found

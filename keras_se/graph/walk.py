@@ -1,4 +1,11 @@
-"""Walks over a model: each call of each layer with the shapes that it gets and returns, and all layers by path."""
+"""Walks over a model: its calls with their shapes, the nodes of its graph, its operations, and all its layers by path.
+
+calls, flow          every call, also in nested models, with shapes and tensors, in the order of computation
+nodes_of             the calls of one layer in one model, as Keras records them
+operations_by_path   what the graphs of a model and of its nested models call
+layers_by_path       all layers of a model or layer, also those that layers hold
+layers_inside        those that it holds itself
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,7 +14,10 @@ from typing import Any
 
 import keras
 
-Shape = tuple[Any, ...]  # of whole numbers, None where a size is unknown
+from keras_se.graph import keras_private
+from keras_se.graph.keras_private import Node, functional
+
+Shape = tuple[Any, ...]  # integers, None where a size is unknown
 
 
 @dataclass(frozen=True)
@@ -15,11 +25,11 @@ class Call:
     """One call of a layer, or of an operation of `keras.ops`.
 
     Attributes:
-        layer: What is called.
+        layer: The layer or operation that is called.
         path: Its name, after those of the models that it is nested in: `backbone/stage1_block1_conv1`.
-        inputs, outputs: The shapes that it gets and returns, the batch included.
+        inputs, outputs: The shapes of its inputs and outputs, the batch included.
         index: Which call of the layer in its model this is, from 0.
-        reads, makes: The tensors that it gets and returns, by numbers that are theirs in the whole graph.
+        reads, makes: Its input and output tensors, each by a number that is unique in the whole graph.
     """
 
     layer: Any
@@ -33,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Flow:
-    """The calls in a model, and the numbers of the tensors that it takes and returns."""
+    """The calls in a model, and the numbers of its input and output tensors."""
 
     calls: list[Call]
     inputs: tuple[int, ...]
@@ -41,54 +51,51 @@ class Flow:
 
 
 def calls(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> list[Call]:
-    """Every call in a functional or Sequential model, in an order in which they can be computed.
-
-    Args and errors are those of `flow`.
-    """
+    """The calls of `flow`, with the same arguments and errors."""
     return flow(model, input_shapes).calls
 
 
 def flow(model: keras.Model, input_shapes: Sequence[Shape] | None = None) -> Flow:
     """Every call in a functional or Sequential model, in an order in which they can be computed, and their tensors.
 
-    Nothing is computed and the model is not changed: only shapes run through it. Models within are walked through.
+    Only shapes run through the graph: nothing is computed, and the model is not changed. Nested models are walked, too.
 
     Args:
         model: The model.
-        input_shapes: The shape of each input, the batch included; by default what the model was built for.
+        input_shapes: The shape of each input, the batch included; by default those that the model was built for.
 
     Raises:
-        ValueError: for a model without a graph of layers, or inputs that do not fit it.
+        ValueError: for a model without a graph of layers, or for inputs that do not fit it.
     """
-    # A graph is walked also where a call() of the model's own does more with it.
-    if not hasattr(_graph(model), "_run_through_graph") or not model.built:
+    # The graph is walked also if the model's class has a call() that does more than the graph.
+    if not keras_private.records_graph(model) or not model.built:
         raise ValueError(
-            "The model must be a functional one, or a Sequential one with an Input. "
+            "The model must be functional, or Sequential with an Input. "
             f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
         )
     shapes = [x.shape for x in model.inputs] if input_shapes is None else input_shapes
     if len(shapes) != len(model.inputs):
         raise ValueError(f"There must be a shape for each of the {len(model.inputs)} inputs. Received: {shapes}")
-    for shape, own in zip(shapes, model.inputs, strict=True):
-        if len(shape) != len(own.shape):
-            raise ValueError(f"The input must have the shape {own.shape[1:]}. Received: {tuple(shape)[1:]}")
+    for shape, expected in zip(shapes, model.inputs, strict=True):
+        if len(shape) != len(expected.shape):
+            raise ValueError(f"The input must have the shape {expected.shape[1:]}. Received: {tuple(shape)[1:]}")
     found: list[Call] = []
     numbers = _Numbers()
-    inputs = [_like(own, shape) for own, shape in zip(model.inputs, shapes, strict=True)]
+    inputs = [keras.KerasTensor(shape, dtype=x.dtype) for x, shape in zip(model.inputs, shapes, strict=True)]
     given = numbers.new(inputs)
     outputs = _walk(model, inputs, "", found, numbers)
     return Flow(found, given, numbers.of(keras.tree.flatten(outputs)))
 
 
 class _Numbers:
-    """Numbers of tensors, which are kept: the address of one that is gone could become another's."""
+    """Numbers tensors, and keeps them: the address of a deleted tensor could be used again."""
 
     def __init__(self) -> None:
         self.kept: list[Any] = []
         self.numbers: dict[int, int] = {}
 
     def new(self, tensors: list[Any]) -> tuple[int, ...]:
-        # An operation can return the very tensor that it got: who reads it from here on, reads what this one made.
+        # An operation can return its input itself: later calls then read the output of this operation.
         for tensor in tensors:
             self.numbers[id(tensor)] = len(self.kept)
             self.kept.append(tensor)
@@ -99,24 +106,13 @@ class _Numbers:
 
 
 def has_graph(layer: Any) -> bool:
-    """Whether it is a model that computes what its graph says: not one of a class with a `call()` of its own."""
+    """Whether it is a model that computes its graph and nothing else: its class has no `call()` of its own."""
     if not isinstance(layer, keras.Model) or not getattr(layer, "inputs", None):
         return False
-    # Keras has no public name for a functional model's class.
-    caller = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
-    return caller.__module__.startswith("keras.src.")
-
-
-def _graph(model: Any) -> Any:
-    return model._functional if isinstance(model, keras.Sequential) else model
-
-
-def _like(tensor: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
-    return keras.KerasTensor(shape, dtype=tensor.dtype)
+    return keras_private.is_of_keras(next(kind for kind in type(layer).__mro__ if "call" in vars(kind)))
 
 
 def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers: _Numbers) -> Any:
-    graph = _graph(model)
     counts: Counter[str] = Counter()
 
     def symbolic(operation: Any) -> Any:
@@ -129,29 +125,45 @@ def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers
             returned = keras.tree.flatten(outputs)
             path, index = f"{prefix}{operation.name}", counts[operation.name]
             counts[operation.name] += 1
-            shapes = _shapes(given), _shapes(returned)
+            shapes = [tuple(tuple(x.shape) for x in tensors) for tensors in (given, returned)]
             found.append(Call(operation, path, *shapes, index, reads, numbers.new(returned)))
             return outputs
 
         return call
 
-    return graph._run_through_graph(inputs, operation_fn=symbolic)
+    return keras_private.run_graph(model, inputs, symbolic)
 
 
-def _shapes(tensors: list[Any]) -> tuple[Shape, ...]:
-    return tuple(tuple(x.shape) for x in tensors)
+def nodes_of(layer: Any, model: keras.Model) -> list[Node]:
+    """The calls of a layer in a model, the oldest first: the layer can be a part of other models, too."""
+    of_model = {id(node) for node in keras_private.nodes(model)}
+    return [node for node in keras_private.calls_of(layer) if id(node) in of_model]
 
 
-def layers_by_path(layer: keras.layers.Layer, above: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """All layers inside a model or layer, by path: `"backbone/stage1_se"` of a layer in a model in the model."""
+def operations_by_path(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All layers and operations that a model calls, and those of its nested models, by path."""
+    for operation in functional(model).operations:
+        path = f"{prefix}{operation.name}"
+        yield path, operation
+        if has_graph(operation):
+            yield from operations_by_path(operation, f"{path}/")
+
+
+def layers_by_path(
+    layer: keras.layers.Layer, above: str = "", *, only_models: bool = False
+) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """All layers inside a model or layer, by path: `"backbone/stage1_se"` of a layer in a nested model.
+
+    With `only_models`, not the layers that layers other than models hold.
+    """
     for inner in layers_inside(layer):
         path = f"{above}{inner.name}"
         yield path, inner
-        yield from layers_by_path(inner, f"{path}/")
+        if not only_models or isinstance(inner, keras.Model):
+            yield from layers_by_path(inner, f"{path}/", only_models=only_models)
 
 
 def layers_inside(layer: keras.layers.Layer) -> Sequence[Any]:
-    """The layers right inside a model or layer."""
-    # Keras has no public way to ask a layer that is no model for the layers it holds.
-    found = layer.layers if isinstance(layer, keras.Model) else getattr(layer, "_layers", ())
+    """The layers that a model calls, or that a layer holds."""
+    found = layer.layers if isinstance(layer, keras.Model) else keras_private.tracked_layers(layer)
     return [inner for inner in found if isinstance(inner, keras.layers.Layer)]

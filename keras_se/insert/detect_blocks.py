@@ -1,181 +1,166 @@
-"""Where squeeze-and-excitation goes by itself: a few rules over the graph of a network, whatever its name."""
+"""Detects the blocks of a network from its graph alone, and where SE goes in each."""
 
 from collections.abc import Iterator
 
-from keras_se.graph import layer_predicates as kinds
-from keras_se.graph.dataflow import Structure, is_map
+from keras_se.graph import layer_predicates as predicates
+from keras_se.graph.dataflow import Dataflow, is_map
 from keras_se.graph.walk import Call
 
 
-def recognised(structure: Structure) -> list[Call]:
-    """The calls that SE goes behind. The first kind of block that a network has decides:
+def detect_blocks(dataflow: Dataflow) -> list[Call]:
+    """The calls that SE goes behind. The first of these rules that finds any decides:
 
     1. Blocks that end in an addition, residual ones, and inverted residuals with or without it.
     2. Modules that end in a concatenation, of Inceptions and DenseNets.
     3. Depthwise separable convolutions.
-    4. None of these: stages, from one change of the map's size to the next.
+    4. Stages, from one change of the map's size to the next.
     """
-    inverted = list(_inverted_residuals(structure))
+    pairs = list(_depthwise_pairs(dataflow))
+    inverted = [last for last, activated, (_, follows) in pairs if activated and not follows]
     for found in (
-        [*inverted, *_residual_branches(structure, inverted)],
-        [*_modules(structure), *_dense_blocks(structure)],
-        list(_separable(structure)),
-        _stage_ends(structure),
+        [*inverted, *_residual_branches(dataflow, inverted)],
+        [*_modules(dataflow), *_dense_blocks(dataflow)],
+        [last for _, _, (last, activated) in pairs if activated],
+        _stage_ends(dataflow),
     ):
         places = {id(call): call for call in found if is_map(call)}
         if places:
-            return sorted(places.values(), key=lambda call: structure.position[id(call)])
+            return sorted(places.values(), key=lambda call: dataflow.position[id(call)])
     return []
 
 
-def _normalised(structure: Structure, call: Call) -> tuple[Call, bool]:
-    """The last call of a convolution's norm and activation, and whether there is an activation."""
-    activated = kinds.activates(call.layer)
-    for follower in structure.follow(call.makes[0], lambda layer: kinds.is_norm(layer) or kinds.is_activation(layer)):
+def _normalised(dataflow: Dataflow, call: Call) -> tuple[Call, bool]:
+    """The last call of a convolution with its norm and activation, and whether there is an activation."""
+    activated = predicates.activates(call.layer)
+    for reader in dataflow.chain_behind(call.makes[0], lambda x: predicates.is_norm(x) or predicates.is_activation(x)):
         if activated:
             break
-        call, activated = follower, kinds.is_activation(follower.layer)
+        call, activated = reader, predicates.is_activation(reader.layer)
     return call, activated
 
 
-def _pointwise_after(structure: Structure, depthwise: Call) -> tuple[Call, bool, Call] | None:
-    """Behind a depthwise convolution: its last call, whether it is activated, and the 1x1 convolution that follows."""
-    last, activated = _normalised(structure, depthwise)
-    pointwise = structure.reader(last.makes[0])
-    return (last, activated, pointwise) if pointwise and kinds.is_pointwise(pointwise.layer) else None
+def _depthwise_pairs(dataflow: Dataflow) -> Iterator[tuple[Call, bool, tuple[Call, bool]]]:
+    """The last call of each depthwise convolution, whether it is activated, and both of the 1x1 one that follows."""
+    for call in dataflow.calls:
+        if predicates.is_depthwise(call.layer):
+            last, activated = _normalised(dataflow, call)
+            pointwise = dataflow.only_reader(last.makes[0])
+            if pointwise and predicates.is_pointwise(pointwise.layer):
+                yield last, activated, _normalised(dataflow, pointwise)
 
 
-def _inverted_residuals(structure: Structure) -> Iterator[Call]:
-    """Depthwise, norm, activation ← here, and a 1x1 convolution that no activation follows."""
-    for call in structure.calls:
-        found = _pointwise_after(structure, call) if kinds.is_depthwise(call.layer) else None
-        if found is not None:
-            last, activated, pointwise = found
-            if activated and not _normalised(structure, pointwise)[1]:
-                yield last
-
-
-def _separable(structure: Structure) -> Iterator[Call]:
-    """Depthwise, a 1x1 convolution, norm, activation ← here."""
-    for call in structure.calls:
-        found = _pointwise_after(structure, call) if kinds.is_depthwise(call.layer) else None
-        if found is not None:
-            last, activated = _normalised(structure, found[2])
-            if activated:
-                yield last
-
-
-def _residual_branches(structure: Structure, inverted: list[Call]) -> Iterator[Call]:
-    """At the end of each way to an addition that has more convolutions than the shortcut, which has one or none."""
-    within_cells = {id(merge) for concat in structure.calls for merge in _cell(structure, concat)}
+def _residual_branches(dataflow: Dataflow, inverted: list[Call]) -> Iterator[Call]:
+    """The end of each branch to an addition that has more convolutions than the shortcut, which has one or none."""
+    within_cells = {id(merge) for concat in dataflow.calls for merge in _cell(dataflow, concat)}
     found: set[int] = set()
-    excited = {id(call) for call in inverted}
-    for addition in structure.calls:
-        if not kinds.is_sum(addition) or not is_map(addition) or id(addition) in within_cells:
+    with_se = {id(call) for call in inverted}
+    for addition in dataflow.calls:
+        if not predicates.is_sum(addition) or not is_map(addition) or id(addition) in within_cells:
             continue
-        fork = structure.fork(addition.reads)
-        inside = structure.between(fork, addition.reads)
-        # What has blocks inside is no block: the long way of a U-Net, or of a feature pyramid.
-        if found & {id(call) for call in inside} or any(kinds.enlarges(call.layer) for call in inside):
+        start = dataflow.dominator(addition.reads)
+        inside = dataflow.between(start, addition.reads)
+        # A block has no blocks inside: the long path of a U-Net or of a feature pyramid has.
+        if found & {id(call) for call in inside} or any(predicates.enlarges(call.layer) for call in inside):
             continue
-        lengths = structure.lengths(fork, addition.reads)
-        shortest = min(lengths)
-        if fork < 0 or shortest > 1 or shortest == max(lengths):
+        depths = dataflow.depths(start, addition.reads)
+        shallowest = min(depths)
+        if start < 0 or shallowest > 1 or shallowest == max(depths):
             continue
         found.add(id(addition))
-        if not excited & {id(call) for call in inside}:
-            branches = zip(addition.reads, lengths, strict=True)
-            yield from (_end(structure, tensor) for tensor, length in branches if length > shortest)
+        if not with_se & {id(call) for call in inside}:
+            branches = zip(addition.reads, depths, strict=True)
+            yield from (_end(dataflow, tensor) for tensor, depth in branches if depth > shallowest)
 
 
-def _end(structure: Structure, tensor: int) -> Call:
-    """The last call of a branch, before dropout and the scaling of the branch, if it has these."""
-    call = structure.maker[tensor]
-    while kinds.is_drop(call.layer) and len(call.reads) == 1 and call.reads[0] in structure.maker:
-        call = structure.maker[call.reads[0]]
+def _end(dataflow: Dataflow, tensor: int) -> Call:
+    """The last call of a branch, before its dropout and scaling, if any."""
+    call = dataflow.producer[tensor]
+    while predicates.is_dropout_or_scale(call.layer) and len(call.reads) == 1 and call.reads[0] in dataflow.producer:
+        call = dataflow.producer[call.reads[0]]
     return call
 
 
-def _cell(structure: Structure, concat: Call) -> list[Call]:
-    """The sums and concatenations that are a part of a concatenation: they go into it, and into each other, alone."""
-    if not kinds.is_concat(concat):
+def _cell(dataflow: Dataflow, concat: Call) -> list[Call]:
+    """The sums and concatenations that are read by nothing but a concatenation and each other."""
+    if not predicates.is_concat(concat):
         return []
-    merges = [structure.maker[tensor] for tensor in concat.reads if tensor in structure.maker]
-    parts = [call for call in merges if _merges(call) and all(map(_merges, structure.readers[call.makes[0]]))]
-    # One sum may be the last residual block of several that are concatenated; two are NASNet's.
-    sums = [call for call in parts if kinds.is_sum(call)]
+    merges = [dataflow.producer[tensor] for tensor in concat.reads if tensor in dataflow.producer]
+    parts = [call for call in merges if _merges(call) and all(map(_merges, dataflow.readers[call.makes[0]]))]
+    # A single sum can be a residual block beside others that are concatenated. NASNet has two or more.
+    sums = [call for call in parts if predicates.is_sum(call)]
     return parts if len(sums) != 1 else [call for call in parts if call not in sums]
 
 
 def _merges(call: Call) -> bool:
-    return kinds.is_sum(call) or kinds.is_concat(call)
+    return predicates.is_sum(call) or predicates.is_concat(call)
 
 
-def _modules(structure: Structure) -> Iterator[Call]:
-    """Behind a concatenation of ways from a fork, of which two or more have convolutions, one a spatial one."""
-    inner = {id(merge) for concat in structure.calls for merge in _cell(structure, concat)}
-    for concat in structure.calls:
-        if not kinds.is_concat(concat) or id(concat) in inner:
+def _modules(dataflow: Dataflow) -> Iterator[Call]:
+    """Concatenations of branches of one tensor, two or more with convolutions, of which one is a spatial one."""
+    parts = {id(merge) for concat in dataflow.calls for merge in _cell(dataflow, concat)}
+    for concat in dataflow.calls:
+        if not predicates.is_concat(concat) or id(concat) in parts:
             continue
-        arms = list(_arms(structure, concat, {id(merge) for merge in _cell(structure, concat)}))
+        arms = list(_arms(dataflow, concat, {id(merge) for merge in _cell(dataflow, concat)}))
         layers = [call.layer for arm in arms if arm is not None for call in arm]
-        convolving = [arm for arm in arms if arm and any(kinds.convolves(call.layer) for call in arm)]
+        convolving = [arm for arm in arms if arm and any(predicates.convolves(call.layer) for call in arm)]
         if (
             None not in arms
             and len(convolving) > 1
-            and any(kinds.is_spatial(layer) for layer in layers)
-            and not any(kinds.enlarges(layer) for layer in layers)
+            and any(predicates.is_spatial(layer) for layer in layers)
+            and not any(predicates.enlarges(layer) for layer in layers)
         ):
             yield concat
 
 
-def _arms(structure: Structure, merge: Call, cell: set[int]) -> Iterator[list[Call] | None]:
-    """The calls on each way back from a merge to where it forks off, the last first; `None` for one that does not."""
+def _arms(dataflow: Dataflow, merge: Call, cell: set[int]) -> Iterator[list[Call] | None]:
+    """The calls of each branch, from a merge back to where it starts; `None` for a branch without a start."""
     for tensor in merge.reads:
         arm: list[Call] = []
-        call = structure.maker.get(tensor)
+        call = dataflow.producer.get(tensor)
         if call is not None and id(call) in cell:
-            yield from _arms(structure, call, cell)
+            yield from _arms(dataflow, call, cell)
             continue
-        while len(structure.readers[tensor]) == 1 and call is not None and len(call.reads) == 1:
+        while len(dataflow.readers[tensor]) == 1 and call is not None and len(call.reads) == 1:
             arm.append(call)
             tensor = call.reads[0]
-            call = structure.maker.get(tensor)
-        yield arm if len(structure.readers[tensor]) > 1 else None
+            call = dataflow.producer.get(tensor)
+        yield arm if len(dataflow.readers[tensor]) > 1 else None
 
 
-def _dense_blocks(structure: Structure) -> Iterator[Call]:
-    """Behind the last of concatenations that add channels to what they have, and behind the pooling that follows."""
+def _dense_blocks(dataflow: Dataflow) -> Iterator[Call]:
+    """The last of concatenations that each add channels to their input, and the pooling that follows."""
     layers = {}
-    for concat in structure.calls:
-        fork = structure.fork(concat.reads) if kinds.is_concat(concat) else -1
-        inside = structure.between(fork, concat.reads) if fork in concat.reads and len(concat.reads) == 2 else []
-        if any(kinds.convolves(call.layer) for call in inside) and not any(kinds.resamples(c.layer) for c in inside):
-            layers[concat.makes[0]] = (fork, concat)
-    forks = {fork for fork, _ in layers.values()}
+    for concat in dataflow.calls:
+        start = dataflow.dominator(concat.reads) if predicates.is_concat(concat) else -1
+        inside = dataflow.between(start, concat.reads) if start in concat.reads and len(concat.reads) == 2 else []
+        added = [call.layer for call in inside]
+        if any(map(predicates.convolves, added)) and not any(map(predicates.resamples, added)):
+            layers[concat.makes[0]] = (start, concat)
+    starts = {start for start, _ in layers.values()}
     for tensor, (_, concat) in layers.items():
-        if tensor in forks:
+        if tensor in starts:
             continue
         yield concat
         convolved = False
-        for call in structure.follow(tensor, lambda layer: not kinds.is_global(layer)):
-            convolved |= kinds.convolves(call.layer)
-            if kinds.resamples(call.layer):
+        for call in dataflow.chain_behind(tensor, lambda layer: not predicates.is_global_pooling(layer)):
+            convolved |= predicates.convolves(call.layer)
+            if predicates.resamples(call.layer):
                 yield from [call] if convolved else []
                 break
 
 
-def _stage_ends(structure: Structure) -> list[Call]:
-    """The last activation of each stage, the model's outputs left out."""
+def _stage_ends(dataflow: Dataflow) -> list[Call]:
+    """The last activation of each stage, without the model's outputs."""
     stages: dict[int, int] = {}
     ends: dict[int, Call] = {}
-    for position, call in enumerate(structure.calls):
+    for position, call in enumerate(dataflow.calls):
         stage = max((stages.get(tensor, 0) for tensor in call.reads), default=0)
-        if kinds.resamples(call.layer):
+        if predicates.resamples(call.layer):
             stage = position + 1
         stages.update(dict.fromkeys(call.makes, stage))
-        if kinds.is_global(call.layer) or not is_map(call) or structure.returned & set(call.makes):
+        if predicates.is_global_pooling(call.layer) or not is_map(call) or dataflow.returned & set(call.makes):
             continue
-        if kinds.activates(call.layer) and any(size != 1 for size in call.outputs[0][1:-1]):
+        if predicates.activates(call.layer) and any(size != 1 for size in call.outputs[0][1:-1]):
             ends[stage] = call
     return list(ends.values())

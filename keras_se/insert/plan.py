@@ -1,4 +1,4 @@
-"""What an insertion of SE is going to be: where, and what it adds."""
+"""The plan of an insertion: where SE goes, and the parameters and multiply-accumulates that it adds."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,11 +15,11 @@ class Insertion:
 
     Attributes:
         layer: The path of the layer that it goes behind.
-        name: What it is called.
-        channels: How many it scales.
-        shape: Of the map, without the batch.
-        parameters: What it adds.
-        macs: Multiply-accumulates that it adds for one sample; `None` where sizes are unknown.
+        name: The name of the SE layer.
+        channels: The number of channels that it scales.
+        shape: The shape of the map, without the batch.
+        parameters: The parameters that it adds.
+        macs: The multiply-accumulates that it adds for one sample; `None` where sizes are unknown.
     """
 
     layer: str
@@ -32,7 +32,7 @@ class Insertion:
 
 @dataclass(frozen=True)
 class InsertionPlan:
-    """What `insertion_plan` returns.
+    """The result of `insertion_plan`.
 
     Attributes:
         model: The model's name.

@@ -1,7 +1,4 @@
-"""Squeeze-and-excitation layers for Keras 3, on any backend.
-
-Of this package, layers import only layers and the argument checks of `keras_se._validation`.
-"""
+"""The layers, on any backend of Keras 3. May import Keras and `keras_se._validation`, and nothing above them."""
 
 from keras_se.layers.activations import twice_sigmoid
 from keras_se.layers.channel_scale import ChannelScale
@@ -16,7 +13,7 @@ from keras_se.layers.sinusoidal_embedding import SinusoidalEmbedding
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
-# What computes gates and applies them.
+# The layers that compute gates from their inputs and apply them.
 EXCITATIONS = (SqueezeExcite, SpatialSqueezeExcite, ConcurrentSqueezeExcite)
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Gates that `keras.activations` does not have."""
+"""Gate functions that `keras.activations` does not have."""
 
 from typing import Any
 
@@ -10,12 +10,18 @@ from keras import ops
 def twice_sigmoid(x: Any) -> Any:
     """2 · sigmoid(x), from 0 to 2: exactly 1 at 0, where its slope is 1/2.
 
-    With a projection before it that is zero, an SE block changes nothing, and learns from the first step on. A sigmoid
-    that is 1 to float rounding has no slope left.
+    After a projection whose weights are zero, all gates are 1: the SE layer changes nothing, but learns from the first
+    step. A sigmoid whose value rounds to 1 has no gradient left.
 
     Example:
 
     >>> from keras_se.layers import SqueezeExcite, twice_sigmoid
     >>> layer = SqueezeExcite(16, gate=twice_sigmoid)
+
+    Args:
+        x: Tensor of any shape.
+
+    Returns:
+        Tensor of the same shape.
     """
     return 2 * ops.sigmoid(x)

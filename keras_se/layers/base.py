@@ -1,4 +1,4 @@
-"""What the excitation layers share: the data format, the gate, and how a projection gets its weights."""
+"""The base class of the excitation layers: shared arguments, axes, shape checks and projections over channels."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 
 
 def data_format_of(value: Any) -> str:
-    """What the argument `data_format` means, or a `ValueError`."""
+    """Returns the data format that the argument `data_format` selects, or raises a `ValueError`."""
     if value not in (None, "channels_first", "channels_last"):
         raise ValueError(
             'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
@@ -18,8 +18,8 @@ def data_format_of(value: Any) -> str:
 class GatedLayer(keras.layers.Layer):
     """Base of the layers that multiply their inputs by gates computed from them.
 
-    A subclass creates its weights with `add_projection` and returns `multiply`-ready gates; this class keeps the
-    arguments that all of them take, finds the axes, and checks the shape.
+    A subclass creates its weights with `add_projection` and computes gates that broadcast against the inputs. This
+    class stores the shared arguments, finds the axes, and checks shapes.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class GatedLayer(keras.layers.Layer):
         return tuple(axis for axis in range(1, rank) if axis != self.channel_axis(rank))
 
     def check_input(self, input_shape: tuple) -> int:
-        """Returns the number of channels, fixes it in `input_spec`, and refuses shapes that the layer cannot take."""
+        """Returns the number of channels and fixes it in `input_spec`; raises a `ValueError` for unsupported shapes."""
         rank = len(input_shape)
         if rank not in (3, 4, 5):
             raise ValueError(
-                f"{type(self).__name__} takes inputs of rank 3, 4 or 5, (batch, *spatial, channels). "
+                f"{type(self).__name__} requires inputs of rank 3, 4 or 5, (batch, *spatial, channels). "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         axis = self.channel_axis(rank)
         channels = input_shape[axis]
         if not channels:
             raise ValueError(
-                f"{type(self).__name__} needs a known number of channels on axis {axis} ({self.data_format}). "
+                f"{type(self).__name__} requires a known number of channels on axis {axis} ({self.data_format}). "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         self.input_spec = keras.InputSpec(ndim=rank, axes={axis: channels})
@@ -75,8 +75,8 @@ class GatedLayer(keras.layers.Layer):
     def add_projection(self, name: str, inputs: int, outputs: int) -> tuple[Any, Any]:
         """Creates the weights of a linear map over channels: kernel (inputs, outputs), and bias (outputs,) or None.
 
-        The kernel is a matrix for every rank and data format, so that weights can be carried between them. Weights
-        are not autocast: what is computed with them is small and stays in at least float32.
+        The kernel is a matrix for every rank and data format, so that weights are interchangeable between them. The
+        weights are not autocast: the projections are small and are computed in at least float32.
         """
         kernel = self.add_weight(
             name=f"{name}_kernel",
@@ -99,17 +99,17 @@ class GatedLayer(keras.layers.Layer):
         return kernel, bias
 
     def built_for(self, inputs: Any) -> Any:
-        """Inputs that did not come through `__call__`, as a tensor of the compute dtype; builds the layer for them."""
+        """Inputs that bypass `__call__`, as a tensor of the compute dtype. Builds the layer if it is not built."""
         if isinstance(inputs, keras.KerasTensor):
-            raise ValueError(f"excitation() takes an array or a tensor, not a symbolic one. Received: inputs={inputs}")
+            raise ValueError(f"excitation() requires an array or a tensor with values. Received: inputs={inputs}")
         inputs = keras.ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
         rank, axes = self.input_spec.ndim, self.input_spec.axes
         if len(inputs.shape) != rank or any(inputs.shape[axis] not in (None, size) for axis, size in axes.items()):
-            wanted = ", ".join(f"{size} channels on axis {axis}" for axis, size in axes.items())
+            expected = ", ".join(f"{size} channels on axis {axis}" for axis, size in axes.items())
             raise ValueError(
-                f"{self.name!r} was built for inputs of rank {rank} with {wanted}. "
+                f"{self.name!r} was built for inputs of rank {rank} with {expected}. "
                 f"Received: inputs of shape {tuple(inputs.shape)}"
             )
         return inputs
@@ -133,24 +133,25 @@ class GatedLayer(keras.layers.Layer):
 
 
 def accumulation_dtype(compute_dtype: str) -> str:
-    """The dtype of sums over many values: float32, or float64 if that is what the layer computes in."""
+    """The dtype of sums over many values: float64 in layers that compute in float64, float32 in all others."""
     return "float64" if compute_dtype == "float64" else "float32"
 
 
 def project(x: Any, kernel: Any, bias: Any) -> Any:
-    """`x @ kernel + bias` over the last axis of `x`.
+    """`x @ kernel + bias`: (…, inputs) → (…, outputs).
 
-    On rank 4 it is written as a 1x1 convolution: a product of matrices would put two Transposes into an ONNX graph
-    and a reshape into a TFLite one.
+    In rank 4 it is a 1x1 convolution: a matrix product would add two Transposes to an ONNX graph and a reshape to a
+    TFLite graph.
     """
     kernel = keras.ops.cast(kernel, x.dtype)
     if len(x.shape) == 4:
-        x = keras.ops.conv(x, keras.ops.reshape(kernel, (1, 1, *kernel.shape)), data_format="channels_last")
+        kernel = keras.ops.reshape(kernel, (1, 1, *kernel.shape))  # (inputs, outputs) → (1, 1, inputs, outputs)
+        x = keras.ops.conv(x, kernel, data_format="channels_last")
     else:
         x = keras.ops.matmul(x, kernel)
     return x if bias is None else keras.ops.add(x, keras.ops.cast(bias, x.dtype))
 
 
 def _fresh(initializer: Any) -> Any:
-    # One unseeded initializer draws the same numbers each time it is called: every weight gets its own.
+    # An unseeded initializer repeats its numbers each time it is called: each weight gets its own copy.
     return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -1,15 +1,15 @@
-"""What is left of squeeze-and-excitation whose gates are constant."""
+"""A constant factor for each channel: what an SE layer with constant gates is replaced with."""
 
 from typing import Any
 
 import keras
 
+from keras_se.layers.base import data_format_of
+
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class ChannelScale(keras.layers.Layer):
-    """Multiplies each channel by a weight of its own.
-
-        y = s · x
+    """Multiplies each channel by a weight: y = s · x, with one trainable s per channel, 1 at first.
 
     Example:
 
@@ -20,23 +20,21 @@ class ChannelScale(keras.layers.Layer):
 
     Args:
         data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         Rank 3 or more: (batch, *spatial, channels), or (batch, channels, *spatial) if `data_format` says so.
 
     Output shape:
         The input shape.
+
+    Raises:
+        ValueError: for an invalid `data_format`.
     """
 
     def __init__(self, *, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        if data_format not in (None, "channels_first", "channels_last"):
-            raise ValueError(
-                'data_format must be "channels_last", "channels_first" or None (the Keras setting). '
-                f"Received: data_format={data_format!r}"
-            )
-        self.data_format = data_format or keras.config.image_data_format()
+        self.data_format = data_format_of(data_format)
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
@@ -47,7 +45,7 @@ class ChannelScale(keras.layers.Layer):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         shape = [1] * len(inputs.shape)
         shape[self.axis] = -1
-        return keras.ops.multiply(inputs, keras.ops.reshape(self.scale, shape))
+        return keras.ops.multiply(inputs, keras.ops.reshape(self.scale, shape))  # (channels,) → (1, …, channels, …, 1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape)

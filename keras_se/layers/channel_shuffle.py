@@ -11,7 +11,7 @@ from keras_se.layers.base import data_format_of
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class ChannelShuffle(keras.layers.Layer):
-    """Deals out the channels of each group to all groups: channel `i·n + j` becomes channel `j·groups + i`.
+    """Distributes the channels of each group over all groups: channel `i·n + j` moves to `j·groups + i`.
 
     Example:
 
@@ -21,9 +21,9 @@ class ChannelShuffle(keras.layers.Layer):
     [0. 3. 1. 4. 2. 5.]
 
     Args:
-        groups: Positive integer, a divisor of the number of channels, which fall into so many groups of n.
+        groups: Positive integer that divides the number of channels; each group has n channels.
         data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         (batch, height, width, channels), or (batch, channels, height, width) if `data_format` says so.
@@ -47,8 +47,8 @@ class ChannelShuffle(keras.layers.Layer):
         channels = input_shape[self._axis]
         if len(input_shape) != 4 or not channels or channels % self.groups:
             raise ValueError(
-                f"The input must be of rank 4, with a number of channels that {self.groups} groups divide. "
-                f"Received: shape {tuple(input_shape)}"
+                f"ChannelShuffle requires inputs of rank 4 whose channels are a multiple of groups={self.groups}. "
+                f"Received: input_shape={tuple(input_shape)}"
             )
         self.built = True
 
@@ -57,7 +57,8 @@ class ChannelShuffle(keras.layers.Layer):
         return 1 if self.data_format == "channels_first" else -1
 
     def call(self, inputs: Any) -> Any:
-        # Three axes at the most: a transposition of more costs a copy for each in some runtimes.
+        # (batch, h, w, groups · n) → (batch · h · w, groups, n) → (…, n, groups) → (batch, h, w, n · groups).
+        # At most three moving axes: some runtimes copy the tensor once for each further axis.
         shape = (-1, *ops.shape(inputs)[1:])
         n = inputs.shape[self._axis] // self.groups
         first = self.data_format == "channels_first"

@@ -14,7 +14,7 @@ COMBINATIONS = {"max": ops.maximum, "add": ops.add}
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class ConcurrentSqueezeExcite(keras.layers.Layer):
-    """Rescales by channel (`SqueezeExcite`) and by position (`SpatialSqueezeExcite`) side by side (scSE).
+    """Rescales by channel (`SqueezeExcite`) and by position (`SpatialSqueezeExcite`) in parallel (scSE).
 
         y = max(s · x, q · x)   or   s · x + q · x
 
@@ -30,11 +30,11 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
 
     Args:
         r: Positive integer, the reduction ratio of the channel part. Roy et al. use 2.
-        combination: `"max"`, element by element, as in the paper, or `"add"`.
-        bottleneck, divisor, squeeze, activation: Of the channel part, as in `SqueezeExcite`.
+        combination: `"max"`, the elementwise maximum, as in the paper; or `"add"`.
+        bottleneck, divisor, squeeze, activation: Arguments of the channel part, as in `SqueezeExcite`.
         gate, use_bias, data_format, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
-            kernel_constraint, bias_constraint: Of both parts, as in `SqueezeExcite`.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+            kernel_constraint, bias_constraint: Arguments of both parts, as in `SqueezeExcite`.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         Rank 3, 4 or 5: (batch, *spatial, channels), or (batch, channels, *spatial) if `data_format` says so.
@@ -109,7 +109,7 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
         return COMBINATIONS[self.combination](self.channel(inputs, mask=mask), self.spatial(inputs))
 
     def excitation(self, inputs: Any, mask: Any = None) -> Any:
-        """The channel gates of `inputs`: shape (batch, channels). Those of positions: `layer.spatial.excitation`."""
+        """The channel gates of `inputs`, shape (batch, channels). `layer.spatial.excitation` has those of positions."""
         inputs = self.channel.built_for(inputs)
         if not self.built:
             self.build(inputs.shape)
@@ -119,6 +119,4 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        channel = self.channel.get_config()
-        own = super().get_config()
-        return {**channel, **own, "combination": self.combination}
+        return {**self.channel.get_config(), **super().get_config(), "combination": self.combination}

@@ -1,22 +1,22 @@
-"""How much of an image is left at each time, and how much noise there is."""
+"""The cosine noise schedule of diffusion models: the shares of image and noise at each time."""
 
 import math
 from typing import Any
 
 from keras import ops
 
-# Of the paper: without it there would be next to no noise for the first times.
+# From the paper: without this offset there is almost no noise at the first times.
 OFFSET = 0.008
 LAST = math.pi / 2 / (1 + OFFSET)
 
 
 def cosine_schedule(time: Any) -> tuple[Any, Any]:
-    """The parts of image and noise at each time: a noisy image is signal · image + noise · ε, where ε is normal.
+    """The shares of image and noise at each time: a noisy image is signal · image + noise · ε, where ε is normal.
 
         signal = cos(u(t)) / cos(u(0)),   u(t) = π/2 · (t + 0.008) / 1.008,   noise = √(1 − signal²)
 
-    From the image itself at 0 to nothing but noise at 1. Both are computed from sines of small angles, so that no
-    digits are lost to a difference at either end.
+    Time 0 is the image, time 1 pure noise. Both shares are computed from sines of small angles, which avoids
+    cancellation at either end.
 
     Example:
 
@@ -25,7 +25,7 @@ def cosine_schedule(time: Any) -> tuple[Any, Any]:
     [(1.0, 0.0), (0.703, 0.711), (0.0, 1.0)]
 
     Args:
-        time: From 0 to 1, a number or an array of floats.
+        time: A number or an array of floats, from 0 to 1.
 
     Returns:
         Signal and noise, of the shape of `time`; the sum of their squares is 1.

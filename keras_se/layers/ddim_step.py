@@ -1,4 +1,4 @@
-"""DDIM: from noise to images in few steps, deterministically."""
+"""A step of the DDIM sampler, which makes images from noise in few steps, deterministically."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from keras_se.layers.cosine_schedule import cosine_schedule
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class DDIMStep(keras.layers.Layer):
-    """One step of DDIM with η = 0, from a time to an earlier one, by a network's velocity.
+    """One step of DDIM with η = 0: moves a noisy image to an earlier time, along the velocity that a network predicts.
 
-        x = signal(t) · x_t − noise(t) · v            the image as the network sees it
-        ε = (x_t − signal(t) · x) / noise(t)          the noise that belongs to it
+        x = signal(t) · x_t − noise(t) · v            the predicted image
+        ε = (x_t − signal(t) · x) / noise(t)          the noise in x_t, given x
         x_s = signal(s) · x + noise(s) · ε
 
     Example:
@@ -25,18 +25,18 @@ class DDIMStep(keras.layers.Layer):
     0.25
 
     Args:
-        clip: Whether x is held to values from −1 to 1, as images have them; ε is then the noise that belongs to that.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        clip: Whether to limit x to −1 … 1, the range of images, before ε is computed.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         A list of four: noisy images and velocities, both (batch, height, width, channels); the time t of the images and
         the earlier time s, both (batch, 1), 1 ≥ t > s ≥ 0.
 
     Output shape:
-        The images'.
+        The shape of the noisy images.
 
     Raises:
-        ValueError: for anything but these four.
+        ValueError: for inputs other than these four.
 
     Reference:
         [Denoising Diffusion Implicit Models](https://arxiv.org/abs/2010.02502), Song et al., equation 12 with σ = 0.
@@ -58,7 +58,7 @@ class DDIMStep(keras.layers.Layer):
         image = signal * noisy - noise * velocity
         if self.clip:
             image = ops.clip(image, -1, 1)
-        # ε, put in: what is left of the noisy image, and what comes from the image.
+        # With ε substituted: a multiple of the noisy image plus a multiple of the predicted one.
         kept = next_noise / noise
         return kept * noisy + (next_signal - kept * signal) * image
 
@@ -78,6 +78,6 @@ def _check(input_shape: Any) -> None:
         if alike and all(time[1] in (1, None) for time in times):
             return
     raise ValueError(
-        "DDIMStep takes four inputs, images and velocities of the same shape (batch, height, width, channels) and two "
+        "DDIMStep requires four inputs, images and velocities of one shape (batch, height, width, channels) and two "
         f"times of shape (batch, 1). Received: input_shape={input_shape}"
     )

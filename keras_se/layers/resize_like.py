@@ -1,4 +1,4 @@
-"""A map brought to the size of another one."""
+"""Resizes a feature map to the size of another one."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from keras_se.layers.base import data_format_of
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class ResizeLike(keras.layers.Layer):
-    """Resizes its first input to the height and width of its second, bilinearly, whatever the two sizes are.
+    """Resizes its first input to the height and width of its second, bilinearly, for any two sizes.
 
-    In decoders a coarse map meets a finer one whose size is seldom exactly the double: of odd sizes, and of
-    convolutions without padding. Exported for a known size it is one operation.
+    In a decoder the finer map is often not exactly twice as large as the coarse one: sizes may be odd, or convolutions
+    unpadded. Exported for a known size, the layer is one operation.
 
     Example:
 
@@ -24,17 +24,17 @@ class ResizeLike(keras.layers.Layer):
 
     Args:
         data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         A list of two: (batch, height, width, channels) each, or (batch, channels, height, width) if `data_format` says
-        so. Of the second only the height and width matter.
+        so. Only the height and width of the second matter.
 
     Output shape:
-        The first input's, with the height and width of the second.
+        The shape of the first input, with the height and width of the second.
 
     Raises:
-        ValueError: for an argument out of its range, or anything but two inputs of rank 4.
+        ValueError: for an argument out of its range, or inputs other than two of rank 4.
     """
 
     def __init__(self, *, data_format: str | None = None, **kwargs: Any):
@@ -51,7 +51,7 @@ class ResizeLike(keras.layers.Layer):
         size = ops.shape(like)[axis : axis + 2]
         if all(isinstance(length, int) for length in size):
             return ops.image.resize(x, size, data_format=self.data_format)
-        # Keras' own refuses a size that is not known while the graph is made.
+        # keras.ops.image.resize requires a size that is known when the graph is built.
         return _interpolated(_interpolated(x, axis, size[0]), axis + 1, size[1])
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
@@ -64,25 +64,25 @@ class ResizeLike(keras.layers.Layer):
 
     @property
     def _axis(self) -> int:
-        """The first of the two that are resized."""
+        """The first of the two spatial axes."""
         return 2 if self.data_format == "channels_first" else 1
 
     def _shapes(self, input_shape: Any) -> tuple[tuple, tuple]:
         shapes = [shape for shape in input_shape if isinstance(shape, tuple | list) and len(shape) == 4]
         if len(input_shape) != 2 or len(shapes) != 2:
             raise ValueError(
-                "ResizeLike takes two inputs of rank 4, a map and one of the wanted size. "
+                "ResizeLike requires two inputs of rank 4, a map and a map of the new size. "
                 f"Received: input_shape={input_shape}"
             )
         return tuple(shapes[0]), tuple(shapes[1])
 
 
 def _interpolated(x: Any, axis: int, length: Any) -> Any:
-    """Linearly along an axis, by a matrix: of each new pixel the shares of the old ones, whose centres are 1 apart."""
+    """Linear interpolation along an axis, as a product with a matrix (length, before) of shares of the old pixels."""
     before = ops.shape(x)[axis]
     step = ops.divide(ops.cast(before, "float32"), ops.cast(length, "float32"))
     centres = (ops.arange(length, dtype="float32") + 0.5) * step - 0.5
     old = ops.arange(before, dtype="float32")
-    centres = ops.clip(centres, 0.0, old[-1])  # what is beyond the centres at the edges is as these are
+    centres = ops.clip(centres, 0.0, old[-1])  # beyond the outermost centres, the edge value continues
     weights = ops.relu(1 - ops.abs(ops.expand_dims(centres, 1) - old))
     return ops.moveaxis(ops.tensordot(x, ops.cast(weights, x.dtype), [[axis], [1]]), -1, axis)

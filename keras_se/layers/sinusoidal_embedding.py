@@ -1,4 +1,4 @@
-"""Time as a vector that a network can tell times apart by."""
+"""Embeds a time as a vector of sines and cosines."""
 
 import math
 from typing import Any
@@ -9,15 +9,17 @@ from keras import ops
 
 from keras_se._validation import positive_integer
 
-# In periods from time 0 to time 1. In 8 bits, angles have 256 values: of more periods, each would have too few.
+# Periods between time 0 and time 1. In 8 bits an angle has 256 values: with more periods, too few for each.
 LOWEST, HIGHEST = 0.25, 4.0
 
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class SinusoidalEmbedding(keras.layers.Layer):
-    """Sines and cosines of a number from 0 to 1, of frequencies from a quarter of a period to four.
+    """Sines and cosines of a number from 0 to 1, with a quarter of a period to four periods over that range.
 
-        y = sin(2π f₁ t), …, sin(2π fₙ t), cos(2π f₁ t), …, cos(2π fₙ t)        fᵢ in a geometric series, n = width / 2
+        y = (sin(2π f₁ t), …, sin(2π fₙ t), cos(2π f₁ t), …, cos(2π fₙ t)),   n = width / 2
+
+    The frequencies fᵢ form a geometric series.
 
     Example:
 
@@ -28,7 +30,7 @@ class SinusoidalEmbedding(keras.layers.Layer):
 
     Args:
         width: Even positive integer, the length of the vector.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         (batch, 1).
@@ -40,7 +42,7 @@ class SinusoidalEmbedding(keras.layers.Layer):
         ValueError: for an argument out of its range, or an input of another shape.
 
     Reference:
-        [Attention Is All You Need](https://arxiv.org/abs/1706.03762), Vaswani et al., section 3.5; of the time in
+        [Attention Is All You Need](https://arxiv.org/abs/1706.03762), Vaswani et al., section 3.5; for the time:
         [Denoising Diffusion Probabilistic Models](https://arxiv.org/abs/2006.11239), Ho et al.
     """
 
@@ -52,7 +54,9 @@ class SinusoidalEmbedding(keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 2 or input_shape[1] != 1:
-            raise ValueError(f"The input must be of shape (batch, 1). Received: shape {tuple(input_shape)}")
+            raise ValueError(
+                f"SinusoidalEmbedding requires inputs of shape (batch, 1). Received: input_shape={tuple(input_shape)}"
+            )
         self.built = True
 
     def call(self, inputs: Any) -> Any:

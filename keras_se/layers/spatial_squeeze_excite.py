@@ -10,7 +10,7 @@ from keras_se.layers.base import GatedLayer, accumulation_dtype, project
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class SpatialSqueezeExcite(GatedLayer):
-    """Rescales every position by a gate that is computed from its channels (sSE).
+    """Rescales every position by a gate computed from its channels (sSE).
 
         q = gate(w · x)      squeeze over channels   (batch, *spatial, 1)
         y = q · x            scale                   the shape of x
@@ -24,12 +24,12 @@ class SpatialSqueezeExcite(GatedLayer):
     65
 
     Args:
-        gate: What `keras.activations.get` takes.
+        gate: The gate function, by name or as a function: anything that `keras.activations.get` accepts.
         use_bias: Whether the projection has a bias.
         data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint,
-            bias_constraint: Of the projection's weights, as in `SqueezeExcite`.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+            bias_constraint: Arguments of the projection's weights, as in `SqueezeExcite`.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         Rank 3, 4 or 5: (batch, *spatial, channels), or (batch, channels, *spatial) if `data_format` says so.

@@ -16,14 +16,13 @@ LONGEST_SUM = 128 * 128
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class SqueezeExcite(GatedLayer):
-    """Rescales every channel by a gate that is computed from all channels.
+    """Rescales every channel by a gate computed from all channels.
 
         z = mean of x over space                  squeeze      (batch, channels)
         s = gate(W2 · activation(W1 · z))         excitation   (batch, channels)
         y = s · x                                 scale        the shape of x
 
-    The squeeze is accumulated, and the excitation computed, in at least float32, also when the layer computes in
-    float16 or bfloat16.
+    The squeeze and the excitation are computed in at least float32, even if the layer computes in float16 or bfloat16.
 
     Example:
 
@@ -36,28 +35,27 @@ class SqueezeExcite(GatedLayer):
     Args:
         r: Positive integer, the reduction ratio. The excitation's hidden width is `max(1, channels // r)`, rounded
             up to a multiple of `divisor`.
-        bottleneck: Positive integer or `None`. The hidden width outright: wins over `r` and `divisor`.
-        divisor: Positive integer. 1 keeps the width as it is; the SE-ResNets of timm have multiples of 8.
-        squeeze: `"avg"`, `"max"`, or a callable. A callable with arguments named `axis` and `keepdims`, as
-            `keras.ops.mean` has them, is asked to reduce the spatial axes; any other, such as a pooling layer, gets
-            the inputs alone (and `mask`, if it names it). It returns (batch, channels), with or without spatial
-            axes of length 1.
-        activation: What `keras.activations.get` takes: the non-linearity between the two projections.
-        gate: What `keras.activations.get` takes: what makes gates of the second projection. `"hard_sigmoid"` is the
-            one of MobileNetV3.
-        use_bias: Whether the two projections have a bias. The released networks have one, the paper's ablations
-            had none.
+        bottleneck: Positive integer or `None`. Sets the hidden width directly, in place of `r` and `divisor`.
+        divisor: Positive integer. 1 leaves the width unchanged; the SE-ResNets of timm use 8.
+        squeeze: `"avg"`, `"max"`, or a callable. A callable with arguments named `axis` and `keepdims`, like
+            `keras.ops.mean`, receives the spatial axes to reduce. Any other, such as a pooling layer, receives the
+            inputs alone. Both also receive `mask` if they have an argument of that name. The result has the shape
+            (batch, channels), with or without spatial axes of length 1.
+        activation: The activation between the two projections: anything that `keras.activations.get` accepts.
+        gate: The activation after the second projection. `"hard_sigmoid"` is that of MobileNetV3.
+        use_bias: Whether the two projections have a bias. The released networks have one; the paper's ablations
+            have none.
         data_format: `"channels_last"`, `"channels_first"` or `None` for `keras.config.image_data_format()`.
         kernel_initializer, bias_initializer: Initialisers of the weights.
         kernel_regularizer, bias_regularizer: Regularisers of the weights.
         kernel_constraint, bias_constraint: Constraints of the weights.
-        **kwargs: `name`, `dtype`, `trainable` and what else `keras.layers.Layer` takes.
+        **kwargs: `name`, `dtype`, `trainable` and the other arguments of `keras.layers.Layer`.
 
     Input shape:
         Rank 3, 4 or 5: (batch, *spatial, channels), or (batch, channels, *spatial) if `data_format` says so.
-        Spatial sizes may be unknown, the number of channels may not. A mask of shape (batch, *spatial), as
-        sequence layers pass it on in rank 3, leaves positions out of the squeeze; a sample that is masked
-        everywhere is squeezed to zero.
+        Spatial sizes may be unknown; the number of channels must be known. A mask of shape (batch, *spatial), such as
+        sequence layers pass on in rank 3, excludes positions from the squeeze. The squeeze of a sample that is masked
+        everywhere is zero.
 
     Output shape:
         The input shape.
@@ -110,7 +108,7 @@ class SqueezeExcite(GatedLayer):
         self.activation = keras.activations.get(activation)
 
     def width(self, channels: int) -> int:
-        """The excitation's hidden width for an input of so many channels."""
+        """The hidden width of the excitation for an input of `channels` channels."""
         if self.bottleneck is not None:
             return self.bottleneck
         width = max(1, channels // self.r)
@@ -139,8 +137,8 @@ class SqueezeExcite(GatedLayer):
         """The gates of `inputs`, before they are applied.
 
         Args:
-            inputs: Array or tensor of the layer's input shape. The layer is built if it has not been.
-            mask: Optional, shape (batch, *spatial), true where a position counts.
+            inputs: Array or tensor of the layer's input shape. The layer is built if it is not yet.
+            mask: Optional, shape (batch, *spatial), true for positions to include.
 
         Returns:
             Tensor of shape (batch, channels), in the layer's compute dtype.
@@ -160,7 +158,7 @@ class SqueezeExcite(GatedLayer):
                 f"squeeze must return one value for each of the {channels} channels, shape (batch, {channels}). "
                 f"Received: shape {tuple(z.shape)} from squeeze={self.squeeze!r}"
             )
-        # Channels go last for the projections, and so that an activation over channels (softmax) finds them there.
+        # Channels last, for the projections and for activations over channels (softmax): (batch, 1, …, channels).
         if len(z.shape) != rank or self.data_format == "channels_first":
             z = ops.reshape(z, (-1, *ones, channels))
         s = project(z, self.reduce_kernel, self.reduce_bias)
@@ -170,7 +168,7 @@ class SqueezeExcite(GatedLayer):
 
     def _squeeze(self, inputs: Any, mask: Any) -> Any:
         axes = self.spatial_axes(len(inputs.shape))
-        # A sum over many float16 values overflows at 65,504: accumulate wide.
+        # A sum of many float16 values overflows at 65,504: accumulate in a wider type.
         dtype = accumulation_dtype(self.compute_dtype)
         if not isinstance(self.squeeze, str):
             return ops.cast(_call_squeeze(self.squeeze, ops.cast(inputs, dtype), mask, axes), dtype)
@@ -209,7 +207,7 @@ def _call_squeeze(squeeze: Callable[..., Any], inputs: Any, mask: Any, axes: tup
     accepted = _argument_names(squeeze)
     if mask is not None and "mask" not in accepted:
         raise ValueError(
-            "The inputs carry a mask, so squeeze must be a callable that takes one, with an argument named mask. "
+            "For inputs with a mask, squeeze must be a callable with an argument named mask. "
             f"Received: squeeze={squeeze!r}"
         )
     keywords = {"axis": axes, "keepdims": True} | ({} if mask is None else {"mask": mask})
@@ -220,14 +218,14 @@ def _masked_mean(x: Any, mask: Any, axes: tuple[int, ...]) -> Any:
     if mask is None:
         return _in_steps(ops.mean, x, axes)
     count = _in_steps(ops.sum, ops.cast(mask, x.dtype), axes)
-    # Not x * mask: a masked NaN or infinity would survive that.
+    # Not x * mask, which keeps a masked NaN or infinity.
     return _in_steps(ops.sum, ops.where(mask, x, ops.zeros_like(x)), axes) / ops.maximum(count, 1)
 
 
 def _in_steps(reduce: Callable[..., Any], x: Any, axes: tuple[int, ...]) -> Any:
-    """Reduces over `axes`: at once, or one after the other where that is over very many values.
+    """Reduces over `axes`: all at once, or one axis after the other for many values.
 
-    TensorFlow sums one by one on a CPU, and float32 loses digits that way: over 512x512 values, three of its seven.
+    On a CPU, TensorFlow adds values one by one: over 512x512 values, float32 loses three of its seven digits.
     """
     sizes = [x.shape[axis] for axis in axes]
     if None not in sizes and math.prod(sizes) <= LONGEST_SUM:
@@ -253,7 +251,7 @@ def _argument_names(function: Callable[..., Any]) -> set[str]:
         return set()
 
 
-# Keras saves functions by name and finds only registered ones again; reductions of keras.ops are named as such.
+# Keras saves functions by name and can load only registered ones, so functions of keras.ops are saved as such.
 def _serialize_squeeze(squeeze: str | Callable[..., Any]) -> Any:
     if isinstance(squeeze, str):
         return squeeze

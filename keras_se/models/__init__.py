@@ -1,9 +1,10 @@
-"""Networks with squeeze-and-excitation, as functional Keras models."""
+"""Networks with squeeze-and-excitation, as functional Keras models: builders, and detectors and segmenters on them.
 
-from keras_se.models.detection.decoding import with_detections
-from keras_se.models.detection.fcos import SEFCOS
-from keras_se.models.detection.loss import FCOSLoss
-from keras_se.models.detection.targets import detection_targets
+A line here exports a family's builders. Editors and mypy read `__init__.pyi`, which `make stub` writes.
+"""
+# ruff: noqa: F401
+
+from keras_se.models.detection import SEFCOS, FCOSLoss, detection_targets, with_detections
 from keras_se.models.families.densenet import SEDenseNet, SEDenseNet121, SEDenseNet169, SEDenseNet201, SEDenseNet264
 from keras_se.models.families.inception import SEBNInception, SEInceptionV3
 from keras_se.models.families.inception_resnet import SEInceptionResNetV2
@@ -32,53 +33,6 @@ from keras_se.models.families.vgg import SEVGG, SEVGG16, SEVGG19
 from keras_se.models.pyramid import feature_pyramid
 from keras_se.models.segmentation import LRASPP, SEUNet
 
-# Builders of any depth or width; the others are the networks that papers name.
-FAMILIES = ("SEDenseNet", "SEMobileNetV3", "SENet", "SEPreActResNet", "SEResNet", "SEVGG")
-
-# What makes a model of a network that one of them returned, and what goes with it.
-ON_NETWORKS = ("LRASPP", "FCOSLoss", "SEFCOS", "SEUNet", "detection_targets", "feature_pyramid", "with_detections")
-
-__all__ = [
-    "LRASPP",
-    "SEFCOS",
-    "SEVGG",
-    "SEVGG16",
-    "SEVGG19",
-    "SEWRN16_8",
-    "FCOSLoss",
-    "SEBNInception",
-    "SEDenseNet",
-    "SEDenseNet121",
-    "SEDenseNet169",
-    "SEDenseNet201",
-    "SEDenseNet264",
-    "SEInceptionResNetV2",
-    "SEInceptionV3",
-    "SEMobileNet",
-    "SEMobileNetV2",
-    "SEMobileNetV3",
-    "SEMobileNetV3Large",
-    "SEMobileNetV3Small",
-    "SENet",
-    "SENet154",
-    "SEPreActResNet",
-    "SEResNeXt50",
-    "SEResNeXt101",
-    "SEResNet",
-    "SEResNet18",
-    "SEResNet20",
-    "SEResNet32",
-    "SEResNet34",
-    "SEResNet44",
-    "SEResNet50",
-    "SEResNet56",
-    "SEResNet101",
-    "SEResNet110",
-    "SEResNet152",
-    "SEResNet164",
-    "SEShuffleNet",
-    "SEUNet",
-    "detection_targets",
-    "feature_pyramid",
-    "with_detections",
-]
+__all__ = sorted(name for name, value in globals().items() if callable(value))
+# The names of the builders; the other names make something of a network that one of them returned.
+BUILDERS = tuple(name for name in __all__ if hasattr(globals()[name], "definition"))

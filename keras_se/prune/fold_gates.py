@@ -1,4 +1,4 @@
-"""A constant for each channel, folded into the weights of a layer beside it."""
+"""Folds constant gates, one for each channel, into the weights of a layer beside the SE block."""
 
 from typing import Any
 
@@ -6,12 +6,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_se.graph.layer_predicates import DROPOUTS
-from keras_se.graph.rewrite import calls, read_once
+from keras_se.graph.layer_predicates import CONVOLUTIONS, DEPTHWISE, DROPOUTS
+from keras_se.graph.rewrite import GraphEdits
 
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-# What a constant for each channel can be moved through.
+# Layers that commute with a constant for each channel.
 CHANNELWISE = (
     *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
     *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
@@ -19,35 +17,29 @@ CHANNELWISE = (
 )
 
 
-def fold(model: keras.Model, block: Any, gates: np.ndarray, weights: dict[str, list[np.ndarray]]) -> str | None:
-    """Multiplies the weights of a neighbour of a block, which is called once, by the block's constant gates.
+def fold(graph: GraphEdits, block: Any, gates: np.ndarray) -> str | None:
+    """Multiplies the weights of a layer beside a block by the block's constant gates.
 
     Args:
-        model: That the block is in.
-        block: An SE layer.
+        graph: The graph that the block is in, in which the layer gets new weights.
+        block: An SE layer that is called once.
         gates: Its gates.
-        weights: The new weights of layers, by name, in float64: what is folded is written here, over what is there.
 
     Returns:
         The name of the layer that has the gates now, or `None` if there is no layer that can take them.
     """
-    for layer, scaled in ((_before(model, block), _scaled_outputs), (_behind(model, block), _scaled_inputs)):
+    for layer, scaled in ((_before(graph, block), _scaled_outputs), (_behind(graph, block), _scaled_inputs)):
         if layer is not None:
-            old = weights.get(layer.name) or [_value(weight) for weight in layer.weights]
-            weights[layer.name] = scaled(layer, old, gates.astype("float64"))
-            return layer.name
+            graph.set_weights(layer, scaled(layer, graph.weights(layer), gates.astype("float64")))
+            return str(layer.name)
     return None
 
 
-def _value(variable: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable).astype("float64")
-
-
-def _before(model: keras.Model, block: Any) -> Any:
+def _before(graph: GraphEdits, block: Any) -> Any:
     """The layer before a block, if it is linear and the block alone reads it."""
-    (x,) = calls(block, model)[0].input_tensors
-    layer = x._keras_history.operation
-    if not read_once(layer, model) or not _same_channels(layer, block, len(x.shape)):
+    (x,) = graph.calls(block)[0].input_tensors
+    layer = graph.producer(x)
+    if graph.only_reader(layer) is not block or not _same_channels(layer, block, x):
         return None
     if type(layer) is layers.BatchNormalization:
         return layer if layer.scale and layer.center else None
@@ -55,13 +47,13 @@ def _before(model: keras.Model, block: Any) -> Any:
     return layer if linear and _is_plain(layer) else None
 
 
-def _behind(model: keras.Model, block: Any) -> Any:
-    """The layer behind a block, if it is linear in what it reads, and nothing else reads that."""
-    rank, layer = len(calls(block, model)[0].output_tensors[0].shape), block
-    while read_once(layer, model):
-        (output,) = calls(layer, model)[0].output_tensors
-        layer = next(reader for reader in _readers(model) if any(output is x for x in reader.input_tensors)).operation
-        if len(calls(layer, model)) != 1 or not _same_channels(layer, block, rank):
+def _behind(graph: GraphEdits, block: Any) -> Any:
+    """The layer behind a block, if it is linear in its input, which nothing else reads."""
+    layer = block
+    while (reader := graph.only_reader(layer)) is not None:
+        (x,) = graph.calls(layer)[0].output_tensors
+        layer = reader
+        if len(graph.calls(layer)) != 1 or not _same_channels(layer, block, x):
             return None
         if type(layer) in (*CONVOLUTIONS, *DEPTHWISE, layers.Dense):
             return layer if getattr(layer, "groups", 1) == 1 and _is_plain(layer) else None
@@ -71,21 +63,17 @@ def _behind(model: keras.Model, block: Any) -> Any:
 
 
 def _is_plain(layer: Any) -> bool:
-    """Whether a layer's weights are its kernel and bias: not also those of LoRA, nor a quantized kernel's scale."""
+    """Whether a layer's weights are a kernel and a bias alone: no adapters of LoRA, no scale of a quantized kernel."""
     return not getattr(layer, "lora_enabled", False) and getattr(layer, "quantization_mode", None) is None
 
 
-def _readers(model: keras.Model) -> list[Any]:
-    return [call for layer in model.layers for call in calls(layer, model)]
-
-
-def _same_channels(layer: Any, block: Any, rank: int) -> bool:
-    """Whether a layer has its channels on the axis of a block's."""
+def _same_channels(layer: Any, block: Any, x: Any) -> bool:
+    """Whether a layer has its channels on the same axis as a block, in a tensor beside it."""
     first = block.data_format == "channels_first"
     if isinstance(layer, layers.BatchNormalization):
-        return layer.axis in ((1,) if first else (-1, rank - 1))
+        return layer.axis in ((1,) if first else (-1, len(x.shape) - 1))
     if isinstance(layer, layers.Dense):
-        return not first or len(layer.input.shape) == 2
+        return not first or len(x.shape) == 2
     return getattr(layer, "data_format", block.data_format) == block.data_format
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import calls_of, producer
+
 COMPARED = ("strides", "epsilon", "groups", "dilation_rate")
 
 
@@ -32,9 +34,9 @@ def _paddings(layer: Any) -> set[str]:
     """
     source = _input(layer)
     pads = ((0, 0), (0, 0))
-    if layer.padding == "valid" and isinstance(source._keras_history.operation, keras.layers.ZeroPadding2D):
-        pads = source._keras_history.operation.padding
-        source = _input(source._keras_history.operation)
+    if layer.padding == "valid" and isinstance(padding := producer(source), keras.layers.ZeroPadding2D):
+        pads = padding.padding
+        source = _input(padding)
     sizes = source.shape[2:] if layer.data_format == "channels_first" else source.shape[1:3]
     axes = list(zip(sizes, layer.kernel_size, layer.strides, pads, strict=True))
     if layer.padding == "same":
@@ -60,4 +62,4 @@ def _same_padding(size: int | None, kernel: int, stride: int) -> tuple[int, int]
 
 def _input(layer: Any) -> Any:
     # `layer.input` requires a layer that was called once, and a network's layers may also be part of another model.
-    return layer._inbound_nodes[0].input_tensors[0]
+    return calls_of(layer)[0].input_tensors[0]

@@ -85,7 +85,9 @@ def _folder_source(path: Path) -> Source:
 
 
 def _hub_source(address: str) -> Source:
-    huggingface_hub, errors = require("huggingface_hub", "weights"), require("huggingface_hub.errors", "weights")
+    huggingface_hub = require("huggingface_hub", "weights")
+    from huggingface_hub import errors
+
     name, _, revision = address.removeprefix(HUB).partition("@")
     if name.count("/") != 1 or not all(name.split("/")):
         raise ValueError(f"A hub address must be {HUB}owner/name. Received: weights={address!r}")

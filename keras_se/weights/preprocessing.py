@@ -97,7 +97,9 @@ class Preprocessing:
             ValueError: for a file that is not an image, or one so narrow that its longer side would become too long.
             ImportError: if Pillow is missing.
         """
-        Image, ImageOps = require("PIL.Image", "weights"), require("PIL.ImageOps", "weights")  # noqa: N806
+        require("PIL", "weights")
+        from PIL import Image, ImageOps
+
         first = _is_first(data_format)
         try:
             with Image.open(path) as file:

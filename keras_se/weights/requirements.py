@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import calls_of, readers_of
 from keras_se.layers import SqueezeExcite
 
 # The names of a network's first layers begin so, in every family.
@@ -14,7 +15,7 @@ FIRST = re.compile(r"(stem|stage1)_")
 def network_input(model: keras.Model) -> Any:
     """The input of the network's first layer. Layers of the user may stand between it and the model's input."""
     first = next((layer for layer in model.layers if FIRST.match(layer.name)), None)
-    return model.inputs[0] if first is None else first._inbound_nodes[0].input_tensors[0]
+    return model.inputs[0] if first is None else calls_of(first)[0].input_tensors[0]
 
 
 def network_layers(model: keras.Model) -> list[Any]:
@@ -35,8 +36,7 @@ def missing_options(*options: tuple[bool, str]) -> list[str]:
 def missing_se_options(model: keras.Model, follower: str, gate: Any) -> list[str]:
     """The options that SE lacks, where SE must precede the layer `follower` of its block and have this gate."""
     blocks = [layer for layer in model.layers if isinstance(layer, SqueezeExcite)]
-    # Keras has no public way to list the layers that read an output.
-    readers = [{node.operation.name for node in layer._outbound_nodes} for layer in blocks]
+    readers = [{node.operation.name for node in readers_of(layer)} for layer in blocks]
     placed = all(
         f"{layer.name.removesuffix('_se')}_{follower}" in names for layer, names in zip(blocks, readers, strict=True)
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_se.graph.keras_private import producer
 from keras_se.layers import SqueezeExcite
 from keras_se.weights.mapping import Family, Rule
 from keras_se.weights.requirements import find_layer, missing_options, missing_se_options
@@ -89,7 +90,7 @@ def _se_in_branch(model: keras.Model) -> list[str]:
     """The options that the ends of residual branches lack: their ReLU, and SE."""
     ends_in_relu = find_layer(model, "stage1_block1_conv3_relu") is not None
     # On the shortcut or before the branch, SE reads another layer.
-    sources = [layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, SqueezeExcite)]
+    sources = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
     after = all(re.fullmatch(r"stage\d+_block\d+_conv\d_(bn|relu)", name) for name in sources)
     missing = missing_options((not ends_in_relu, "branch_relu=False"), (after, 'placement="standard"'))
     return list(dict.fromkeys(missing + missing_se_options(model, "add", keras.activations.sigmoid)))

@@ -195,11 +195,11 @@ MISTAKES = [
     (["export", "text.keras"], r"MODEL must be a .keras file that Model.save wrote"),
     (["export", "text.txt"], r"MODEL must be a .keras file that Model.save wrote"),
     (["export", "cut.keras"], r"MODEL must be a .keras file"),
-    (["export", "small.keras", "--io-dtype", "int8"], r"io_dtype must be"),
-    (["export", "small.keras", "-q", "int8", "--io-dtype", "int16"], r"io_dtype must be"),
+    (["export", "small.keras", "--io-dtype", "int8"], r"io_dtype='int8' requires"),
+    (["export", "small.keras", "-q", "int8", "--io-dtype", "int16"], r"io_dtype='int16' requires"),
     (["export", "small.keras", "-q", "int8"], r"calibration_data must be given"),
-    (["export", "small.keras", "-f", "tflite", "--calibration", "none.npy"], r"calibration_data goes with quantize="),
-    (["export", "small.keras", "-f", "tflite", "--layout", "nchw"], r"opset and layout go with the format onnx"),
+    (["export", "small.keras", "-f", "tflite", "--calibration", "none.npy"], r"calibration_data requires quantize="),
+    (["export", "small.keras", "-f", "tflite", "--layout", "nchw"], r"layout='nchw' requires formats='onnx'"),
     (["export", "small.keras", "--calibration-seed", "-1"], r"-1 is not in the range"),
     (["export", "small.keras", "--calibration-seed", "1"], r"require a folder of images.*--calibration not given"),
     (["export", "small.keras", "-q", "int8", "--calibration", "empty.npy"], r"calibration_data must"),
@@ -210,7 +210,7 @@ MISTAKES = [
     (["export", "small.keras", "-q", "selective", "--keep-as", "int4"], r"keep_as must be one of"),
     (
         ["export", "small.keras", "-q", "int8", "--calibration", "images.npy", "--keep", "se"],
-        r"keep goes with quantize",
+        r"keep=.* requires formats='tflite' with quantize='selective'",
     ),
     (["export", "small.keras", "--debug-layers"], r"--debug-layers requires a quantized TFLite file"),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),
@@ -231,9 +231,9 @@ MISTAKES = [
     (["export", "SEMobileNet", "--weights", "none.weights.h5"], r"weights must be a file that exists"),
     (["export", "small.keras", "--labels", "text.txt"], r"labels must be one for each of the \d+ channels.*: 1 labels"),
     (["export", "small.keras", "--labels", "none.txt"], r"labels must be a text file in UTF-8.*'none.txt'"),
-    (["export", "small.keras", "--signature", "png"], r"signatures must be made of"),
-    (["export", "small.keras", "--signature", "uint8"], r"signatures need to know how images are prepared"),
-    (["export", "small.keras", "-f", "onnx", "--signature", "uint8"], r"signatures go with the format saved_model"),
+    (["export", "small.keras", "--signature", "png"], r"signatures must be"),
+    (["export", "small.keras", "--signature", "uint8"], r"signatures requires the preprocessing of images"),
+    (["export", "small.keras", "-f", "onnx", "--signature", "uint8"], r"signatures=.* requires formats='saved_model'"),
     (["export"], r"Missing argument 'MODEL'"),
     (["export", "small.keras", "--nonsense"], r"No such option"),
     (["nonsense"], r"No such command"),
@@ -415,7 +415,7 @@ def test_export_tells_the_error_of_each_layer(capfd: pytest.CaptureFixture[str],
     assert cli.run(["export", model_file, *arguments, "--force"]) == 0
     printed = capfd.readouterr().out
     assert re.search(r"stage1_block1_se +SE +[\d.-]+ +\d+\.\d +[01]\.\d{6}", printed)
-    assert "small_int8.tflite: part of other layers, or compute nothing: stem_conv_bn," in printed
+    assert "small_int8.tflite: fused into other layers, or without computation: stem_conv_bn," in printed
 
 
 # insert
@@ -523,6 +523,6 @@ def test_complexity_of_an_unknown_size(capfd: pytest.CaptureFixture[str]) -> Non
     keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3)]).save("open.keras")
     status, document = run_json(capfd, "complexity", "open.keras")
     assert status == 2
-    assert "input_shape must have a known size" in document["error"]
+    assert "input_shape must have known sizes" in document["error"]
     status, document = run_json(capfd, "complexity", "open.keras", "--input-shape", "8,8,3")
     assert (status, document["macs"]) == (0, 6 * 6 * 27 * 2)

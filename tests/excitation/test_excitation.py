@@ -173,7 +173,7 @@ def test_half_precision_and_several_inputs() -> None:
     np.testing.assert_allclose(recorded["se"].values, expected(model.get_layer("se"), x), atol=2e-2)
     with pytest.raises(ValueError, match=r"one array for each of the inputs \['one', 'other'\]. Received: ndarray"):
         excitation.record(model, x)
-    with pytest.raises(ValueError, match=r"as many for each input. Received: shape \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"as many samples for each input. Received: shape \(3, 3\)"):
         excitation.record(model, [x, noise(3, 3)])
 
 

@@ -141,7 +141,7 @@ def test_a_failed_conversion_is_one_sentence(tmp_path, monkeypatch):
     def fail(*args):
         raise KeyError("\n\nno such operator\nlong\ntrace")
 
-    monkeypatch.setattr(onnx_format, "_converted", fail)
+    monkeypatch.setattr(onnx_format, "float_graph", fail)
     with pytest.raises(ExportError, match=r"^Exporting se_resnet to onnx failed: [^\n]+$"):
         to_onnx(se_resnet(), tmp_path / "model.onnx")
     assert files(tmp_path) == []

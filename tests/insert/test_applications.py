@@ -141,8 +141,8 @@ def test_resnet50_gets_the_parameters_of_the_paper() -> None:
 def test_networks_that_have_se_are_refused(name: str, blocks: int) -> None:
     model = undrawn(lambda: getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3)))
     message = (
-        r"^The model has squeeze-and-excitation already, .* force=True \(--more-se\)\. "
-        rf"Received: {blocks} blocks in it, .*'$"
+        r"^The model has squeeze-and-excitation already\. Use force=True \(--more-se\) to insert more\. "
+        rf"Received: a model with {blocks} blocks, .*'$"
     )
     with pytest.raises(ValueError, match=message):
         insertion_plan(model)

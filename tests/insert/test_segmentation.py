@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_se import insert_se
-from keras_se.graph import layer_predicates as kinds
+from keras_se.graph.layer_predicates import is_dropout_or_scale, is_sum
 from keras_se.graph.walk import calls
 from keras_se.layers import ResizeLike
 from keras_se.models import SEVGG, SEResNet, SEUNet
@@ -54,7 +54,7 @@ def test_a_resizing_is_no_sum_and_no_dropout(
     assert len(resized) == steps + 1  # that of the classes, too
     alike = [call for call in resized if {*call.inputs} == {*call.outputs}]
     assert len(alike) >= steps - 1  # as those of an addition are
-    assert not any(kinds.is_sum(call) or kinds.is_drop(call.layer) for call in resized)
+    assert not any(is_sum(call) or is_dropout_or_scale(call.layer) for call in resized)
 
 
 @EACH

@@ -108,5 +108,5 @@ def test_refuses_a_data_format() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 5, 5, 5), (2, 5, 6), (2, 6), (2, 3, 3, 3, 6), (2, 5, 5, None)])
 def test_refuses_inputs(shape: tuple) -> None:
-    with pytest.raises(ValueError, match=r"^The input must be of rank 4, .* 2 groups divide\. Received: shape \(2, "):
+    with pytest.raises(ValueError, match=r"^ChannelShuffle requires inputs of rank 4 .* Received: input_shape=\(2, "):
         ChannelShuffle(2).build(shape)

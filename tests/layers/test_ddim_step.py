@@ -62,7 +62,7 @@ IMAGE, TIME = (None, 8, 8, 1), (None, 1)
 )
 def test_other_inputs_are_refused(shapes: object) -> None:
     for check in (DDIMStep().build, DDIMStep().compute_output_shape):
-        with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* \(batch, 1\)\. Received: ") as caught:
+        with pytest.raises(ValueError, match=r"^DDIMStep requires four inputs, .* \(batch, 1\)\. Received: ") as caught:
             check(shapes)
         assert str(caught.value).endswith(f"input_shape={shapes}")
 
@@ -73,5 +73,5 @@ def test_sizes_may_be_unknown() -> None:
 
 
 def test_other_arrays_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* Received: input_shape="):
+    with pytest.raises(ValueError, match=r"^DDIMStep requires four inputs, .* Received: input_shape="):
         DDIMStep()([noise(2), noise(2)[..., :1], np.ones((2, 1), "float32"), np.zeros((2, 1), "float32")])

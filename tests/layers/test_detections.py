@@ -188,11 +188,11 @@ SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
 @pytest.mark.parametrize("what", SHAPES)
 def test_refuses_other_shapes(what: str) -> None:
     tensors = [np.zeros(shape, "float32") for shape in SHAPES[what]]
-    with pytest.raises(ValueError, match=r"^Boxes must be .*, logits .* and quality .*\. Received: ") as caught:
+    with pytest.raises(ValueError, match=r"^Detections requires .*, logits .* and quality .*\. Received: ") as caught:
         Detections(2, SIZE)(tensors if len(tensors) > 1 else tensors[0])
     assert str(SHAPES[what][0]) in str(caught.value)
 
 
 def test_refuses_fewer_locations_than_detections() -> None:
-    with pytest.raises(ValueError, match=r"^There must be as many locations as detections, or more\. Received: "):
+    with pytest.raises(ValueError, match=r"^detections must be at most the number of locations\. Received: "):
         Detections(3, SIZE)(inputs([((0.0, 0.0, 1.0, 1.0), 0.5, 0)]))

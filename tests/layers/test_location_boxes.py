@@ -72,7 +72,7 @@ def test_saving(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("maps", [[], None, 4, [4, 4], [(4,)], [(4, 4, 4)], "44"])
 def test_refuses_maps(maps: Any) -> None:
-    with pytest.raises(ValueError, match=r"^maps must be a list of heights and widths\. Received: maps="):
+    with pytest.raises(ValueError, match=r"^maps must be a list of \(height, width\) pairs\. Received: maps="):
         LocationBoxes(maps)
 
 
@@ -83,5 +83,5 @@ def test_refuses_sizes() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 15, 4), (2, 16, 3), (2, 4, 4, 4)])
 def test_refuses_inputs(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"^LocationBoxes takes inputs of the shape \(batch, 16, 4\), .* Received: "):
+    with pytest.raises(ValueError, match=r"^LocationBoxes requires inputs of shape \(batch, 16, 4\), .* Received: "):
         LocationBoxes(MAPS).build(shape)

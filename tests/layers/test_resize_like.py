@@ -89,5 +89,5 @@ def test_refuses_a_data_format() -> None:
 
 @pytest.mark.parametrize("shapes", [[(2, 3, 4, 5)], [(2, 3, 4, 5), (2, 5)], [(2, 3, 4, 5)] * 3, (2, 3, 4, 5)])
 def test_refuses_inputs(shapes: object) -> None:
-    with pytest.raises(ValueError, match=r"^ResizeLike takes two inputs of rank 4, .* Received: input_shape="):
+    with pytest.raises(ValueError, match=r"^ResizeLike requires two inputs of rank 4, .* Received: input_shape="):
         ResizeLike().build(shapes)

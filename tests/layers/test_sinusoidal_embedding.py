@@ -46,5 +46,5 @@ def test_width_must_be_a_positive_integer(width: object) -> None:
 def test_other_errors() -> None:
     with pytest.raises(ValueError, match=r"width must be an even number\. Received: width=5"):
         SinusoidalEmbedding(5)
-    with pytest.raises(ValueError, match=r"The input must be of shape \(batch, 1\)\. Received: shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"requires inputs of shape \(batch, 1\)\. Received: input_shape=\(3, 2\)"):
         SinusoidalEmbedding(4)(np.ones((3, 2)))

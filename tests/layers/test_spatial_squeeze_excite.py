@@ -94,8 +94,11 @@ def test_passes_a_mask_on() -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (np.zeros((2, 8), "float32"), r"SpatialSqueezeExcite takes inputs of rank 3, 4 or 5.* input_shape=\(2, 8\)$"),
-        (keras.KerasTensor((2, 4, 4, None)), r"SpatialSqueezeExcite needs a known number of channels on axis 3"),
+        (
+            np.zeros((2, 8), "float32"),
+            r"SpatialSqueezeExcite requires inputs of rank 3, .* input_shape=\(2, 8\)$",
+        ),
+        (keras.KerasTensor((2, 4, 4, None)), r"SpatialSqueezeExcite requires a known number of channels on axis 3"),
     ],
 )
 def test_refuses_inputs(inputs: Any, message: str) -> None:
@@ -106,5 +109,5 @@ def test_refuses_inputs(inputs: Any, message: str) -> None:
 def test_refuses_arguments_out_of_range() -> None:
     with pytest.raises(ValueError, match=r"^data_format must be .* Received: data_format='x'$"):
         SpatialSqueezeExcite(data_format="x")
-    with pytest.raises(ValueError, match=r"excitation\(\) takes an array or a tensor.*Received: inputs=<KerasTensor"):
+    with pytest.raises(ValueError, match=r"excitation\(\) requires an array .*Received: inputs=<KerasTensor"):
         SpatialSqueezeExcite().excitation(keras.Input((4, 4, 3)))

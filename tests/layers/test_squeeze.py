@@ -174,7 +174,7 @@ def test_gives_the_mask_to_a_callable_that_takes_one() -> None:
 
 @pytest.mark.parametrize("squeeze", [keras.ops.std, lambda x: keras.ops.mean(x, axis=1), WeightedAverage()])
 def test_refuses_a_mask_that_the_squeeze_does_not_take(squeeze: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"squeeze must be a callable that takes one.* Received: squeeze=<"):
+    with pytest.raises(ValueError, match=r"squeeze must be a callable with an argument named.* Received: squeeze=<"):
         SqueezeExcite(2, squeeze=squeeze)(normal(2, 5, 6), mask=np.ones((2, 5), bool))
 
 

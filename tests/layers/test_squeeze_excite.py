@@ -161,7 +161,7 @@ def test_excitation_refuses_what_the_layer_was_not_built_for(make: type, shape: 
 
 
 def test_excitation_refuses_symbolic_tensors() -> None:
-    with pytest.raises(ValueError, match=r"excitation\(\) takes an array or a tensor.*Received: inputs=<KerasTensor"):
+    with pytest.raises(ValueError, match=r"excitation\(\) requires an array .*Received: inputs=<KerasTensor"):
         SqueezeExcite().excitation(keras.Input((4, 4, 3)))
 
 
@@ -225,7 +225,7 @@ def test_takes_a_numpy_integer_for_an_integer() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 8), (8,), (2, 1, 1, 1, 1, 8)])
 def test_refuses_other_ranks(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"SqueezeExcite takes inputs of rank 3, 4 or 5.* Received: input_shape=\("):
+    with pytest.raises(ValueError, match=r"SqueezeExcite requires inputs of rank 3, 4 or 5.* Received: input_shape=\("):
         SqueezeExcite()(np.zeros(shape, "float32"))
 
 
@@ -233,7 +233,7 @@ def test_refuses_other_ranks(shape: tuple[int, ...]) -> None:
     ("data_format", "shape", "axis"), [("channels_last", (4, 4, None), 3), ("channels_first", (None, 4, 4), 1)]
 )
 def test_refuses_an_unknown_number_of_channels(data_format: str, shape: tuple, axis: int) -> None:
-    message = rf"SqueezeExcite needs a known number of channels on axis {axis} .* Received: input_shape=\(None, "
+    message = rf"SqueezeExcite requires a known number of channels on axis {axis} .* Received: input_shape=\(None, "
     with pytest.raises(ValueError, match=message):
         SqueezeExcite(data_format=data_format)(keras.Input(shape))
 

@@ -10,9 +10,9 @@ from keras_se import models
 from tests.support.arrays import array
 from tests.support.cases import case
 from tests.support.networks import FULL, NARROW
-from tests.support.networks.families import CLASSES, DEEP, TABLE
+from tests.support.networks.families import CLASSES, DEEP, FAMILIES, TABLE
 
-BUILDERS = {name for name in models.__all__ if name not in models.ON_NETWORKS}
+BUILDERS = set(models.BUILDERS)
 # JAX compiles every operation once for each shape that it meets.
 ON_JAX = keras.backend.backend() == "jax"
 SLOW = {*FULL, *((*DEEP, "resnet_d") if ON_JAX else ())}
@@ -23,13 +23,13 @@ every_network = pytest.mark.parametrize("name", [case(name, slow=name in SLOW) f
 
 def test_the_table_has_every_builder() -> None:
     assert {row.builder for row in TABLE.values()} == BUILDERS
-    assert set(FULL) == BUILDERS - set(models.FAMILIES)
+    assert set(FULL) == BUILDERS - FAMILIES
     assert not any(row.options for row in FULL.values())
 
 
 def test_the_table_has_a_narrow_network_of_every_family() -> None:
     assert {row.family for row in NARROW.values()} == {row.family for row in TABLE.values()}
-    assert {row.builder for row in NARROW.values()} >= set(models.FAMILIES)
+    assert {row.builder for row in NARROW.values()} >= FAMILIES
 
 
 @every_network

@@ -176,7 +176,7 @@ time.sleep = lambda seconds: sleep(seconds / 100)  # huggingface_hub waits up to
 import keras
 
 from keras_se.weights import load, preprocessing
-from keras_se.weights.source import find
+from keras_se.weights.locate import find_source
 
 
 def sha(content):

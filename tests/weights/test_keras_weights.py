@@ -208,13 +208,13 @@ def test_refuses_another_network_and_leaves_nothing_behind() -> None:
 
 
 def test_refuses_imagenet_where_keras_has_no_such_network() -> None:
-    with pytest.raises(ValueError, match=r"^weights=\"imagenet\" are .* Received: SEResNet50$"):
+    with pytest.raises(ValueError, match=r"^weights=\"imagenet\" requires .* Received: SEResNet50$"):
         models.SEResNet50(weights="imagenet")
 
 
 @pytest.mark.parametrize("se", [None, lambda stage: ConcurrentSqueezeExcite(16)])
 def test_refuses_gates_that_do_not_begin_at_one(se: object) -> None:
-    with pytest.raises(ValueError, match=r"^With weights of keras\.applications, SE must .* Received: "):
+    with pytest.raises(ValueError, match=r"^Weights of keras\.applications require SE .* Received: "):
         models.SEMobileNet(weights=reference("SEMobileNet", alpha=0.25), alpha=0.25, input_shape=(64, 64, 3), se=se)
 
 

@@ -113,7 +113,7 @@ import os, sys
 from pathlib import Path
 
 import keras, numpy as np
-from keras_se.weights.tensors import open_tensors
+from keras_se.weights.checkpoint import open_tensors
 
 path = Path(sys.argv[1])
 tensors = open_tensors(path)
@@ -269,7 +269,7 @@ def test_a_checkpoint_without_named_tensors(content: Any, model: keras.Model, tm
     path = write(tmp_path / "weights.pth", saved(content))
     with unchanged(model):
         message = refusal(lambda: load_into(model, find_source(path)))
-    assert message == f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} without any"
+    assert message == f"weights must be a PyTorch checkpoint that holds tensors. Received: {str(path)!r} with no tensor"
 
 
 def test_a_name_that_is_there_twice(model: keras.Model, state: dict[str, Any], tmp_path: Path) -> None:

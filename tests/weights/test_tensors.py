@@ -134,7 +134,7 @@ def test_no_beginning_of_a_file_is_taken_for_the_file(share: float, good: Checkp
 def test_names_that_cannot_be_printed_are_refused(name: str, good: Checkpoint, tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", {**good.tensors, name: np.zeros(1, "float32")})
     message = refusal(lambda: open_tensors(path))
-    assert message.startswith("Tensors must have printable names of at most 300 characters. Received: ")
+    assert message.startswith("Tensor names must be printable and have at most 300 characters. Received: ")
     assert len(message) < 1000
 
 

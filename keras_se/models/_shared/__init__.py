@@ -1,1 +1,1 @@
-"""What all families of networks share: the builder's signature, inputs and heads, and blocks. May import layers."""
+"""The parts that families of networks share: the builder, inputs and heads, and blocks. May import layers."""

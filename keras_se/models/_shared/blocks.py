@@ -1,4 +1,4 @@
-"""The convolutions, poolings and names that every network here is made of."""
+"""The convolutions, poolings and norms of all networks, with their initial values, paddings and names."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-# Keras' own momentum (0.99) leaves the moving statistics unusable after a few hundred steps.
+# With Keras' default (0.99) the moving statistics are unusable after a few hundred steps.
 BATCH_NORM_MOMENTUM = 0.9
 
 
@@ -31,9 +31,9 @@ def conv(
 ) -> Any:
     """A convolution.
 
-    Its padding is `"symmetric"` (`kernel // 2` on each side, as PyTorch and Caffe networks have it) or, as in Keras,
-    `"same"` or `"valid"`. Keras' `"same"` pads only at the end where a stride of 2 meets an even size, so there
-    symmetric padding is a layer of its own, `<name>_pad`.
+    Its padding is `"symmetric"` (`kernel // 2` on each side, as in PyTorch and Caffe) or, as in Keras, `"same"` or
+    `"valid"`. With a stride of 2 and an even size, Keras' `"same"` pads only at the end: symmetric padding is then a
+    separate layer, `<name>_pad`.
     """
     if channels(x) % groups or filters % groups:
         raise ValueError(
@@ -58,7 +58,7 @@ def conv(
 def depthwise(
     x: Any, kernel: int, stride: int = 1, *, padding: str = "same", depth_multiplier: int = 1, name: str
 ) -> Any:
-    """A depthwise convolution, with a padding of `conv` or `"end"`: one row and one column, below and to the right."""
+    """A depthwise convolution. Its padding is as in `conv`, or `"end"`: one row below and one column to the right."""
     if padding in ("symmetric", "end") and stride > 1:
         x = layers.ZeroPadding2D(((0, 1), (0, 1)) if padding == "end" else kernel // 2, name=f"{name}_pad")(x)
         padding = "valid"
@@ -68,7 +68,7 @@ def depthwise(
         padding="valid" if padding == "valid" else "same",
         depth_multiplier=depth_multiplier,
         use_bias=False,
-        # He's initialisation for kernel² inputs: Keras' own counts the inputs of all channels, and the signal dies out.
+        # He's initialisation for kernel² inputs: Keras' counts the inputs of all channels, and the signal vanishes.
         depthwise_initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2) / kernel),
         name=name,
     )(x)
@@ -81,7 +81,7 @@ def batch_norm(x: Any, *, epsilon: float = 1e-5, scale: bool = True, name: str) 
 
 
 def bn_act(x: Any, activation: str | None = "relu", *, name: str, **norm: Any) -> Any:
-    """Layers `<name>_bn` and, with an activation, `<name>_<activation>`; a relu6 is called `<name>_relu`, too."""
+    """Layers `<name>_bn` and, with an activation, `<name>_<activation>`; a relu6 is also called `<name>_relu`."""
     x = batch_norm(x, name=f"{name}_bn", **norm)
     if activation is None:
         return x
@@ -120,10 +120,10 @@ def depthwise_bn(
 
 
 def max_pool_ceil(x: Any, *, name: str) -> Any:
-    """Max-pooling 3/2 without padding in ceil mode, as in Caffe, of values that are not negative."""
+    """3x3 max-pooling of stride 2 in ceil mode, without padding, as in Caffe. The values must not be negative."""
     height, width = x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
     parities = {None if size is None else size % 2 for size in (height, width)}
-    if parities == {0}:  # one row and one column are missing at the end, which is where "same" pads
+    if parities == {0}:  # ceil mode lacks one row and one column at the end, where "same" pads
         return layers.MaxPooling2D(3, strides=2, padding="same", name=name)(x)
     if parities != {1}:  # unknown or mixed sizes: a padded row or column of zeros changes no maximum
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
@@ -131,7 +131,7 @@ def max_pool_ceil(x: Any, *, name: str) -> Any:
 
 
 def max_pool_padded(x: Any, *, name: str) -> Any:
-    """Max-pooling 3/2 with a padding of 1 on each side, as in PyTorch, of values that are not negative."""
+    """3x3 max-pooling of stride 2, padded by 1 on each side, as in PyTorch. The values must not be negative."""
     return layers.MaxPooling2D(3, strides=2, name=name)(layers.ZeroPadding2D(1, name=f"{name}_pad")(x))
 
 

@@ -1,4 +1,4 @@
-"""Modules of parallel branches, as data: what Inception networks are made of."""
+"""Inception modules, parallel branches of steps, as data; and the parts that two Inception networks share."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Conv(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A 3x3 pooling. Averages leave the border out; with padding `"zeros"` they count it as zeros, as in Caffe."""
+    """A 3x3 pooling. Averages exclude the border; with padding `"zeros"` they count it as zeros, as in Caffe."""
 
     kind: str
     stride: int = 1
@@ -36,7 +36,7 @@ Module = Sequence[Sequence[Step]]
 
 
 def apply(x: Any, step: Step, name: str, alpha: float, **norm: Any) -> Any:
-    """`x` after one step. `alpha` scales its filters; `norm` is the batch norm's."""
+    """`x` after one step. `alpha` scales the filters; `norm` are options of the batch norms."""
     if isinstance(step, Conv):
         filters = scaled(step.filters, alpha)
         return conv_bn(x, filters, step.kernel, step.stride, padding=step.padding, name=name, **norm)
@@ -47,14 +47,14 @@ def apply(x: Any, step: Step, name: str, alpha: float, **norm: Any) -> Any:
 
 
 def chain(x: Any, steps: Sequence[Step], name: Callable[[int], str], alpha: float, **norm: Any) -> Any:
-    """`x` after the steps, the i-th of which (from 1 on) is called `name(i)`."""
+    """`x` after the steps. The i-th step, counted from 1, is called `name(i)`."""
     for i, step in enumerate(steps, start=1):
         x = apply(x, step, name(i), alpha, **norm)
     return x
 
 
 def module(x: Any, branches: Module, name: str, alpha: float, **norm: Any) -> Any:
-    """All branches of `x`, concatenated. Layers: `<name>_branch2_conv1`, …, `<name>_concat`."""
+    """The branches of `x`, concatenated. Layers: `<name>_branch2_conv1`, …, `<name>_concat`."""
     outputs = [
         chain(x, steps, lambda i, n=number, s=steps: f"{name}_branch{n}_{_kind(s[i - 1])}{i}", alpha, **norm)  # type: ignore[misc]
         for number, steps in enumerate(branches, start=1)
@@ -75,7 +75,7 @@ def _pool(x: Any, pool: Pool, name: str) -> Any:
     return pooling(3, strides=pool.stride, padding=padding, name=name)(x)
 
 
-# What Inception-v3 and Inception-ResNet-v2 have in common: batch norms, stem, and the first module.
+# The parts that Inception-v3 and Inception-ResNet-v2 share: batch norms, stem, and the first module.
 
 NORM: dict[str, Any] = {"epsilon": 1e-3, "scale": False}
 SHRINK = Pool("max", 2, "valid")
@@ -91,12 +91,12 @@ STEM: Sequence[Step] = (
 
 
 def stem(x: Any, alpha: float) -> Any:
-    """An eighth of the size, 192 channels. Layers: `stem_1`, `stem_2`, …"""
+    """(batch, height, width, channels) → an eighth of the size, 192 channels. Layers: `stem_1`, `stem_2`, …"""
     return chain(x, STEM, lambda i: f"stem_{i}", alpha, **NORM)
 
 
 def first_module(first: int, projected: int) -> Module:
-    """The module that opens both networks; they differ in the width of its first branch and of the pooling one."""
+    """The first module of both networks, which differ in the widths of its first and of its pooling branch."""
     branches: Module = (
         (Conv(first),),
         (Conv(48), Conv(64, 5)),

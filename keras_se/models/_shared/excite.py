@@ -1,4 +1,4 @@
-"""Where SE goes in a network, and what it is called there."""
+"""Places SE layers in a network, and names them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ PLACEMENTS = ("standard", "pre", "post", "identity", "3x3")
 
 
 def of_ratio(r: int, width: int) -> keras.layers.Layer:
-    """The excitation of the paper, for a map of `width` channels."""
+    """The paper's excitation for a feature map of `width` channels."""
     return SqueezeExcite(r)
 
 
 @dataclass(frozen=True)
 class Excite:
-    """Puts SE at the places of one `placement`. A network calls it at every place where SE could be.
+    """Adds SE layers at one placement. A network calls it at every place that could have one.
 
-    Args:
-        make: Returns the layer for a stage and a number of channels, or `None` for none.
-        placement: The one place that gets it.
-        used: The layers that have a place.
+    Attributes:
+        make: (stage, channels) → a new layer, or `None` for none.
+        placement: The placement that gets the layers.
+        used: The layers that are already in the network.
     """
 
     make: Callable[[int, int], keras.layers.Layer | None]
@@ -32,13 +32,13 @@ class Excite:
     used: list[keras.layers.Layer] = field(default_factory=list)
 
     def __call__(self, place: str, x: Any, *, stage: int, name: str) -> Any:
-        """`x`, excited by the layer `<name>_se` if this is the place."""
+        """Returns `x` after the layer `<name>_se` if `place` is the placement, and `x` itself otherwise."""
         layer = self.make(stage, channels(x)) if place == self.placement else None
         if layer is None:
             return x
         if not isinstance(layer, keras.layers.Layer) or any(layer is other for other in self.used):
             raise ValueError(
-                "se must return a new keras.layers.Layer, or None, each time it is called with a stage. "
+                "se must return a new keras.layers.Layer, or None, for each call with a stage. "
                 f"Received: {layer!r} for stage {stage}"
             )
         self.used.append(layer)
@@ -53,24 +53,24 @@ def excite(
     placements: tuple[str, ...] = PLACEMENTS,
     layer: Callable[[int, int], keras.layers.Layer] = of_ratio,
 ) -> Excite:
-    """The arguments that every builder takes, checked.
+    """Checks a builder's arguments `r`, `se` and `placement`, and returns the `Excite` that they describe.
 
     Args:
         r, se, placement: As in a builder.
-        placements: Those that the network has.
-        layer: The network's own excitation of a reduction ratio and a number of channels.
+        placements: The placements that the network supports.
+        layer: (reduction ratio, channels) → the network's standard excitation.
     """
     if placement not in placements:
         allowed = ", ".join(f'"{name}"' for name in placements)
         raise ValueError(f"placement must be one of {allowed} in this network. Received: placement={placement!r}")
-    # A layer is callable, too, and a class of layers would take the stage for its first argument.
+    # Layers are callable, too, and a layer class would take the stage as its first argument.
     if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
         raise ValueError(
             "se must be a function from the stage to a new layer or None, such as lambda stage: SqueezeExcite(8). "
             f"Received: se={se!r}"
         )
     if r is not None:
-        SqueezeExcite(r)  # a wrong r is refused also where no block would meet it
+        SqueezeExcite(r)  # checks r, even if the network has no place for it
 
     def make(stage: int, width: int) -> keras.layers.Layer | None:
         if se is not None:

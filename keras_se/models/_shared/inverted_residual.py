@@ -1,4 +1,4 @@
-"""The inverted residual, the block of MobileNetV2 and V3."""
+"""The inverted residual: the block of MobileNetV2 and MobileNetV3."""
 
 from typing import Any
 
@@ -25,18 +25,18 @@ def inverted_residual(
 ) -> Any:
     """Expansion, depthwise convolution and projection, added to `x` where the shapes are equal.
 
-    SE sits after the depthwise convolution (both `"standard"` and `"3x3"`), on the widest map, as Tan et al. and
-    MobileNetV3 have it. There is no ReLU after the addition.
+    SE follows the depthwise convolution (both `"standard"` and `"3x3"`), on the widest map, as in MnasNet and
+    MobileNetV3. There is no activation after the addition.
 
     Args:
         x: Feature map.
         expanded: Channels between expansion and projection; `None` for no expansion.
         filters: Channels of the output.
-        kernel, stride, padding: Of the depthwise convolution.
-        activation: After the expansion and the depthwise convolution.
-        epsilon: Of the batch norms.
-        se: Puts SE at a place of this block.
-        name: Of the block.
+        kernel, stride, padding: Settings of the depthwise convolution.
+        activation: The activation after the expansion and after the depthwise convolution.
+        epsilon: Epsilon of the batch norms.
+        se: (place, x) → x, with SE added if the block has it there.
+        name: The name of the block, and of its layers.
     """
     y = se("pre", x)
     if expanded is not None:

@@ -1,4 +1,4 @@
-"""What `keras.applications` builders have in common: inputs, head, weights."""
+"""Makes the model around a family's layers: the input, the head and the weights, as in `keras.applications`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
@@ -18,7 +18,7 @@ def network(
     body: Callable[[Any], tuple[Any, Head]],
     *,
     include_top: bool,
-    fill: Callable[[keras.Model], None] | None,
+    load_weights: Callable[[keras.Model], None] | None,
     input_tensor: Any,
     input_shape: tuple | None,
     pooling: str | None,
@@ -31,12 +31,12 @@ def network(
     """Input → body → head, as one functional model.
 
     Args:
-        body: Image tensor → feature map, and the head that fits it: (feature map, classes, activation) → output.
+        body: Image tensor → (feature map, head), where the head is (feature map, classes, activation) → output.
         include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name: As in
             `keras.applications`.
-        fill: Gives the network its weights; `None` leaves them random.
-        size: Height and width of the image by default.
-        min_size: The smallest that the network takes.
+        load_weights: Loads weights into the built network; `None` leaves them random.
+        size: Default height and width of the image.
+        min_size: The smallest height and width that the network supports.
 
     Raises:
         ValueError: for an argument out of its range.
@@ -54,12 +54,13 @@ def network(
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
     sources = keras.utils.get_source_inputs(image)
     model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
-    if fill is not None:
-        fill(model)
+    if load_weights is not None:
+        load_weights(model)
     return model
 
 
 def dense_head(x: Any, classes: int, activation: Any, *, dropout: float = 0.0) -> Any:
+    """Global average pooling and a dense classifier: (batch, height, width, channels) → (batch, classes)."""
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -69,23 +70,23 @@ def dense_head(x: Any, classes: int, activation: Any, *, dropout: float = 0.0) -
 def convolutional_head(
     x: Any, classes: int, activation: Any, *, dropout: float, hidden: Callable[[Any], Any] = lambda x: x
 ) -> Any:
-    """The head of MobileNets in `keras.applications`: the classifier is a 1x1 convolution.
+    """The head of the MobileNets in `keras.applications`: its classifier is a 1x1 convolution.
 
     Args:
         x: Feature map.
-        classes, activation: Of the classifier.
-        dropout: Its rate.
-        hidden: What comes between the pooling and the classifier, (batch, 1, 1, channels) → the same.
+        classes, activation: Number of classes, and the classifier's activation.
+        dropout: Rate of the dropout before the classifier.
+        hidden: The layers between pooling and classifier: (batch, 1, 1, channels) → (batch, 1, 1, width).
     """
     x = hidden(layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x))
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv2D(classes, 1, dtype=head_dtype(), name="logits")(x)
-    x = layers.Reshape((classes,), dtype=head_dtype(), name="flatten")(x)
+    x = layers.Reshape((classes,), dtype=head_dtype(), name="flatten")(x)  # (batch, 1, 1, classes) → (batch, classes)
     return layers.Activation(activation, dtype=head_dtype(), name="predictions")(x)
 
 
 def head_dtype() -> str:
-    """Classifiers compute in at least float32, so that mixed precision does not cost the softmax its digits."""
+    """The dtype of classifiers, at least float32: in mixed precision the softmax would lose digits."""
     return accumulation_dtype(keras.config.dtype_policy().compute_dtype)
 
 
@@ -99,7 +100,7 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
         return keras.Input(input_shape, name="image")
     if not isinstance(input_tensor, keras.KerasTensor):
         raise ValueError(
-            "input_tensor must be what keras.Input or a layer returns. "
+            "input_tensor must be the output of keras.Input or of a layer. "
             f"Received: input_tensor of type {type(input_tensor).__name__}"
         )
     shape = tuple(input_tensor.shape[1:])
@@ -112,6 +113,7 @@ def _image(input_tensor: Any, input_shape: tuple | None, size: int | None, min_s
 
 
 def check_image_shape(argument: str, shape: tuple, min_size: int) -> None:
+    """Raises a `ValueError` unless `shape` is that of an image of `min_size` pixels or more, or of unknown size."""
     first = channel_axis() == 1
     if len(shape) == 3:
         channels, sizes = (shape[0], shape[1:]) if first else (shape[2], shape[:2])

@@ -1,4 +1,4 @@
-"""What residual networks are made of: stems, branches, shortcuts, and stages of units."""
+"""The parts of residual networks: stems, branches, shortcuts, units, and stages of units."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,13 +29,12 @@ def _small_stem(x: Any, filters: int, pool: str) -> Any:
     return conv_bn(x, filters, 3, name="stem_conv")
 
 
-# A stem, and the smallest image that four stages leave a pixel of.
+# Each stem, and the smallest image of which four stages leave a pixel.
 STEMS: dict[str, tuple[Callable[..., Any], int]] = {
     "imagenet": (_imagenet_stem, 32),
     "deep": (_deep_stem, 32),
     "small": (_small_stem, 8),
 }
-
 
 smallest = smallest_of(STEMS)
 
@@ -49,11 +48,11 @@ class Branch:
     """The convolutions of a residual branch.
 
     Attributes:
-        kernels: Their sizes.
-        widths: Their filters, in multiples of the stage's.
-        strided: Which of them has the stride.
-        groups: Of the 3x3 in a bottleneck.
-        relu: Whether the last one has a ReLU, too.
+        kernels: Kernel size of each.
+        widths: Filters of each, as multiples of the stage's.
+        strided: Index of the convolution that has the stride.
+        groups: Groups of the 3x3 in a bottleneck.
+        relu: Whether a ReLU follows the last one.
     """
 
     kernels: tuple[int, ...]
@@ -63,7 +62,7 @@ class Branch:
     relu: bool = False
 
     def convolutions(self, filters: int, stride: int) -> list[tuple[int, int, int, int]]:
-        """(filters, kernel, stride, groups) of each."""
+        """(filters, kernel, stride, groups) of each convolution."""
         return [
             (filters * width, kernel, stride if i == self.strided else 1, self.groups if kernel > 1 else 1)
             for i, (kernel, width) in enumerate(zip(self.kernels, self.widths, strict=True))
@@ -71,7 +70,7 @@ class Branch:
 
     @property
     def excited(self) -> int:
-        """The convolution that the placement "3x3" follows."""
+        """Index of the convolution that the placement "3x3" follows."""
         return self.kernels.index(3)
 
 
@@ -81,31 +80,32 @@ BRANCHES = {"bottleneck": BOTTLENECK, "basic": BASIC}
 
 
 def project(x: Any, filters: int, stride: int, name: str, kernel: int = 1) -> Any:
+    """The usual shortcut: a 1x1 convolution, or one of size `kernel` where it strides."""
     return conv_bn(x, filters, kernel if stride > 1 else 1, stride, activation=None, name=name)
 
 
 def project_averaged(x: Any, filters: int, stride: int, name: str) -> Any:
-    """The shortcut of ResNet-D: it averages, where the other takes every second value."""
+    """The shortcut of ResNet-D: an average pooling in place of the stride, then a 1x1 convolution."""
     if stride > 1:
         x = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x)
     return conv_bn(x, filters, 1, activation=None, name=name)
 
 
 def pad_with_zeros(x: Any, filters: int, stride: int, name: str) -> Any:
-    """The shortcut without weights (option A of He et al. 2015): every second value, and channels of zeros."""
+    """The shortcut without weights (option A of He et al. 2015): every second value, padded with zero channels."""
     missing = filters - channels(x)
     if missing < 0:
         raise ValueError(
-            f'With shortcut="zeros", no stage must have fewer channels than the one before. '
+            f'shortcut="zeros" requires stages with at least as many channels as the one before. '
             f"Received: {filters} after {channels(x)}"
         )
     if stride > 1:
         x = layers.AveragePooling2D(1, strides=stride, name=f"{name}_stride")(x)
-    # Keras pads the two axes that `data_format` calls space: told the other format, one of them is the channels.
+    # Keras pads the two axes that are spatial in `data_format`: in the opposite format, one of them is the channels.
     first = channel_axis() == 1
-    ends = (missing // 2, missing - missing // 2)
+    padding = (missing // 2, missing - missing // 2)
     return layers.ZeroPadding2D(
-        (ends, (0, 0)) if first else ((0, 0), ends),
+        (padding, (0, 0)) if first else ((0, 0), padding),
         data_format="channels_last" if first else "channels_first",
         name=f"{name}_zeros",
     )(x)
@@ -121,7 +121,7 @@ SHORTCUTS: dict[str, Callable[..., Any]] = {
 def unit(
     x: Any, filters: int, stride: int, se: Callable[[str, Any], Any], name: str, branch: Branch, shortcut: Callable
 ) -> Any:
-    """relu(branch(x) + shortcut(x)). Figure 5 of the paper has the placements of SE."""
+    """relu(branch(x) + shortcut(x)). The placements of SE are those of figure 5 of the paper."""
     y = se("pre", x)
     convolutions = branch.convolutions(filters, stride)
     for i, (width, kernel, step, groups) in enumerate(convolutions):
@@ -155,9 +155,9 @@ def preactivated_unit(
 
 
 def stages(x: Any, table: Sequence[tuple[int, int, int]], se: Any, unit: Callable[..., Any]) -> Any:
-    """Stages of units (x, filters, stride, se, name) → x; the first of each stage but the first halves the image.
+    """Stages of units, (x, filters, stride, se, name) → x. Each stage after the first halves the image.
 
-    `table` is what `stage_table` returned.
+    `table` is the result of `stage_table`.
     """
     for stage, depth, width in table:
         for block in range(1, depth + 1):

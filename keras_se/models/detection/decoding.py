@@ -1,20 +1,19 @@
-"""From what a detector tells of each location to boxes."""
+"""Adds the decoding of boxes to a detector."""
 
 import keras
 
 from keras_se._validation import positive_integer
 from keras_se.layers import Detections, LocationBoxes
 from keras_se.models._shared.network import head_dtype
-from keras_se.models.detection.fcos import parts
+from keras_se.models.detection.fcos import detector_outputs
 from keras_se.models.pyramid import prepared_like
 
 
 def with_detections(model: keras.Model, detections: int = 100, name: str | None = None) -> keras.Model:
-    """The same detector, its weights shared, that returns boxes: the model to export.
+    """The same detector with boxes as outputs: the model to export. Weights are shared.
 
-    Everything is in the graph, and of a fixed size: the files have built-in operations only and need no code around
-    them. In files of 8 bits the detector is in 8 bits, and what is added here in floats: 8 bits would make nothing of
-    small boxes.
+    Decoding is part of the graph and has fixed shapes, so exported files have built-in operations only and need no
+    post-processing. In int8 files the decoding stays in float, because int8 cannot represent small boxes.
 
     Example:
 
@@ -25,21 +24,23 @@ def with_detections(model: keras.Model, detections: int = 100, name: str | None 
     {'boxes': (None, 10, 4), 'scores': (None, 10), 'classes': (None, 10)}
 
     Args:
-        model: What `SEFCOS` returned, of images of a known size.
-        detections: How many boxes are returned, with the highest scores; fewer if there are fewer locations.
+        model: A detector made by `SEFCOS`, for images of a known size.
+        detections: Positive integer, the number of boxes, those with the highest scores. It is limited to the number of
+            locations.
         name: The model's name; `<the detector's>_detections` by default.
 
     Returns:
         A functional `keras.Model` with a dictionary of outputs: `"boxes"` (batch, detections, 4), the left, top, right
-        and bottom edge in pixels; `"scores"`, from 0 to 1, the highest first; `"classes"`, of int32.
+        and bottom edge in pixels; `"scores"` (batch, detections), from 0 to 1, the highest first; `"classes"` (batch,
+        detections), int32.
 
     Raises:
-        ValueError: for a model that is no detector of images of a known size, or an argument out of its range.
+        ValueError: for a model other than a detector for images of a known size, or an argument out of its range.
     """
-    found = parts(model)
-    boxes = LocationBoxes(found.maps, dtype=head_dtype(), name="boxes")(found.distances)
+    outputs = detector_outputs(model)
+    boxes = LocationBoxes(outputs.maps, dtype=head_dtype(), name="boxes")(outputs.distances)
     count = min(positive_integer("detections", detections), boxes.shape[1])
-    layer = Detections(count, found.image, dtype=head_dtype(), name="detections")
-    outputs = layer([boxes, found.classes, found.quality])
-    decoded = keras.Model(model.input, outputs, name=name or f"{model.name}_detections")
+    layer = Detections(count, outputs.image, dtype=head_dtype(), name="detections")
+    detected = layer([boxes, outputs.classes, outputs.quality])
+    decoded = keras.Model(model.input, detected, name=name or f"{model.name}_detections")
     return prepared_like(model, decoded)

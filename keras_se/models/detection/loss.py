@@ -1,4 +1,4 @@
-"""The loss of a detector: which class, which box, and how well placed."""
+"""The loss of an FCOS detector: classes, boxes and centerness."""
 
 import math
 from typing import Any
@@ -8,32 +8,32 @@ from keras import ops
 
 from keras_se._validation import number_between
 
-# Of no distance or area: smaller than any box, in locations of a map.
-SMALLEST = 1e-6
+# Lower limit of divisors: smaller than any distance or area, in locations of a map.
+EPSILON = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="keras_se")
 class FCOSLoss(keras.losses.Loss):
-    """Of what a model of `SEFCOS` returns, against `detection_targets`.
+    """The loss between `detection_targets` and the predictions of a model made by `SEFCOS`.
 
         loss = Σ focal(class) / n + Σ c · (1 − GIoU) / Σ c + Σ bce(centerness, c) / n
 
-    where the first sum is over all locations of a batch, the others are over the n of them that are an object's, and
-    c is the true centerness, √(min(l, r) / max(l, r) · min(t, b) / max(t, b)).
+    The first sum is over all locations of a batch, the others over the n locations that are assigned to an object. c is
+    the true centerness, √(min(l, r) / max(l, r) · min(t, b) / max(t, b)).
 
     Example:
 
     >>> import numpy as np
     >>> from keras_se.models import FCOSLoss
-    >>> truth = np.array([[[0, 1.0, 1.0, 1.0, 1.0]]])  # a location in the middle of a box, of class 0
-    >>> surely = np.array([[[20.0, 1.0, 1.0, 1.0, 1.0, 20.0]]])
-    >>> print(round(float(FCOSLoss()(truth, surely)), 4))
+    >>> target = np.array([[[0, 1.0, 1.0, 1.0, 1.0]]])  # a location in the middle of a box of class 0
+    >>> prediction = np.array([[[20.0, 1.0, 1.0, 1.0, 1.0, 20.0]]])
+    >>> print(round(float(FCOSLoss()(target, prediction)), 4))
     0.0
 
     Args:
-        alpha: The weight of what is an object in the focal loss, from 0 to 1; the background has 1 − alpha.
-        gamma: How much less what is already told well counts, 0 or more.
-        **kwargs: `name`, `reduction` and what else `keras.losses.Loss` takes.
+        alpha: The weight of objects in the focal loss, from 0 to 1. The background has the weight 1 − alpha.
+        gamma: The exponent of the focal loss, 0 or more. A larger one gives less weight to what is well classified.
+        **kwargs: `name`, `reduction` and the other arguments of `keras.losses.Loss`.
 
     Raises:
         ValueError: for an argument out of its range.
@@ -51,48 +51,49 @@ class FCOSLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         classes = y_pred.shape[-1] - 5
+        # (batch, locations, classes), (batch, locations, 4) and (batch, locations).
         logits, sides, quality = y_pred[..., :classes], y_pred[..., classes:-1], y_pred[..., -1]
         label, true_sides = y_true[..., 0], y_true[..., 1:]
         objects = ops.cast(label >= 0, y_pred.dtype)
         centerness = objects * centerness_of(true_sides)
-        wanted = ops.one_hot(ops.cast(label, "int32"), classes, dtype=y_pred.dtype)  # of −1, all are 0
-        # Each image's part, so that the mean over the batch is the batch's loss.
+        target = ops.one_hot(ops.cast(label, "int32"), classes, dtype=y_pred.dtype)  # all 0 for the background, −1
+        # Divisors per image, so that Keras' mean over the images is the loss of the batch.
         images = ops.cast(ops.shape(objects)[0], y_pred.dtype)
-        found = ops.maximum(ops.sum(objects), 1.0) / images
-        weight = ops.maximum(ops.sum(centerness), SMALLEST) / images
-        focal = ops.sum(self._focal(wanted, logits), axis=(1, 2))
-        placed = ops.sum(objects * cross_entropy(centerness, quality), axis=1)
+        count = ops.maximum(ops.sum(objects), 1.0) / images
+        weight = ops.maximum(ops.sum(centerness), EPSILON) / images
+        focal = ops.sum(self._focal(target, logits), axis=(1, 2))
+        placement = ops.sum(objects * cross_entropy(centerness, quality), axis=1)
         boxes = ops.sum(centerness * (1 - giou(true_sides, sides)), axis=1)
-        return (focal + placed) / found + boxes / weight
+        return (focal + placement) / count + boxes / weight
 
-    def _focal(self, wanted: Any, logits: Any) -> Any:
-        weight = wanted * self.alpha + (1 - wanted) * (1 - self.alpha)
-        # What is missed, to the power of gamma, by its logarithm: the gradient is a number for any gamma and logits.
-        missed = ops.exp(-self.gamma * cross_entropy(1 - wanted, logits))
-        return weight * missed * cross_entropy(wanted, logits)
+    def _focal(self, target: Any, logits: Any) -> Any:
+        weight = target * self.alpha + (1 - target) * (1 - self.alpha)
+        # (1 − p)^gamma by its logarithm, whose gradient is finite for all gamma and logits.
+        modulation = ops.exp(-self.gamma * cross_entropy(1 - target, logits))
+        return weight * modulation * cross_entropy(target, logits)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}
 
 
-def cross_entropy(wanted: Any, logits: Any) -> Any:
-    """−wanted · log(sigmoid(logits)) − (1 − wanted) · log(1 − sigmoid(logits)), for logits of any size."""
-    return ops.relu(logits) - wanted * logits + ops.log1p(ops.exp(-ops.abs(logits)))
+def cross_entropy(target: Any, logits: Any) -> Any:
+    """−target · log(sigmoid(logits)) − (1 − target) · log(1 − sigmoid(logits)), stable for large logits."""
+    return ops.relu(logits) - target * logits + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
 def centerness_of(sides: Any) -> Any:
-    """1 in the middle of a box, 0 at its sides; 0 for no box."""
+    """(…, 4) → (…): 1 in the middle of a box, 0 at its sides, and 0 without a box."""
     first, second = sides[..., :2], sides[..., 2:]
-    shares = ops.minimum(first, second) / ops.maximum(ops.maximum(first, second), SMALLEST)
+    shares = ops.minimum(first, second) / ops.maximum(ops.maximum(first, second), EPSILON)
     return ops.sqrt(ops.maximum(shares[..., 0] * shares[..., 1], 0.0))
 
 
 def giou(one: Any, other: Any) -> Any:
-    """Generalised intersection over union of boxes by their sides' distances from a point in both: −1 to 1."""
-    shared, around = _area(ops.minimum(one, other)), _area(ops.maximum(one, other))
+    """Generalised intersection over union, −1 to 1, of boxes given by the distances of their sides from one point."""
+    shared, enclosing = _area(ops.minimum(one, other)), _area(ops.maximum(one, other))
     union = _area(one) + _area(other) - shared
-    iou = shared / ops.maximum(union, SMALLEST)
-    return iou - (around - union) / ops.maximum(around, SMALLEST)
+    iou = shared / ops.maximum(union, EPSILON)
+    return iou - (enclosing - union) / ops.maximum(enclosing, EPSILON)
 
 
 def _area(sides: Any) -> Any:

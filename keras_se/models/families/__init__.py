@@ -1,1 +1,1 @@
-"""The families of networks, a file each. May import layers and `models._shared`, and no other family."""
+"""The families of networks, a file each. A family may import layers and `models._shared`, but no other family."""

@@ -16,7 +16,7 @@ EPSILON = 1.001e-5
 
 
 def _dense_layer(x: Any, growth: int, se: Any, name: str) -> Any:
-    """x and `growth` new channels, computed from all of x."""
+    """(…, channels) → (…, channels + growth): x, and new channels that are computed from it."""
     y = bn_act(x, epsilon=EPSILON, name=f"{name}_pre")
     y = conv_bn(y, 4 * growth, epsilon=EPSILON, name=f"{name}_conv1")
     y = conv(y, growth, 3, name=f"{name}_conv2")
@@ -24,7 +24,7 @@ def _dense_layer(x: Any, growth: int, se: Any, name: str) -> Any:
 
 
 def _transition(x: Any, name: str) -> Any:
-    """Half the channels, half the size."""
+    """Halves the channels, the height and the width."""
     x = bn_act(x, epsilon=EPSILON, name=name)
     x = conv(x, channels(x) // 2, name=f"{name}_conv")
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
@@ -38,8 +38,8 @@ def _smallest(depths: Sequence[int], **options: Any) -> int:
 def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 32) -> tuple[Any, Head]:
     """An SE-DenseNet of any depth and growth.
 
-    Without SE it is the network of `keras.applications.DenseNet121` and its siblings. SE is called `stage2_se` at the
-    end of a dense block, `transition2_se` at the end of a transition.
+    With `r=None` it is the network of `keras.applications.DenseNet121` and its siblings. The SE layer of a dense block
+    is called `stage2_se`, that of a transition `transition2_se`.
 
     Example:
 
@@ -49,17 +49,13 @@ def SEDenseNet(image: Any, se: Excite, *, depths: Sequence[int], growth: int = 3
     ['stage1_se', 'transition1_se', 'stage2_se']
 
     Args:
-        depths: The number of layers in each dense block, a stage. A transition between two halves the image.
+        depths: The number of layers of each dense block. The transition between two dense blocks halves the image.
         {arguments}
-            `"standard"` is at the end of each dense block and each transition, `"3x3"` after the 3x3 of each layer,
-            on the channels that it adds.
-        growth: The channels that each layer adds.
+            `"standard"` is at the end of each dense block and each transition; `"3x3"` is after the 3x3 convolution
+            of each layer, on the channels that it adds.
+        growth: The number of channels that each layer adds.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Densely Connected Convolutional Networks](https://arxiv.org/abs/1608.06993), Huang et al., table 1.

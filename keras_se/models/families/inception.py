@@ -18,8 +18,8 @@ def _modules(x: Any, stages: tuple[tuple[Module, ...], ...], se: Excite, alpha: 
     for stage, modules in enumerate(stages, start=1):
         for block, branches in enumerate(modules, start=1):
             name = f"stage{stage}_block{block}"
-            at = partial(se, stage=stage, name=name)
-            x = at("standard", module(at("pre", x), branches, name, alpha, **norm))
+            excite = partial(se, stage=stage, name=name)
+            x = excite("standard", module(excite("pre", x), branches, name, alpha, **norm))
     return x
 
 
@@ -46,7 +46,7 @@ def _bn_reduction(reduce: int, out: int, reduce2: int, out2: int) -> Module:
 
 
 ZEROS = Pool("avg", padding="zeros")
-# 3a 3b · 3c 4a 4b 4c 4d · 4e 5a 5b: a module of stride 2 opens a stage.
+# The paper's modules 3a 3b · 3c 4a 4b 4c 4d · 4e 5a 5b: stages 2 and 3 begin with a module of stride 2.
 BN_INCEPTION: tuple[tuple[Module, ...], ...] = (
     (_bn_module(64, 64, 64, 64, 96, ZEROS, 32), _bn_module(64, 64, 96, 64, 96, ZEROS, 64)),
     (
@@ -68,8 +68,9 @@ BN_INCEPTION: tuple[tuple[Module, ...], ...] = (
 def SEBNInception(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, Head]:
     """SE-BN-Inception (Inception v2): SE after each of the ten modules, those of stride 2 included.
 
-    Layers are named after their place: `stem_conv1`, `stage2_block3_branch1_conv1`, `stage2_block3_concat`,
-    `stage2_block3_se`, `predictions`. A module of stride 2 opens a stage: 3c is `stage2_block1`.
+    Layers are named after their position: `stem_conv1`, `stage2_block3_branch1_conv1`, `stage2_block3_concat`,
+    `stage2_block3_se`, `predictions`. Each stage after the first begins with a module of stride 2: the paper's module
+    3c is `stage2_block1`.
 
     Example:
 
@@ -80,14 +81,10 @@ def SEBNInception(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
 
     Args:
         {arguments}
-            `"standard"` is after a module's concatenation, `"pre"` before the module.
-        alpha: A number (> 0) that every width is multiplied with.
+            `"standard"` is after the concatenation of a module; `"pre"` is before the module.
+        alpha: Width multiplier, a number above 0.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Batch Normalization](https://arxiv.org/abs/1502.03167), Ioffe and Szegedy, figure 5; the authors' released
@@ -137,10 +134,9 @@ INCEPTION_V3: tuple[tuple[Module, ...], ...] = (
 
 @builder("se_inception_v3", size=299, min_size=75, placements=PLACEMENTS)
 def SEInceptionV3(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, Head]:
-    """SE-Inception-v3: SE after each module's concatenation, those of stride 2 included.
+    """SE-Inception-v3: SE after the concatenation of each module, those of stride 2 included.
 
-    Without SE it is the network of `keras.applications.InceptionV3`. Layers are named as in `SEBNInception`; a module
-    of stride 2 opens a stage.
+    With `r=None` it is the network of `keras.applications.InceptionV3`. Layers are named as in `SEBNInception`.
 
     Example:
 
@@ -150,14 +146,10 @@ def SEInceptionV3(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
 
     Args:
         {arguments}
-            `"standard"` is after a module's concatenation, `"pre"` before the module.
-        alpha: A number (> 0) that every width is multiplied with.
+            `"standard"` is after the concatenation of a module; `"pre"` is before the module.
+        alpha: Width multiplier, a number above 0.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Rethinking the Inception Architecture](https://arxiv.org/abs/1512.00567), Szegedy et al., table 1.

@@ -27,7 +27,7 @@ BLOCK_35: Module = ((Conv(32),), (Conv(32), Conv(32, 3)), (Conv(32), Conv(48, 3)
 BLOCK_17: Module = ((Conv(192),), (Conv(128), Conv(160, (1, 7)), Conv(192, (7, 1))))
 BLOCK_8: Module = ((Conv(192),), (Conv(192), Conv(224, (1, 3)), Conv(256, (3, 1))))
 
-# Each stage: the module that opens it, its residual blocks, and what their branch is scaled by.
+# Each stage: its first module, its residual blocks and their number, and the factor of their branch.
 STAGES: tuple[tuple[Module, Module, int, float], ...] = (
     (first_module(96, 64), BLOCK_35, 10, 0.17),
     (REDUCTION_1, BLOCK_17, 20, 0.1),
@@ -36,7 +36,7 @@ STAGES: tuple[tuple[Module, Module, int, float], ...] = (
 
 
 def _residual(x: Any, branches: Module, alpha: float, scale: float, last: bool, se: Any, name: str) -> Any:
-    """relu(x + scale · branch(x)); the last of all has neither the scale nor the ReLU."""
+    """relu(x + scale · branch(x)); the network's last block has neither scale nor ReLU."""
     y = module(se("pre", x), branches, name, alpha, **NORM)
     y = se("standard", conv(y, channels(x), use_bias=True, name=f"{name}_conv"))
     y = y if last else layers.Rescaling(scale, name=f"{name}_scale")(y)
@@ -49,8 +49,8 @@ def _residual(x: Any, branches: Module, alpha: float, scale: float, last: bool, 
 def SEInceptionResNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, Head]:
     """SE-Inception-ResNet-v2: SE on the residual branch of each block, before the addition.
 
-    Without SE it is the network of `keras.applications.InceptionResNetV2`. The first block of a stage is the module
-    that opens it, and has no SE: `stage2_block1_concat`, `stage2_block2_conv`, `stage2_block2_se`.
+    With `r=None` it is the network of `keras.applications.InceptionResNetV2`. The first block of each stage is a module
+    without shortcut, and has no SE: `stage2_block1_concat`, `stage2_block2_conv`, `stage2_block2_se`.
 
     Example:
 
@@ -60,15 +60,11 @@ def SEInceptionResNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[
 
     Args:
         {arguments}
-            `"standard"` is before the addition, `"pre"` before the branch, `"post"` after the addition and its ReLU,
-            `"identity"` on the shortcut.
-        alpha: A number (> 0) that every width is multiplied with.
+            `"standard"` is before the addition; `"pre"` is before the branch; `"post"` is after the addition and its
+            ReLU; `"identity"` is on the shortcut.
+        alpha: Width multiplier, a number above 0.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Inception-v4, Inception-ResNet](https://arxiv.org/abs/1602.07261), Szegedy et al.; as released with TensorFlow.

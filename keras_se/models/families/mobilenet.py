@@ -9,10 +9,10 @@ from keras_se.models._shared.builder import AFTER_WIDTH, builder
 from keras_se.models._shared.excite import Excite
 from keras_se.models._shared.network import Head, convolutional_head, smallest_of
 
-# Filters and number of blocks of each stage. The first block of every stage but the first halves the image.
+# Filters and number of blocks of each stage. Each stage after the first halves the image in its first block.
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 6), (1024, 2))
 STEM_FILTERS = 32
-# The stride of the stem, and the smallest image that the stages leave a pixel of.
+# The stride of each stem, and the smallest image of which the stages leave a pixel.
 STEMS = {"imagenet": (2, 32), "small": (1, 16)}
 BN_RELU6: dict[str, Any] = {"activation": "relu6", "epsilon": 1e-3}
 POSITIONAL = ("input_shape", "alpha", "depth_multiplier", "dropout", *AFTER_WIDTH)
@@ -30,8 +30,8 @@ def SEMobileNet(
 ) -> tuple[Any, Head]:
     """SE-MobileNet: MobileNet with SE after each pointwise convolution's batch norm and activation.
 
-    With `r=None` it is the network of `keras.applications.MobileNet`, weight for weight and in the same order.
-    Layers are named after their place: `stem_conv`, `stage4_block2_depthwise`, `stage4_block2_pointwise`,
+    With `r=None` it is the network of `keras.applications.MobileNet`, with the same weights in the same order.
+    Layers are named after their position: `stem_conv`, `stage4_block2_depthwise`, `stage4_block2_pointwise`,
     `stage4_block2_se`, `predictions`.
 
     Example:
@@ -43,18 +43,14 @@ def SEMobileNet(
 
     Args:
         {arguments}
-            `"standard"` is after the pointwise convolution, `"3x3"` after the depthwise one, `"pre"` before both.
-            There is no residual branch, so neither `"post"` nor `"identity"`.
-        alpha: A number (> 0) that every width is multiplied with.
-        depth_multiplier: The outputs of a depthwise convolution for each channel.
-        dropout: Rate before the classifier.
-        stem: `"imagenet"`, stride 2 (images from 32x32 up), or `"small"`, stride 1 (from 16x16 up).
+            `"standard"` is after the pointwise convolution; `"3x3"` is after the depthwise convolution; `"pre"` is
+            before both.
+        alpha: Width multiplier, a number above 0.
+        depth_multiplier: Positive integer, the outputs of a depthwise convolution per input channel.
+        dropout: Dropout rate before the classifier, from 0 to below 1.
+        stem: `"imagenet"`, stride 2, for images of 32x32 or more; or `"small"`, stride 1, for 16x16 or more.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 3;
@@ -67,16 +63,16 @@ def SEMobileNet(
     for stage, (filters, depth) in enumerate(STAGES, start=1):
         for block in range(1, depth + 1):
             name = f"stage{stage}_block{block}"
-            at = partial(se, stage=stage, name=name)
+            excite = partial(se, stage=stage, name=name)
             x = depthwise_bn(
-                at("pre", x),
+                excite("pre", x),
                 3,
                 2 if block == 1 and stage > 1 else 1,
-                padding="end",  # as in the reference network, whatever the size
+                padding="end",  # as in the reference network, for any image size
                 depth_multiplier=depth_multiplier,
                 name=f"{name}_depthwise",
                 **BN_RELU6,
             )
-            x = conv_bn(at("3x3", x), scaled(filters, alpha), name=f"{name}_pointwise", **BN_RELU6)
-            x = at("standard", x)
+            x = conv_bn(excite("3x3", x), scaled(filters, alpha), name=f"{name}_pointwise", **BN_RELU6)
+            x = excite("standard", x)
     return x, head

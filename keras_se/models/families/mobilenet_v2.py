@@ -27,7 +27,7 @@ POSITIONAL = ("input_shape", "alpha", *AFTER_WIDTH)
 def SEMobileNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, Head]:
     """SE-MobileNetV2: MobileNetV2 with SE after each depthwise convolution's batch norm and activation.
 
-    With `r=None` it is the network of `keras.applications.MobileNetV2`. Layers are named after their place:
+    With `r=None` it is the network of `keras.applications.MobileNetV2`. Layers are named after their position:
     `stage3_block2_expand`, `stage3_block2_depthwise`, `stage3_block2_se`, `stage3_block2_project`.
 
     Example:
@@ -38,15 +38,11 @@ def SEMobileNetV2(image: Any, se: Excite, *, alpha: float = 1.0) -> tuple[Any, H
 
     Args:
         {arguments}
-            `"standard"` and `"3x3"` are after the depthwise convolution, as in MobileNetV3; `"pre"` before the
-            expansion; and, in blocks with a shortcut, `"post"` after the addition and `"identity"` on the shortcut.
-        alpha: A number (> 0) that every width is multiplied with; widths are multiples of 8.
+            `"standard"` and `"3x3"` are after the depthwise convolution, as in MobileNetV3; `"pre"` is before the
+            expansion; in blocks with a shortcut, `"post"` is after the addition and `"identity"` on the shortcut.
+        alpha: Width multiplier, a number above 0; widths are rounded to multiples of 8.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [MobileNetV2](https://arxiv.org/abs/1801.04381), Sandler et al., table 2.

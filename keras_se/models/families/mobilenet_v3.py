@@ -1,4 +1,4 @@
-"""SE-MobileNetV3: the network that has SE from its first day, in some of its inverted residuals."""
+"""SE-MobileNetV3, which was published with SE in some of its inverted residuals."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from keras_se.models._shared.network import Head, convolutional_head
 
 
 class Block(NamedTuple):
-    """A row of tables 1 and 2 of Howard et al. 2019; the expanded width in multiples of the input's."""
+    """A row of tables 1 and 2 of Howard et al. 2019. The expansion is a multiple of the input's channels."""
 
     kernel: int
     expansion: float
@@ -73,7 +73,7 @@ POSITIONAL = (
 
 
 def _excitation(r: int, width: int) -> keras.layers.Layer:
-    """As published: the hidden width rounded to a multiple of 8, and a gate that is made of straight lines."""
+    """The published excitation: a hidden width rounded to a multiple of 8, and a hard-sigmoid gate."""
     return SqueezeExcite(r, bottleneck=divisible(width / r), gate="hard_sigmoid")
 
 
@@ -82,7 +82,7 @@ def _hidden(x: Any, width: int, activation: str) -> Any:
     return layers.Activation(activation, name=f"hidden_{activation}")(x)
 
 
-def _nowhere(place: str, x: Any) -> Any:
+def _without_se(place: str, x: Any) -> Any:
     return x
 
 
@@ -100,10 +100,10 @@ def SEMobileNetV3(
     padding: str = "same",
     epsilon: float = EPSILON,
 ) -> tuple[Any, Head]:
-    """MobileNetV3, small or large, with its own SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8.
+    """MobileNetV3, small or large, with the published SE: r = 4, ReLU, hard-sigmoid gate, width rounded to 8.
 
-    It is the network of `keras.applications.MobileNetV3Small` and `MobileNetV3Large`; `r=None` takes SE out. Layers are
-    named after their place: `stage3_block2_expand`, `stage3_block2_depthwise`, `stage3_block2_se`.
+    It is the network of `keras.applications.MobileNetV3Small` or `MobileNetV3Large`; `r=None` removes SE. Layers are
+    named after their position: `stage3_block2_expand`, `stage3_block2_depthwise`, `stage3_block2_se`.
 
     Example:
 
@@ -114,22 +114,18 @@ def SEMobileNetV3(
     Args:
         variant: `"small"` or `"large"`.
         {arguments}
-            `"standard"` and `"3x3"` are after the depthwise convolution, as published; `"pre"` before the expansion;
-            and, in blocks with a shortcut, `"post"` after the addition and `"identity"` on the shortcut.
-        alpha: A number (> 0) that every width but the stem's is multiplied with; widths are multiples of 8.
-        minimalistic: Whether to take the form without 5x5 convolutions, hard swish and SE, unless `everywhere` puts it
-            back.
-        dropout_rate: Before the classifier.
-        include_preprocessing: Whether images have values from 0 to 255, which the network scales to -1 … 1 itself.
+            `"standard"` and `"3x3"` are after the depthwise convolution, as published; `"pre"` is before the
+            expansion; in blocks with a shortcut, `"post"` is after the addition and `"identity"` on the shortcut.
+        alpha: Width multiplier, a number above 0, of all layers but the stem; widths are rounded to multiples of 8.
+        minimalistic: Whether to build the form without 5x5 convolutions, hard swish and SE. `everywhere=True` adds SE
+            to it.
+        dropout_rate: Dropout rate before the classifier, from 0 to below 1.
+        include_preprocessing: Whether the network scales images from 0 … 255 to -1 … 1; without, they must be scaled.
         everywhere: Whether every block has SE, not only those that were published with it.
         padding: `"same"`, as in `keras.applications`, or `"symmetric"`, as in PyTorch's form of the network.
-        epsilon: Of the batch norms; 1e-5 in PyTorch's form.
+        epsilon: Epsilon of the batch norms; 1e-5 in PyTorch's form.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Searching for MobileNetV3](https://arxiv.org/abs/1905.02244), Howard et al., tables 1 and 2.
@@ -152,7 +148,7 @@ def SEMobileNetV3(
                 3 if minimalistic else block.kernel,
                 block.stride,
                 activation=RE if minimalistic else block.activation,
-                se=partial(se, stage=stage, name=name) if excited else _nowhere,
+                se=partial(se, stage=stage, name=name) if excited else _without_se,
                 name=name,
                 padding=padding,
                 epsilon=epsilon,
@@ -169,14 +165,14 @@ def SEMobileNetV3(
 SEMobileNetV3Small = variant(
     SEMobileNetV3,
     "SEMobileNetV3Small",
-    "MobileNetV3-Small with its own SE (r = 4, hard-sigmoid gate).",
+    "MobileNetV3-Small with the published SE (r = 4, hard-sigmoid gate).",
     {"name": "se_mobilenet_v3_small"},
     variant="small",
 )
 SEMobileNetV3Large = variant(
     SEMobileNetV3,
     "SEMobileNetV3Large",
-    "MobileNetV3-Large with its own SE (r = 4, hard-sigmoid gate).",
+    "MobileNetV3-Large with the published SE (r = 4, hard-sigmoid gate).",
     {"name": "se_mobilenet_v3_large"},
     variant="large",
 )

@@ -1,4 +1,4 @@
-"""Residual networks that normalise before they convolve, for CIFAR: pre-activation SE-ResNet and SE-WRN."""
+"""Pre-activation SE-ResNet and SE-WRN, for CIFAR: batch norm and ReLU precede each convolution."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ STEM_FILTERS = 16
 def SEPreActResNet(
     image: Any, se: Excite, *, depths: Sequence[int], block: str = "bottleneck", filters: Sequence[int] = (16, 32, 64)
 ) -> tuple[Any, Head]:
-    """A pre-activation SE-ResNet of any depth and width, for images of 32x32 and such.
+    """A pre-activation SE-ResNet of any depth and width, for images of about 32x32.
 
     Each convolution follows a batch norm and a ReLU; the addition is the last step of a block.
 
@@ -31,16 +31,12 @@ def SEPreActResNet(
     Args:
         depths: The number of blocks in each stage. Every stage after the first halves the image.
         {arguments}
-            `"standard"` is before the addition, `"pre"` after the block's first ReLU, `"post"` after the addition,
-            `"identity"` on the shortcut, and `"3x3"` after the ReLU that follows the first 3x3.
+            `"standard"` is before the addition; `"pre"` is after the block's first ReLU; `"post"` is after the
+            addition; `"identity"` is on the shortcut; `"3x3"` is after the ReLU that follows the first 3x3.
         block: `"bottleneck"` (1x1, 3x3, 1x1 with four times the filters) or `"basic"` (3x3, 3x3).
-        filters: The width of each stage.
+        filters: The number of filters of each stage.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Identity Mappings in Deep Residual Networks](https://arxiv.org/abs/1603.05027), He et al.; [Wide Residual
@@ -57,7 +53,7 @@ def SEPreActResNet(
 SEResNet164 = variant(
     SEPreActResNet,
     "SEResNet164",
-    "Pre-activation SE-ResNet-164 for CIFAR: 18 bottlenecks a stage, of 16, 32 and 64 filters.",
+    "Pre-activation SE-ResNet-164 for CIFAR: 18 bottlenecks in each stage, of 16, 32 and 64 filters.",
     {"name": "se_resnet164"},
     depths=(18, 18, 18),
     block="bottleneck",
@@ -66,7 +62,7 @@ SEResNet164 = variant(
 SEWRN16_8 = variant(
     SEPreActResNet,
     "SEWRN16_8",
-    "SE-WRN-16-8 for CIFAR, a wide residual network: 2 basic blocks a stage, of 128, 256 and 512 filters.",
+    "SE-WRN-16-8 for CIFAR, a wide residual network: 2 basic blocks in each stage, of 128, 256 and 512 filters.",
     {"name": "se_wrn16_8"},
     depths=(2, 2, 2),
     block="basic",

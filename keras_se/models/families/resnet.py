@@ -19,10 +19,8 @@ def _branch(block: str, width: int, groups: int, stride_in: str, branch_relu: bo
     if block == "bottleneck":
         return replace(branch, widths=(width, width, 4), groups=groups, strided=branch.kernels.index(kernel))
     if (width, groups) != (1, 1):
-        raise ValueError(
-            f"width and groups must be 1 with basic blocks. Received: width={width}, groups={groups}, block={block!r}"
-        )
-    return branch  # its first convolution is a 3x3, and has the stride
+        raise ValueError(f"block='basic' requires width=1 and groups=1. Received: width={width}, groups={groups}")
+    return branch  # the stride is in its first convolution, a 3x3
 
 
 @builder("se_resnet", positional=("depths", *APPLICATIONS), min_size=smallest)
@@ -41,9 +39,9 @@ def SEResNet(
     shortcut: str = "projection",
     branch_relu: bool = False,
 ) -> tuple[Any, Head]:
-    """An SE-ResNet or SE-ResNeXt of any depth and width; `SEResNet50` and its siblings are rows of a table.
+    """An SE-ResNet or SE-ResNeXt of any depth and width; `SEResNet50` and its siblings fix some options.
 
-    Layers are named after their place: `stem_conv`, `stage3_block2_conv1`, `stage3_block2_se`,
+    Layers are named after their position: `stem_conv`, `stage3_block2_conv1`, `stage3_block2_se`,
     `stage3_block2_relu`, `predictions`.
 
     Example:
@@ -53,34 +51,29 @@ def SEResNet(
     >>> model.get_layer("stage2_block1_se").r
     16
 
-    The form of torchvision and timm ("v1.5") has `stride_in="3x3", pool="padded"`; ResNet-D has
-    `stem="deep", shortcut="average"` besides.
+    The ResNets of torchvision and timm ("v1.5") have `stride_in="3x3", pool="padded"`. ResNet-D also has
+    `stem="deep", shortcut="average"`.
 
     Args:
         depths: The number of blocks in each stage. Every stage after the first halves the image.
         {arguments}
-            `"standard"` is before the addition, `"pre"` before the branch, `"post"` after the addition and its
-            ReLU, `"identity"` on the shortcut, and `"3x3"` inside the branch, after the first 3x3's ReLU.
+            `"standard"` is before the addition; `"pre"` is before the branch; `"post"` is after the addition and its
+            ReLU; `"identity"` is on the shortcut; `"3x3"` is in the branch, after the ReLU of the first 3x3.
         block: `"bottleneck"` (1x1, 3x3, 1x1) or `"basic"` (3x3, 3x3).
-        filters: The width of each stage: of the 3x3 convolutions of a ResNet, and a quarter of a bottleneck's output.
-        width: The first two convolutions of a bottleneck, in multiples of `filters`; 2 in ResNeXt (32x4d).
-        groups: Of the 3x3 in a bottleneck; 32 in ResNeXt.
-        stride_in: Which convolution of a bottleneck strides: `"1x1"`, the first, as in the authors' SE-ResNets, or
-            `"3x3"`, as in their SE-ResNeXts.
-        stem: `"imagenet"`, a 7x7 convolution and a pooling, a quarter of the size (images from 32x32 up);
-            `"deep"`, three 3x3 in place of the 7x7; or `"small"`, one 3x3 at full size (from 8x8 up).
-        pool: The stem's max-pooling: `"ceil"`, without padding in ceil mode, as in Caffe; or `"padded"`, by 1 on
-            each side, as in PyTorch.
+        filters: The filters of the 3x3 convolutions in each stage. A bottleneck has four times as many outputs.
+        width: Positive integer that multiplies the first two convolutions of a bottleneck; 2 in ResNeXt (32x4d).
+        groups: Positive integer, the groups of the 3x3 in a bottleneck; 32 in ResNeXt.
+        stride_in: The convolution of a bottleneck that has the stride: `"1x1"`, the first, as in the authors'
+            SE-ResNets; or `"3x3"`, as in their SE-ResNeXts.
+        stem: `"imagenet"`, a 7x7 convolution and a pooling, to a quarter of the size, for images of 32x32 or more;
+            `"deep"`, with three 3x3 in place of the 7x7; or `"small"`, one 3x3 at full size, for 8x8 or more.
+        pool: The stem's max-pooling: `"ceil"`, in ceil mode without padding, as in Caffe; or `"padded"`, padded by 1
+            on each side, as in PyTorch.
         shortcut: Where the shape changes: `"projection"`, a 1x1 convolution; `"average"`, an average pooling and a
             1x1 convolution (ResNet-D); or `"zeros"`, without weights (option A of He et al., for CIFAR).
-        branch_relu: Whether the branch ends in a ReLU, before SE: so it is in the SE-ResNet-18 and -34 that timm
-            calls legacy.
+        branch_relu: Whether the branch ends in a ReLU, before SE, as in timm's legacy SE-ResNet-18 and -34.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 1 and figure 5; the
@@ -107,7 +100,7 @@ def _resnext(depth: int, depths: tuple[int, ...]) -> Any:
 
 def _cifar(depth: int) -> Any:
     blocks = (depth - 2) // 6
-    doc = f"SE-ResNet-{depth} for CIFAR: basic blocks of 16, 32 and 64 filters, {blocks} each; shortcuts of zeros."
+    doc = f"SE-ResNet-{depth} for CIFAR: basic blocks of 16, 32 and 64 filters, {blocks} each; zero-padded shortcuts."
     fixed = {"depths": (blocks,) * 3, "block": "basic", "filters": (16, 32, 64), "stem": "small", "shortcut": "zeros"}
     settings = {"name": f"se_resnet{depth}", "size": 32, "classes": 10}
     return variant(SEResNet, f"SEResNet{depth}", doc, settings, **fixed)

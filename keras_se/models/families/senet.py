@@ -1,4 +1,4 @@
-"""SENet-154, the network that won ILSVRC 2017: a wide SE-ResNeXt with a deep stem and 3x3 shortcuts."""
+"""SENet-154, the winner of ILSVRC 2017: a wide SE-ResNeXt with a deep stem and 3x3 shortcuts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,10 +24,10 @@ def SENet(
     pool: str = "ceil",
     dropout: float = 0.2,
 ) -> tuple[Any, Head]:
-    """A network of SENet-154's blocks, of any depth and width.
+    """A SENet of any depth and width, made of the blocks of SENet-154.
 
     The first 1x1 of a bottleneck has twice the stage's filters, the 3x3 and the last 1x1 four times as many. The
-    shortcut is a 3x3 where it strides.
+    shortcut is a 3x3 convolution where it has a stride.
 
     Example:
 
@@ -40,16 +40,12 @@ def SENet(
         depths: The number of blocks in each stage. Every stage after the first halves the image.
         {arguments}
             As in `SEResNet`.
-        filters: The width of each stage, a quarter of its output.
-        groups: Of the 3x3 convolutions.
+        filters: The number of filters of each stage, a quarter of its outputs.
+        groups: Positive integer, the groups of the 3x3 convolutions.
         stem, pool: As in `SEResNet`.
-        dropout: Rate before the classifier.
+        dropout: Dropout rate before the classifier, from 0 to below 1.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., section 6.1 and appendix.

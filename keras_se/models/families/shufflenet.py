@@ -12,14 +12,14 @@ from keras_se.models._shared.builder import builder
 from keras_se.models._shared.excite import Excite
 from keras_se.models._shared.network import Head, dense_head
 
-# The width of the first stage for each number of groups; every further stage doubles it (table 1 of Zhang et al.).
+# Filters of the first stage by the number of groups (table 1 of Zhang et al.). Each further stage doubles them.
 FILTERS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 DEPTHS = (4, 8, 4)
 STEM_FILTERS = 24
 
 
 def _unit(x: Any, filters: int, groups: int, first_groups: int, stride: int, se: Any, name: str) -> Any:
-    """Figure 2 of Zhang et al.: (b) with stride 1 adds, (c) with stride 2 concatenates."""
+    """The units of figure 2 of Zhang et al.: (b), of stride 1, adds the shortcut; (c), of stride 2, concatenates it."""
     added = filters - channels(x) if stride > 1 else filters
     y = conv_bn(se("pre", x), filters // 4, groups=first_groups, name=f"{name}_conv1")
     if groups > 1:
@@ -28,7 +28,7 @@ def _unit(x: Any, filters: int, groups: int, first_groups: int, stride: int, se:
     y = conv_bn(y, added, groups=groups, activation=None, name=f"{name}_conv2")
     y = se("standard", y)
     if stride > 1:
-        # Centred on the pixels that the branch's convolution is centred on; its zeros count.
+        # Centred on the same pixels as the branch's convolution; the padding counts in the averages.
         x = layers.ZeroPadding2D(1, name=f"{name}_shortcut_pad")(x)
         x = layers.AveragePooling2D(3, strides=2, name=f"{name}_shortcut")(x)
         y = concat([se("identity", x), y], name=f"{name}_concat")
@@ -41,7 +41,7 @@ def _unit(x: Any, filters: int, groups: int, first_groups: int, stride: int, se:
 def SEShuffleNet(image: Any, se: Excite, *, groups: int = 3, alpha: float = 1.0) -> tuple[Any, Head]:
     """SE-ShuffleNet (v1): SE on the residual branch of each unit, before the addition or concatenation.
 
-    Layers are named after their place: `stage2_block1_conv1`, `stage2_block1_shuffle`, `stage2_block1_depthwise`,
+    Layers are named after their position: `stage2_block1_conv1`, `stage2_block1_shuffle`, `stage2_block1_depthwise`,
     `stage2_block1_conv2`, `stage2_block1_se`. Stage 1 is the paper's stage 2.
 
     Example:
@@ -52,23 +52,19 @@ def SEShuffleNet(image: Any, se: Excite, *, groups: int = 3, alpha: float = 1.0)
 
     Args:
         {arguments}
-            `"standard"` is before the addition or concatenation, `"pre"` before the branch, `"post"` after the unit's
-            last ReLU, `"identity"` on the shortcut, `"3x3"` after the depthwise convolution.
-        groups: 1, 2, 3, 4 or 8, of the 1x1 convolutions.
-        alpha: A number (> 0) that every width but the stem's is multiplied with; 1 in the 1x network.
+            `"standard"` is before the addition or concatenation; `"pre"` is before the branch; `"post"` is after the
+            unit's last ReLU; `"identity"` is on the shortcut; `"3x3"` is after the depthwise convolution.
+        groups: The groups of the 1x1 convolutions: 1, 2, 3, 4 or 8.
+        alpha: Width multiplier, a number above 0, of all layers but the stem; 1 in the 1x network.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [ShuffleNet](https://arxiv.org/abs/1707.01083), Zhang et al., table 1; with SE in table 3 of
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al.
     """
     groups = one_of("groups", positive_integer("groups", groups), FILTERS)
-    # Channels must fall into groups before and after a quarter of them is taken.
+    # The width and a quarter of it must both be divisible by the groups.
     step = 4 * groups
     width = max(STEM_FILTERS // step + 1, scaled(FILTERS[groups], positive_number("alpha", alpha)) // step) * step
     x = conv_bn(image, STEM_FILTERS, 3, 2, name="stem_conv")
@@ -80,7 +76,7 @@ def SEShuffleNet(image: Any, se: Excite, *, groups: int = 3, alpha: float = 1.0)
                 x,
                 width * 2 ** (stage - 1),
                 groups,
-                # The stem has few channels: the first 1x1 of all is not grouped.
+                # The first 1x1 of the network is not grouped: the stem has few channels.
                 first_groups=1 if (stage, block) == (1, 1) else groups,
                 stride=2 if block == 1 else 1,
                 se=partial(se, stage=stage, name=name),

@@ -18,10 +18,10 @@ FILTERS = (64, 128, 256, 512, 512)
 def _head(x: Any, classes: int, activation: Any, hidden: int, dropout: float) -> Any:
     if None in x.shape[1:]:
         raise ValueError(
-            "input_shape must have a known size: the first dense layer has a weight for every position. "
+            "input_shape must have a known size: the first dense layer has weights for each position. "
             f"Received: a feature map of shape {x.shape[1:]}"
         )
-    x = layers.Flatten(name="flatten")(x)
+    x = layers.Flatten(name="flatten")(x)  # (batch, height · width · channels)
     for i in (1, 2):
         x = layers.Dense(hidden, activation="relu", name=f"fc{i}")(x)
         x = layers.Dropout(dropout, name=f"dropout{i}")(x)
@@ -44,7 +44,7 @@ def SEVGG(
 ) -> tuple[Any, Head]:
     """An SE-VGG of any depth and width.
 
-    The convolutions keep their biases, though a batch norm follows: so the published networks have it.
+    As in the published networks, the convolutions have biases although batch norms follow.
 
     Example:
 
@@ -54,18 +54,14 @@ def SEVGG(
     (None, 16, 16, 32)
 
     Args:
-        depths: The number of convolutions in each stage, after which a pooling halves the image.
+        depths: The number of convolutions in each stage. A pooling after each stage halves the image.
         {arguments}
-            `"standard"` is after a convolution's batch norm and ReLU, `"pre"` before the convolution.
-        filters: The width of each stage.
-        hidden: The width of the two dense layers before the classifier.
-        dropout: Rate after each of these.
+            `"standard"` is after the batch norm and ReLU of a convolution; `"pre"` is before the convolution.
+        filters: The number of filters of each stage.
+        hidden: Positive integer, the units of the two dense layers before the classifier.
+        dropout: Dropout rate after each of these two layers, from 0 to below 1.
 
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an argument out of its range.
+    {returns}
 
     Reference:
         [Squeeze-and-Excitation Networks](https://arxiv.org/abs/1709.01507), Hu et al., table 2; [Very Deep
@@ -75,9 +71,9 @@ def SEVGG(
     for stage, depth, width in stage_table(depths, filters):
         for block in range(1, depth + 1):
             name = f"stage{stage}_block{block}"
-            at = partial(se, stage=stage, name=name)
-            x = conv_bn(at("pre", x), width, 3, use_bias=True, name=f"{name}_conv")
-            x = at("standard", x)
+            excite = partial(se, stage=stage, name=name)
+            x = conv_bn(excite("pre", x), width, 3, use_bias=True, name=f"{name}_conv")
+            x = excite("standard", x)
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
     return x, partial(_head, hidden=positive_integer("hidden", hidden), dropout=rate("dropout", dropout))
 

@@ -1,4 +1,4 @@
-"""Images from noise: a denoising network with SE, what it learns from, and the sampler that a file can be part of."""
+"""Diffusion models, which make images from noise: a denoising network with SE, its training data, and the sampler."""
 
 from keras_se.models.generative.diffusion_unet import SEDiffusionUNet
 from keras_se.models.generative.noisy_images import NoisyImages

@@ -1,4 +1,4 @@
-"""A U-Net with SE that tells from a noisy image, and how noisy it is, what to take away."""
+"""A denoising U-Net with SE, for diffusion."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,12 +31,12 @@ def SEDiffusionUNet(
 ) -> keras.Model:
     """A denoising network for diffusion, with SE in its blocks: (noisy image, time, label) → velocity.
 
-    The velocity is v = signal · ε − noise · image. A U-Net of residual blocks: each stage after the first halves the
-    image, and as many stages bring it back, each beginning with what the stage of its size had. Every block adds a
-    projection of time and label to its channels.
+    The velocity is v = signal · ε − noise · image. The network is a U-Net of residual blocks. Each stage after the
+    first halves the image, and as many stages double it again, each with a skip connection from the stage of its size.
+    Every block adds a projection of time and label to its channels.
 
-    Norms are batch norms, which exports fold into the convolutions before them: nothing is left of them in a file. A
-    group norm is a dozen operations there, and what 8 bits hurt most.
+    Its norms are batch norms, which exports fold into the convolutions before them. A group norm would be a dozen
+    operations in a file, and the most sensitive to 8 bits.
 
     Example:
 
@@ -46,24 +46,23 @@ def SEDiffusionUNet(
     (['image', 'label', 'time'], (None, 8, 8, 1))
 
     Args:
-        input_shape: (height, width, channels) of the image, its values around −1 to 1. Height and width must be
-            divisible by two for each stage after the first, or `None`.
+        input_shape: (height, width, channels) of the image, whose values are about −1 to 1. Height and width must be
+            divisible by 2 once for each stage after the first, or `None`.
         classes: Number of classes, or `None` for a network without the input `label`.
-        filters: The width of each stage, from the image's size down.
-        depths: The number of blocks of each stage, the same on the way back.
+        filters: The number of filters of each stage, from the image's size down.
+        depths: The number of blocks of each stage, the same on the way up.
         r: Positive integer, the reduction ratio, or `None` for the plain network.
-        se: A callable, stage (1, 2, …) → a new layer or `None`, for any other excitation. It wins over `r`. Stages on
-            the way back go on counting: of two stages, the third is the first's counterpart.
+        se: A callable, stage (1, 2, …) → a new layer or `None`, for any other excitation. It takes precedence over
+            `r`. The stages on the way up continue the count: with two stages down, the third has the size of the first.
         placement: `"standard"` (before the addition), `"pre"` (before the block's first convolution), `"post"` (after
             the addition) or `"identity"` (on the shortcut).
-        activation: What `keras.activations.get` takes, by name. `"relu"` is the cheapest on small devices, and learns
-            less.
+        activation: The name of an activation. `"relu"` is the cheapest on small devices, but learns less well.
         name: The model's name.
 
     Returns:
-        A functional `keras.Model` of inputs by name: `image` (batch, height, width, channels), `time` (batch, 1) from 0
-        to 1, and, with classes, `label` (batch, classes): one-hot, or zeros for no class. Its output has the shape of
-        `image`.
+        A functional `keras.Model` with inputs by name: `image` (batch, height, width, channels); `time` (batch, 1),
+        from 0 to 1; and, with classes, `label` (batch, classes), one-hot, or zeros for no class. Its output has the
+        shape of `image`.
 
     Raises:
         ValueError: for an argument out of its range.
@@ -89,7 +88,7 @@ def SEDiffusionUNet(
         skips.append(x)
     for stage, (_, depth, width) in enumerate(reversed(table[:-1]), start=len(table) + 1):
         skips.pop()
-        # As wide as its stride: no pixel is written twice, which would show as a chequerboard.
+        # A kernel as large as the stride: no pixel is written twice, which would show as a chequerboard.
         x = layers.Conv2DTranspose(width, 2, strides=2, name=f"stage{stage}_up")(x)
         x = concat([x, skips[-1]], name=f"stage{stage}_concat")
         x = _stage(x, condition, stage, depth, width, 1, block)
@@ -102,14 +101,14 @@ def _check_halves(shape: tuple, stages: int) -> None:
     divisor = 2 ** (stages - 1)
     if any(size is not None and size % divisor for size in sizes):
         raise ValueError(
-            f"Height and width must be divisible by {divisor}, since {stages} stages halve them {stages - 1} times. "
+            f"Height and width must be divisible by {divisor}: {stages} stages halve them {stages - 1} times. "
             f"Received: input_shape={shape}"
         )
 
 
 def _condition(inputs: dict[str, Any], width: int, activation: str) -> Any:
-    """What blocks know of time and label: a map of one position."""
-    # Half precision has not the digits for sines of several periods.
+    """Time and label as a map of one position, (batch, 1, 1, 4 · width), for all blocks."""
+    # Half precision has too few digits for sines of several periods.
     x = SinusoidalEmbedding(2 * width, dtype=head_dtype(), name="time_embedding")(inputs["time"])
     if "label" in inputs:
         x = layers.Concatenate(name="condition_concat")([x, inputs["label"]])
@@ -129,14 +128,14 @@ def _block(
     x: Any, condition: Any, filters: int, stride: int, *, se: Excite, activation: str, stage: int, name: str
 ) -> Any:
     """activation(branch(x, condition) + shortcut(x))."""
-    at = partial(se, stage=stage, name=name)
-    y = conv(at("pre", x), filters, 3, stride, name=f"{name}_conv1")
+    excite = partial(se, stage=stage, name=name)
+    y = conv(excite("pre", x), filters, 3, stride, name=f"{name}_conv1")
     y = batch_norm(y, name=f"{name}_conv1_bn")
     added = conv(condition, filters, use_bias=True, name=f"{name}_condition")
     y = layers.Add(name=f"{name}_conditioned")([y, added])
     y = layers.Activation(activation, name=f"{name}_conv1_{activation}")(y)
-    y = at("standard", conv_bn(y, filters, 3, activation=None, name=f"{name}_conv2"))
+    y = excite("standard", conv_bn(y, filters, 3, activation=None, name=f"{name}_conv2"))
     if stride > 1 or channels(x) != channels(y):
         x = project_averaged(x, filters, stride, f"{name}_shortcut")
-    y = layers.Add(name=f"{name}_add")([y, at("identity", x)])
-    return at("post", layers.Activation(activation, name=f"{name}_{activation}")(y))
+    y = layers.Add(name=f"{name}_add")([y, excite("identity", x)])
+    return excite("post", layers.Activation(activation, name=f"{name}_{activation}")(y))

@@ -1,4 +1,4 @@
-"""What denoising networks and the sampler take, and sentences about anything else."""
+"""Checks the inputs of denoising networks and of the sampler."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,34 +6,34 @@ from typing import Any
 import keras
 import numpy as np
 
-# By name, of models without classes; others have `label`, too. A whole step takes the time that it leads to.
+# Input names of models without classes; with classes there is also `label`. A step model also takes the next time.
 NEXT = "next_time"
 NETWORK = ("image", "time")
 STEP = (*NETWORK, NEXT)
 
 
-def check_inputs(argument: str, model: Any, *kinds: tuple[str, ...]) -> None:
-    """Raises a `ValueError` for anything but a model with the inputs of one of these kinds, and perhaps `label`."""
-    own = getattr(model, "input", None) if isinstance(model, keras.Model) else None
-    names = set(own) - {"label"} if isinstance(own, Mapping) else set()
-    if not any(names == set(kind) for kind in kinds):
-        wanted = " or ".join(f"({', '.join(kind)})" for kind in kinds)
-        described = f"the inputs {sorted(own)}" if isinstance(own, Mapping) else "no inputs by name"
+def check_inputs(argument: str, model: Any, *allowed: tuple[str, ...]) -> None:
+    """Raises a `ValueError` unless the model has one of the allowed sets of input names, with or without `label`."""
+    inputs = getattr(model, "input", None) if isinstance(model, keras.Model) else None
+    names = set(inputs) - {"label"} if isinstance(inputs, Mapping) else set()
+    if not any(names == set(choice) for choice in allowed):
+        wanted = " or ".join(f"({', '.join(choice)})" for choice in allowed)
+        described = f"the inputs {sorted(inputs)}" if isinstance(inputs, Mapping) else "no inputs by name"
         known = f"{model.name!r} with {described}" if isinstance(model, keras.Model) else repr(model)
         raise ValueError(
-            f"{argument} must be a model with the inputs {wanted} by name, and label if it has classes. "
+            f"{argument} must be a model with the inputs {wanted} by name, and also label if it has classes. "
             f"Received: {argument}={known}"
         )
 
 
 def check_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises a `ValueError` for arrays by name that are not what the model takes."""
+    """Raises a `ValueError` unless the arrays have the names and shapes of the model's inputs."""
     if set(arrays) != set(model.input):
-        raise ValueError(f"{model.name!r} must be given {sorted(model.input)}. Received: {sorted(arrays)}")
+        raise ValueError(f"{model.name!r} requires the inputs {sorted(model.input)}. Received: {sorted(arrays)}")
     for name, x in model.input.items():
         wanted, shape = x.shape, np.shape(arrays[name])
         if len(shape) != len(wanted) or any(a not in (b, None) for a, b in zip(wanted[1:], shape[1:], strict=True)):
-            called = "image, which is noise at first," if name == "image" else name
+            called = "image (noise in the first step)" if name == "image" else name
             raise ValueError(
                 f"{called} must have the shape (samples, {', '.join(str(size) for size in wanted[1:])}) for "
                 f"{model.name!r}. Received: shape {shape}"

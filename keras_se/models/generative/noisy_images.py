@@ -1,4 +1,4 @@
-"""What a denoising network learns from: noisy images, and what it has to tell of them."""
+"""Training data of a denoising network: noisy images and their velocities."""
 
 import math
 from typing import Any
@@ -11,13 +11,13 @@ from keras_se.layers import cosine_schedule
 
 
 class NoisyImages(keras.utils.PyDataset):
-    """Batches for `fit`: noisy images with their times and labels, and the velocities.
+    """Batches for `fit`: noisy images with their times and labels, and the velocities to predict.
 
         x_t = signal(t) · x + noise(t) · ε,     v = signal(t) · ε − noise(t) · x
 
-    Times are spread evenly over each batch, behind a random start, so that losses of batches differ less; noise is
-    drawn anew for each epoch. The seed decides what is in each batch; the order of batches is `fit`'s, which shuffles
-    them by the seed of `keras.utils.set_random_seed`, or not at all with `shuffle=False`.
+    The times of a batch are evenly spaced with a random offset, so the losses of batches vary less. Noise is drawn
+    anew for each epoch. The seed determines the content of each batch. `fit` chooses the order of batches: it shuffles
+    them by the seed of `keras.utils.set_random_seed`, or keeps their order with `shuffle=False`.
 
     Example:
 
@@ -30,18 +30,17 @@ class NoisyImages(keras.utils.PyDataset):
     >>> history = model.fit(batches, epochs=1, verbose=0)
 
     Args:
-        images: Array (samples, height, width, channels), of values from −1 to 1.
+        images: Array (samples, height, width, channels), with values from −1 to 1.
         labels: Array (samples, classes), one-hot, or `None` for a network without classes.
-        batch_size: Positive integer. The last batch of an epoch has what is left.
-        unlabelled: The share of labels, from 0 to below 1, that are zeros instead, for the network to know images of no
-            class, too: guidance needs it.
-        fixed: Whether all epochs are alike, for `validation_data`, whose losses are to be compared.
-        seed: Integer of 0 or more, for the division into batches, times and noise.
-        **kwargs: What `keras.utils.PyDataset` takes.
+        batch_size: Positive integer. The last batch of an epoch may be smaller.
+        unlabelled: The share of labels, from 0 to below 1, that are replaced with zeros. The network then also learns
+            images of no class, which guidance requires.
+        fixed: Whether all epochs are the same, for `validation_data`, so that their losses can be compared.
+        seed: Integer of 0 or more. It determines the batches, times and noise.
+        **kwargs: Arguments of `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: for an argument out of its range, images of other values, or labels that are not one row for each
-            image.
+        ValueError: for an argument out of its range, images with other values, or labels without one row per image.
 
     Reference:
         [Progressive Distillation](https://arxiv.org/abs/2202.00512), Salimans and Ho, for the velocity; [Variational
@@ -68,7 +67,7 @@ class NoisyImages(keras.utils.PyDataset):
                 "images must be an array (samples, height, width, channels) of one image or more. "
                 f"Received: shape {self.images.shape}"
             )
-        if not np.abs(self.images).max() <= 1:  # nor are there NaN
+        if not np.abs(self.images).max() <= 1:  # false for NaN, too
             raise ValueError(
                 "images must have values from -1 to 1. "
                 f"Received: values from {self.images.min():g} to {self.images.max():g}"
@@ -90,7 +89,7 @@ class NoisyImages(keras.utils.PyDataset):
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng((self.seed, self.epoch, 1 + index))
         count, images = len(rows), self.images[rows]
-        time = ((rng.uniform() + np.arange(count)) / count % 1).astype("float32")[:, None]
+        time = ((rng.uniform() + np.arange(count)) / count % 1).astype("float32")[:, None]  # (count, 1)
         noise = rng.standard_normal(images.shape, "float32")
         signal, share = (keras.ops.convert_to_numpy(x)[:, None, None] for x in cosine_schedule(time))
         inputs = {"image": signal * images + share * noise, "time": time}

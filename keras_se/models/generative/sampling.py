@@ -1,4 +1,4 @@
-"""The loop that makes images, over a Keras model or an exported file."""
+"""The sampling loop, which makes images with a Keras model or an exported file."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +21,13 @@ from keras_se.models.generative.inputs import (
     check_noise,
 )
 
-# Arrays by input name → an array: a Keras model's `predict_on_batch`, an artifact's `predict`.
+# Arrays by input name → an array: `predict_on_batch` of a Keras model, `predict` of an artifact.
 Function = Callable[[Mapping[str, np.ndarray]], Any]
 STEPS = 25
 
 
 def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: float = 0.0) -> Function:
-    """The step function of a network that is alone in its file; the arithmetic of the step is done here, in floats.
+    """Makes a step function of a network without the step, such as an exported file. The step is computed in floats.
 
     Example:
 
@@ -35,19 +35,20 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
     >>> step = ddim_step(SEDiffusionUNet((8, 8, 1), filters=(4, 8), depths=(1, 1)))
 
     Args:
-        network: A model like `SEDiffusionUNet`, or anything that computes the velocity of arrays by name: `image`,
-            `time` and perhaps `label`. Of an exported file it is `artifact.predict`.
+        network: A model like `SEDiffusionUNet`, or a function that computes the velocity from arrays by name: `image`,
+            `time` and, with classes, `label`. For an exported file, `artifact.predict`.
         clip: As in `DDIMStep`.
-        guidance: How far to go beyond what the network says of the label, away from what it says of no class:
-            (1 + guidance) · v(label) − guidance · v(no label). Other than 0, it asks the network twice for each step,
-            and samples are surer of their class, and less varied.
+        guidance: The strength of classifier-free guidance, a number: the velocity is
+            (1 + guidance) · v(label) − guidance · v(no label). With a value other than 0, the network runs twice for
+            each step, and samples show their class more clearly and vary less.
 
     Returns:
-        A function of arrays by name, the network's and `next_time`, → the image at that time.
+        A function: arrays by name, the network's inputs and `next_time` → the image at that time.
 
     Raises:
-        ValueError: for a model of other inputs, what is no function, or guidance that is no number; and when the
-            function is called for guidance without labels, or with arrays that the model does not take.
+        ValueError: for a model with other inputs, a network that is not callable, or a guidance that is not a finite
+            number. The returned function raises it for guidance without labels, and for arrays that do not fit the
+            model.
 
     Reference:
         [Classifier-Free Diffusion Guidance](https://arxiv.org/abs/2207.12598), Ho and Salimans, equation 6.
@@ -55,17 +56,17 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
     if isinstance(network, keras.Model):
         check_inputs("network", network, NETWORK)
     if not (is_number(guidance) and math.isfinite(guidance)):
-        raise ValueError(f"guidance must be a number. Received: guidance={guidance!r}")
-    # Half precision has too few digits for a way of many steps.
+        raise ValueError(f"guidance must be a finite number. Received: guidance={guidance!r}")
+    # Half precision has too few digits for many steps.
     predict, update = _function("network", network), DDIMStep(clip=clip, dtype=head_dtype())
 
     def step(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        asked = {name: value for name, value in inputs.items() if name != NEXT}
-        if guidance and "label" not in asked:
-            raise ValueError(f"guidance goes with labels. Received: guidance={guidance}, with {sorted(asked)}")
-        velocity = np.asarray(predict(asked))
+        arrays = {name: value for name, value in inputs.items() if name != NEXT}
+        if guidance and "label" not in arrays:
+            raise ValueError(f"guidance requires labels. Received: guidance={guidance}, with {sorted(arrays)}")
+        velocity = np.asarray(predict(arrays))
         if guidance:
-            unlabelled = np.asarray(predict(asked | {"label": np.zeros_like(asked["label"])}))
+            unlabelled = np.asarray(predict(arrays | {"label": np.zeros_like(arrays["label"])}))
             velocity = (1 + guidance) * velocity - guidance * unlabelled
         images = update([inputs["image"], velocity, inputs["time"], inputs["next_time"]])
         return keras.ops.convert_to_numpy(images)
@@ -76,7 +77,7 @@ def ddim_step(network: Function | keras.Model, *, clip: bool = True, guidance: f
 def sample(
     step: Function | keras.Model, noise: np.ndarray, label: np.ndarray | None = None, *, steps: int = STEPS
 ) -> np.ndarray:
-    """Makes images of noise: `steps` times a step, at even distances from time 1 to time 0.
+    """Makes images from noise, in `steps` steps at even intervals from time 1 to time 0.
 
     Example:
 
@@ -84,22 +85,22 @@ def sample(
     >>> from keras_se.models.generative import SEDiffusionUNet, sample, step_model
     >>> step = step_model(SEDiffusionUNet((8, 8, 1), classes=10, filters=(4, 8), depths=(1, 1)))
     >>> noise = np.random.default_rng(0).standard_normal((3, 8, 8, 1))
-    >>> sample(step, noise, np.eye(10)[:3], steps=2).shape  # a 0, a 1 and a 2, if it were trained
+    >>> sample(step, noise, np.eye(10)[:3], steps=2).shape  # images of the classes 0, 1 and 2, after training
     (3, 8, 8, 1)
 
     Args:
-        step: A step function of arrays by name, `image`, `time`, `next_time` and perhaps `label`, → the image at the
-            next time: a `step_model`, the `predict` of its exported file, or what `ddim_step` returned.
-        noise: Normal array (samples, height, width, channels).
-        label: Array (samples, classes), one-hot; with zeros instead for images of no class.
-        steps: Positive integer.
+        step: A function from arrays by name, `image`, `time`, `next_time` and, with classes, `label`, to the image at
+            the next time: a `step_model`, `predict` of its exported file, or the result of `ddim_step`.
+        noise: Array (samples, height, width, channels), drawn from a standard normal distribution.
+        label: Array (samples, classes), one-hot, or zeros for images of no class.
+        steps: Positive integer, the number of steps.
 
     Returns:
-        Array of the shape of `noise`, from −1 to 1 if steps are clipped.
+        Array of the shape of `noise`, with values from −1 to 1 if steps are clipped.
 
     Raises:
-        ValueError: for an argument out of its range, what is no function, and noise or labels that a model does not
-            take.
+        ValueError: for an argument out of its range, a step that is not callable, and noise or labels that do not fit
+            the model.
     """
     if isinstance(step, keras.Model):
         check_inputs("step", step, STEP)
@@ -110,7 +111,7 @@ def sample(
 def calibration_inputs(
     model: keras.Model, noise: np.ndarray, label: np.ndarray | None = None, *, steps: int = STEPS, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """What a model is given while it makes images: calibration and verification data for the export of that model.
+    """The inputs of a model during sampling: calibration and verification data for its export.
 
     Example:
 
@@ -123,14 +124,14 @@ def calibration_inputs(
 
     Args:
         model: A network like `SEDiffusionUNet`, or a `step_model`.
-        noise, label, steps: As in `sample`. The model is given as many inputs for each.
-        seed: Of their order, which is mixed: exports verify a file on the first ones.
+        noise, label, steps: As in `sample`.
+        seed: The seed of the order, which is shuffled because exports verify a file on the first inputs.
 
     Returns:
-        Arrays by the model's input names.
+        Arrays by the model's input names, of samples · steps rows.
 
     Raises:
-        ValueError: for a model of other inputs, and as `sample` does.
+        ValueError: for a model with other inputs, and as in `sample`.
     """
     check_inputs("model", model, NETWORK, STEP)
     step = model if NEXT in model.input else ddim_step(model)
@@ -142,7 +143,7 @@ def calibration_inputs(
 def _trajectory(
     step: Function | keras.Model, noise: np.ndarray, label: np.ndarray | None, steps: int
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Of each step, what the step function is given and what it returns."""
+    """Yields the inputs and the result of each step."""
     function, images = _function("step", step), np.asarray(noise, "float32")
     times = np.linspace(1, 0, positive_integer("steps", steps) + 1, dtype="float32")
     labels = {} if label is None else {"label": np.asarray(label, "float32")}
@@ -158,7 +159,7 @@ def _trajectory(
 
 def _function(argument: str, model: Function | keras.Model) -> Function:
     if not callable(model):
-        raise ValueError(f"{argument} must be a model or a function of arrays by name. Received: {argument}={model!r}")
+        raise ValueError(f"{argument} must be a model, or a function of arrays by name. Received: {argument}={model!r}")
     if not isinstance(model, keras.Model):
         return model
 

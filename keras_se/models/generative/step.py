@@ -1,4 +1,4 @@
-"""A network and the step of the sampler in one model."""
+"""Joins a denoising network and the sampler's step into one model, for export as one file."""
 
 import keras
 
@@ -7,7 +7,7 @@ from keras_se.models.generative.inputs import NETWORK, NEXT, check_inputs
 
 
 def step_model(network: keras.Model, *, clip: bool = True, name: str | None = None) -> keras.Model:
-    """A network and a step of DDIM as one model: a device makes images by calling one file in a loop.
+    """A network and a step of DDIM as one model. Exported, it makes images on a device by calling one file in a loop.
 
     Example:
 
@@ -17,7 +17,7 @@ def step_model(network: keras.Model, *, clip: bool = True, name: str | None = No
     (['image', 'label', 'next_time', 'time'], (None, 8, 8, 1))
 
     Args:
-        network: What `SEDiffusionUNet` returned, or a model with the same inputs and output. Its weights are shared.
+        network: A model made by `SEDiffusionUNet`, or one with the same inputs and output. Weights are shared.
         clip: As in `DDIMStep`.
         name: The model's name; `<the network's>_step` by default.
 
@@ -25,7 +25,7 @@ def step_model(network: keras.Model, *, clip: bool = True, name: str | None = No
         A functional `keras.Model`: the network's inputs and `next_time` (batch, 1) → the image at that time.
 
     Raises:
-        ValueError: for a model of other inputs, or of another output than a velocity for each pixel.
+        ValueError: for a model with other inputs, or with an output that does not have the shape of the image.
     """
     check_inputs("network", network, NETWORK)
     inputs = {key: keras.Input(x.shape[1:], name=key) for key, x in network.input.items()}

@@ -1,4 +1,4 @@
-"""What files cost: the figures are of what was asked for, operations add up, and bad files are a sentence."""
+"""Benchmarks: figures of every format, profiles that add up, and errors for bad files."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ import pytest
 
 from keras_se.export import Artifact, benchmark, export
 from keras_se.export.inspect import inspect
-from keras_se.export.probes import sandbox as isolated
-from keras_se.export.probes.runtimes import values
+from keras_se.export.probes import sandbox
+from keras_se.export.probes.inputs import random_values
 from keras_se.export.probes.sandbox import RefusedError
 
 FORMATS = ("tflite", "onnx", "saved_model")
@@ -28,7 +28,7 @@ def found(exported: Callable[..., Artifact]):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_file_of_each_format(found, format: str) -> None:
+def test_every_format_has_figures(found, format: str) -> None:
     one = found[format]
     assert (one.format, one.threads, len(one.seconds)) == (format, 1, 4)
     assert list(one.inputs.values()) == [(1, 16, 16, 3)]
@@ -37,7 +37,7 @@ def test_a_file_of_each_format(found, format: str) -> None:
     assert json.loads(json.dumps(one.to_dict()))["latency"]["runs"] == 4
 
 
-def test_the_profile_of_a_tflite_file_has_its_operations(found) -> None:
+def test_tflite_profile_has_the_operations(found) -> None:
     """By LiteRT's own profiler, which tells what its delegate runs."""
     profile = {operation.kind: operation for operation in found["tflite"].profile}
     layers = [operation.kind for operation in inspect(found["tflite"].path).operations]
@@ -48,7 +48,7 @@ def test_the_profile_of_a_tflite_file_has_its_operations(found) -> None:
     assert sum(operation.seconds for operation in profile.values()) <= max(found["tflite"].seconds) * 3
 
 
-def test_the_profile_of_an_onnx_file_has_its_operations(found) -> None:
+def test_onnx_profile_has_the_operations(found) -> None:
     profile = found["onnx"].profile
     assert [one.seconds for one in profile] == sorted((one.seconds for one in profile), reverse=True)
     assert sum(one.count for one in profile if one.kind in ("Conv", "FusedConv")) >= 5
@@ -69,14 +69,14 @@ def test_memory_grows_with_the_weights(tmp_path: Path) -> None:
     assert one.profile is None
 
 
-def test_other_types_of_inputs(exported: Callable[..., Artifact]) -> None:
+def test_int8_inputs_are_benchmarked(exported: Callable[..., Artifact]) -> None:
     (one,) = benchmark(exported("se_resnet", "tflite", "int8", io_dtype="int8").path, memory=False, **QUICK)
     assert one.memory is None
     assert any("Convolution" in operation.kind for operation in one.profile)
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
-def test_places_in_a_table(format: str, tmp_path: Path) -> None:
+def test_embedding_indices_are_in_range(format: str, tmp_path: Path) -> None:
     """Numbers beyond a small table would be refused by its runtime."""
     words = keras.Input((6,), dtype="int32", name="words")
     y = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(2, 4)(words))
@@ -88,8 +88,8 @@ def test_places_in_a_table(format: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("int32", 0, 1), ("int64", 0, 1)]
 )
-def test_whole_numbers(dtype: str, low: int, high: int) -> None:
-    numbers = values((5000,), dtype)
+def test_random_integers_are_in_range(dtype: str, low: int, high: int) -> None:
+    numbers = random_values((5000,), dtype)
     assert numbers.dtype == dtype
     assert (numbers.min(), numbers.max()) == (low, high)
 
@@ -104,7 +104,7 @@ class Thrice(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
-def test_the_profile_of_a_loop_counts_what_runs(format: str, tmp_path: Path) -> None:
+def test_profile_counts_every_iteration_of_a_loop(format: str, tmp_path: Path) -> None:
     image = keras.Input((6,))
     model = keras.Model(image, keras.layers.Dense(2)(Thrice()(keras.layers.Dense(5)(image))), name="loop")
     (artifact,) = export(model, tmp_path, format)
@@ -116,7 +116,7 @@ def test_the_profile_of_a_loop_counts_what_runs(format: str, tmp_path: Path) -> 
     assert not {"loop", "while"} & set(counts)
 
 
-def test_nodes_without_names_are_several_operations(tmp_path: Path) -> None:
+def test_unnamed_nodes_are_counted_apart(tmp_path: Path) -> None:
     nodes = [onnx.helper.make_node("Tanh", [one], [other]) for one, other in ("xa", "ay")]
     ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("x", "y")]
     graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:])
@@ -135,8 +135,8 @@ def test_profilers_have_a_time_limit(exported: Callable[..., Artifact], monkeypa
     assert "profiler took longer than" in one.notes[0]
 
 
-def test_a_profiler_that_fails_is_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = isolated.probe
+def test_failing_profiler_becomes_a_note(exported: Callable[..., Artifact], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sandbox.probe
 
     def without_profiler(program, path, timeout):
         if program == "tflite_profiler.py":
@@ -164,19 +164,24 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[str(case[0]) for case in MISTAKES])
-def test_mistakes(exported: Callable[..., Artifact], arguments: dict, sentence: str) -> None:
+def test_wrong_arguments_are_refused(exported: Callable[..., Artifact], arguments: dict, sentence: str) -> None:
     files = arguments.get("files", exported("se_resnet", "tflite").path)
     with pytest.raises(ValueError, match=f"{sentence}.*Received:" if "files" not in arguments else sentence):
         benchmark(files, **{key: value for key, value in arguments.items() if key != "files"})
 
 
-def test_a_file_among_good_ones_is_named(exported: Callable[..., Artifact], tmp_path: Path) -> None:
+def test_error_names_the_bad_file(exported: Callable[..., Artifact], tmp_path: Path) -> None:
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no network")
     with pytest.raises(ValueError, match=r"FILE must run in ONNX Runtime. Received: .*bad.onnx"):
         benchmark([exported("se_resnet", "onnx").path, bad], memory=False, **QUICK)
 
 
-def test_what_is_for_microcontrollers(exported: Callable[..., Artifact]) -> None:
+def test_microcontroller_folder_is_refused(exported: Callable[..., Artifact]) -> None:
     with pytest.raises(ValueError, match="runs there"):
         benchmark(exported("se_resnet", "microcontroller").path)
+
+
+def test_probes_shadow_no_standard_module() -> None:
+    """Their folder comes first where their processes look for modules."""
+    assert not {path.stem for path in sandbox.PROBES.glob("*.py")} & sys.stdlib_module_names

@@ -1,4 +1,4 @@
-"""Latencies: medians of calls that take turns, on a clock that tests set."""
+"""Latencies: medians of calls in turn, on a clock that tests set."""
 
 import pytest
 
@@ -30,25 +30,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_calls_take_turns_and_the_first_do_not_count(clock: Clock) -> None:
+def test_calls_alternate_after_untimed_warm_up(clock: Clock) -> None:
     a, b = latencies([clock.call("a", [9, 9, 1, 2, 3, 4, 5]), clock.call("b", [0.5])], rounds=5)
     assert "".join(clock.order) == "ab" * 7
     assert (a.median, a.low, a.high, a.runs) == (3, 2, 4, 5)
     assert b.median == pytest.approx(0.5)
 
 
-def test_slow_calls_are_timed_less_often(clock: Clock) -> None:
+def test_slow_calls_get_fewer_rounds(clock: Clock) -> None:
     (found,) = latencies([clock.call("a", [100.0])], rounds=30, seconds=20)
     assert found.runs == latency.LEAST_ROUNDS
     (found,) = latencies([clock.call("a", [2.0])], rounds=30, seconds=20)
     assert found.runs == 10
 
 
-def test_nothing_to_time() -> None:
+def test_no_calls_give_no_latencies() -> None:
     assert latencies([]) == []
 
 
-def test_every_round_is_kept(clock: Clock) -> None:
+def test_turns_return_every_round(clock: Clock) -> None:
     found = turns([clock.call("a", [9, 1, 2, 3]), clock.call("b", [4])], rounds=3, warm_up=1)
     assert found.tolist() == [[1, 2, 3], [4, 4, 4]]
     assert "".join(clock.order) == "ab" * 4

@@ -12,7 +12,7 @@ from onnx import helper
 from keras_se.export import Artifact, ExportError, to_onnx, to_tflite
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
-from keras_se.export.onnx.quantize import nodes_in_floats
+from keras_se.export.onnx.quantize import float_nodes
 from keras_se.export.tflite.graph import read_graph
 from keras_se.export.tflite.quantize import quantized_file
 from keras_se.layers import Detections, LocationBoxes
@@ -84,7 +84,7 @@ def test_weights_of_a_layer_of_the_same_name_are_in_8_bits(decoder: keras.Model)
     kinds = ("Conv", "Mul", "MatMul", "Gemm", "Add")
     nodes = [helper.make_node(kind, ["x"], [kind], f"{name}/{kind}") for name in ("boxes", "other") for kind in kinds]
     model = helper.make_model(helper.make_graph(nodes, "g", [], []))
-    assert nodes_in_floats(model, InferenceModel(decoder)) == ["boxes/Mul", "boxes/Add"]
+    assert float_nodes(model, InferenceModel(decoder)) == ["boxes/Mul", "boxes/Add"]
 
 
 def test_a_file_without_these_layers_is_an_error(decoder: keras.Model, tmp_path: Path) -> None:

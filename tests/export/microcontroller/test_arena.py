@@ -1,4 +1,4 @@
-"""The memory plan, checked by brute force, and compared with the runtime itself where it is installed."""
+"""The memory plan, compared with brute force and with the runtime, if that is installed."""
 
 import re
 
@@ -22,7 +22,7 @@ def live(found, time):
 
 
 @given(buffers())
-def test_no_two_buffers_that_live_at_once_overlap(found):
+def test_live_buffers_never_overlap(found):
     offsets = plan(found)
     for time in range(13):
         taken = [
@@ -35,7 +35,7 @@ def test_no_two_buffers_that_live_at_once_overlap(found):
 
 
 @given(buffers())
-def test_a_plan_takes_no_less_than_what_lives_at_once_and_no_more_than_all(found):
+def test_arena_plan_is_between_peak_liveness_and_total(found):
     taken = peak(found, plan(found))
     assert taken >= max(sum(buffer.size for buffer in live(found, time)) for time in range(13))
     assert taken <= sum(buffer.size for buffer in found)
@@ -46,17 +46,17 @@ def test_offsets_are_aligned(found):
     assert all(offset % ALIGNMENT == 0 and offset >= 0 for offset in plan(found))
 
 
-def test_the_largest_are_placed_first_and_others_go_into_the_first_gap():
+def test_plan_places_largest_first_in_the_first_gap():
     found = [Buffer(16, 0, 1), Buffer(64, 0, 1), Buffer(32, 2, 3), Buffer(16, 1, 3), Buffer(64, 3, 4)]
     assert plan(found) == [64, 0, 64, 96, 0]
     assert peak(found, plan(found)) == 112
 
 
-def test_of_equal_ones_the_last_is_placed_first():
+def test_plan_places_last_of_equal_buffers_first():
     assert plan([Buffer(16, 0, 1), Buffer(16, 0, 1), Buffer(16, 0, 1)]) == [32, 16, 0]
 
 
-def test_nothing_takes_nothing():
+def test_plan_of_no_buffers_is_empty():
     assert plan([]) == []
     assert peak([], []) == 0
 
@@ -72,17 +72,17 @@ def chain():
     return FileGraph(tensors, operations, (0,), (3,))
 
 
-def test_tensors_live_from_their_maker_to_their_last_reader():
+def test_tensors_live_from_producer_to_last_reader():
     assert lifetimes(chain()) == [Buffer(32, 0, 1), Buffer(48, 1, 2), Buffer(16, 2, 2)]
 
 
-def test_an_input_that_is_an_output_too_lives_all_the_time():
+def test_input_that_is_an_output_lives_throughout():
     graph = chain()
     kept = FileGraph(graph.tensors, graph.operations, (0,), (3, 0))
     assert lifetimes(kept)[0] == Buffer(32, 0, 2)
 
 
-def test_a_mean_needs_an_accumulator_while_it_runs():
+def test_mean_has_scratch_buffers_while_it_runs():
     tensors = (tensor(0, shape=(1, 4, 4, 10)), tensor(2, True, (2,)), tensor(0, shape=(1, 1, 1, 10)))
     graph = FileGraph(tensors, (FileOperation("MEAN", (0, 1), (2,)),), (0,), (2,))
     assert lifetimes(graph)[2:] == [Buffer(48, 1, 1), Buffer(16, 1, 1), Buffer(16, 1, 1)]
@@ -96,7 +96,7 @@ CASES = [
 
 @pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_estimate_is_enough_for_the_runtime_and_not_much_more(micro, name, mode, capfd):
+def test_estimate_is_close_above_the_runtime(micro, name, mode, capfd):
     content = next(micro(name, mode).path.glob("*.tflite")).read_bytes()
     arena = estimated_arena(read_graph(content))
     runtime().Interpreter.from_bytes(content, arena_size=1 << 20).print_allocations()

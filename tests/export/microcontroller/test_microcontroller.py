@@ -1,4 +1,4 @@
-"""Folders for microcontrollers: the sources compile, say what the file says, and computing the golden samples tells."""
+"""Folders for microcontrollers: sources compile, match the file, and compare golden samples."""
 
 import json
 import re
@@ -13,10 +13,14 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
 from keras_se.export import Artifact, ExportError
-from keras_se.export.microcontroller import convert as microcontroller
+from keras_se.export.microcontroller import convert
+from keras_se.export.microcontroller.arena import Arena
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.convert import to_microcontroller
+from keras_se.export.microcontroller.golden import Golden
+from keras_se.export.microcontroller.sources import TEMPLATES, Program
 from keras_se.export.targets.tflite_micro_ops import METHODS
+from keras_se.export.tflite.graph import FileGraph, FileOperation, FileTensor
 from tests.support.arrays import relative_error
 from tests.support.microcontrollers import STRICT, STUB, arm, run, runtime
 from tests.support.networks import sample
@@ -55,7 +59,7 @@ def arrays(path):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_folder_is_whole_and_verified(micro, name, mode):
+def test_folder_is_complete_and_verified(micro, name, mode):
     artifact = micro(name, mode)
     assert {file.name for file in artifact.path.iterdir()} == FILES | {named.format(name) for named in NAMED}
     assert (artifact.format, artifact.quantize) == ("microcontroller", mode)
@@ -71,7 +75,7 @@ def test_the_artifact_runs_the_file(micro, name, mode):
         assert relative_error(expected, outputs[key]) < (0.1 if mode else 5e-6)
 
 
-def test_an_opened_folder_runs_too(micro):
+def test_opened_folder_runs(micro):
     artifact, data = micro("se_resnet"), sample("se_resnet").data
     opened = Artifact.open(artifact.path)
     assert (opened.format, opened.quantize) == ("microcontroller", "int8")
@@ -79,7 +83,7 @@ def test_an_opened_folder_runs_too(micro):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_array_is_the_file(micro, name, mode):
+def test_array_equals_the_file(micro, name, mode):
     folder = micro(name, mode).path
     content = (folder / f"{name}.tflite").read_bytes()
     assert arrays(folder / f"{name}_model.cc")[f"{name}_model"].tobytes() == content
@@ -87,7 +91,7 @@ def test_the_array_is_the_file(micro, name, mode):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_settings_are_what_litert_says(micro, name, mode):
+def test_settings_match_litert(micro, name, mode):
     folder = micro(name, mode).path
     loaded, settings = reference((folder / f"{name}.tflite").read_bytes()), defined(folder, name)
     for kind, details in (("INPUT", loaded.get_input_details()), ("OUTPUT", loaded.get_output_details())):
@@ -109,7 +113,7 @@ def test_the_settings_are_what_litert_says(micro, name, mode):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_golden_outputs_are_what_reference_kernels_compute(micro, name, mode):
+def test_golden_outputs_match_reference_kernels(micro, name, mode):
     folder = micro(name, mode).path
     loaded, golden = reference((folder / f"{name}.tflite").read_bytes()), arrays(folder / f"{name}_golden.cc")
     samples = int(defined(folder, name, "golden")["GOLDEN_SAMPLES"])
@@ -130,7 +134,7 @@ def test_golden_outputs_are_what_reference_kernels_compute(micro, name, mode):
             assert np.array_equal(loaded.get_tensor(detail["index"]), column[k])
 
 
-def test_golden_inputs_are_the_first_samples_given(micro, tmp_path):
+def test_golden_inputs_are_the_first_samples(micro, tmp_path):
     folder, data = micro("se_resnet").path, sample("se_resnet").data
     detail = reference((folder / "se_resnet.tflite").read_bytes()).get_input_details()[0]
     scale, zero_point = detail["quantization"]
@@ -152,7 +156,7 @@ def test_golden_inputs_are_the_first_samples_given(micro, tmp_path):
 
 @pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_runtime_itself_computes_the_golden_outputs(micro, name, mode):
+def test_micro_runtime_computes_the_golden_outputs(micro, name, mode):
     folder = micro(name, mode).path
     golden, manifest = arrays(folder / f"{name}_golden.cc"), json.loads((folder / "manifest.json").read_text())
     arena_size = manifest["arena"]["estimate_64_bit"] + 4096  # that of a PC keeps a record besides
@@ -171,7 +175,7 @@ def test_the_runtime_itself_computes_the_golden_outputs(micro, name, mode):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_resolver_has_the_operations_of_the_file(micro, name, mode):
+def test_resolver_has_the_operations_of_the_file(micro, name, mode):
     folder = micro(name, mode).path
     text = (folder / f"{name}_ops.h").read_text()
     loaded = Interpreter(
@@ -184,7 +188,7 @@ def test_the_resolver_has_the_operations_of_the_file(micro, name, mode):
     assert json.loads((folder / "manifest.json").read_text())["operations"] == counts
 
 
-def test_the_manifest_tells_what_is_there(micro):
+def test_manifest_matches_the_folder(micro):
     folder = micro("se_resnet").path
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["files"] == {
@@ -207,13 +211,30 @@ C_PARTS = ("model", "golden")
 @pytest.mark.parametrize(
     "compiler", [("g++", "-std=c++17"), ("gcc", "-std=c99", "-x", "c"), ("gcc", "-std=c11", "-x", "c")]
 )
-def test_data_compiles_as_c_and_as_cpp(micro, tmp_path, name, mode, compiler):
+def test_arrays_compile_as_c_and_cpp(micro, tmp_path, name, mode, compiler):
     for part in C_PARTS:
         source = micro(name, mode).path / f"{name}_{part}.cc"
         run(compiler[0], *compiler[1:], *STRICT, "-pedantic", "-c", source, "-o", tmp_path / f"{part}.o")
 
 
-def test_the_file_is_read_back_from_a_compiled_program(micro, tmp_path):
+def test_templates_compile_unchanged(tmp_path):
+    """They are the sources of a network called `network` with one convolution, whose other files are written here."""
+    tensor = FileTensor("INT8", (1, 2), False, (0.5,), (0,), "x")
+    graph = FileGraph((tensor, tensor), (FileOperation("CONV_2D", (0,), (1,)),), (0,), (1,))
+    values = [np.zeros((1, 2), "int8")]
+    arena, golden = Arena(64, {4: 64, 8: 64}), Golden(values, values, [1.0])
+    sources = Program("network", b"\0", graph, ["AddConv2D"], arena, golden, "int8").sources()
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "main.cc").unlink()
+    (tmp_path / "network_ops.h").write_text((TEMPLATES / "ops.h").read_text())
+    run("g++", "-std=c++17", *STRICT, f"-I{STUB}", f"-I{tmp_path}", "-fsyntax-only", TEMPLATES / "main.cc")
+    marker = re.compile(r"^ *// (each .*|end)\n", re.MULTILINE)
+    for name, template in (("main.cc", "main.cc"), ("network_ops.h", "ops.h")):
+        assert marker.sub("", (TEMPLATES / template).read_text()) == sources[name]
+
+
+def test_compiled_array_equals_the_file(micro, tmp_path):
     folder = micro("se_resnet").path
     (tmp_path / "dump.c").write_text(
         '#include <stdio.h>\n#include "se_resnet_model.h"\n#include "se_resnet_settings.h"\n'
@@ -240,7 +261,7 @@ def test_the_file_is_read_back_from_a_compiled_program(micro, tmp_path):
 
 @pytest.mark.reference
 @pytest.mark.parametrize("compiler", [("g++", "-std=c++17"), ("gcc", "-std=c99", "-x", "c")])
-def test_data_goes_into_the_flash_of_an_arm_board(micro, tmp_path, compiler):
+def test_arrays_go_into_flash_on_arm(micro, tmp_path, compiler):
     tool, nm = arm(compiler[0]), arm("nm")
     folder = micro("se_resnet").path
     for part in C_PARTS:
@@ -321,7 +342,7 @@ def program(folder, name, build, *, offset="0", fail="0"):
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_the_program_passes_what_is_right(micro, tmp_path, name, mode):
+def test_program_accepts_golden_outputs(micro, tmp_path, name, mode):
     done = program(micro(name, mode).path, name, tmp_path / "build")
     assert done.returncode == 0, done.stdout
     assert f"{name}: 4 samples, 0 values differ" in done.stdout
@@ -340,13 +361,13 @@ def test_the_program_passes_what_is_right(micro, tmp_path, name, mode):
         (None, "0.0f / 0.0f", False),
     ],
 )
-def test_the_program_counts_what_is_off_by_more_than_is_tolerated(micro, tmp_path, mode, offset, passes):
+def test_program_counts_values_beyond_the_tolerance(micro, tmp_path, mode, offset, passes):
     done = program(micro("se_resnet", mode).path, "se_resnet", tmp_path / "build", offset=offset)
     assert (done.returncode == 0) == passes
     assert f"4 samples, {0 if passes else 1} values differ" in done.stdout
 
 
-def test_the_program_says_when_the_arena_is_too_small(micro, tmp_path):
+def test_program_reports_a_small_arena(micro, tmp_path):
     done = program(micro("se_resnet").path, "se_resnet", tmp_path / "build", fail="1")
     assert done.returncode == 1
     assert re.search(r"arena may be too small: it has \d+ bytes", done.stdout)
@@ -365,7 +386,7 @@ def test_the_same_export_has_the_same_bytes(micro, tmp_path):
 
 
 @pytest.mark.parametrize("io_dtype", ["float32", "uint8"])
-def test_other_types_at_the_ends(tmp_path, io_dtype):
+def test_io_dtypes_of_int8_folders(tmp_path, io_dtype):
     network = sample("se_resnet")
     artifact = to_microcontroller(
         network.model,
@@ -405,7 +426,7 @@ def test_other_types_at_the_ends(tmp_path, io_dtype):
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 def test_wrong_options_are_refused_before_conversion(tmp_path, monkeypatch, options, message):
-    monkeypatch.setattr(microcontroller.tflite, "to_tflite", lambda *_, **__: pytest.fail("it was converted"))
+    monkeypatch.setattr(convert, "to_tflite", lambda *_, **__: pytest.fail("it was converted"))
     with pytest.raises(ValueError, match=message):
         to_microcontroller(
             se_resnet(),
@@ -424,27 +445,27 @@ def test_unknown_sizes_are_refused(tmp_path):
     assert defined(artifact.path, "unsized")["INPUT_SHAPE"] == "{1, 8, 8, 3}"
 
 
-def test_an_operation_that_the_runtime_lacks_is_refused(tmp_path):
+def test_unsupported_operation_is_refused(tmp_path):
     network = sample("segmentation")  # Keras enlarges images by TILE
     with pytest.raises(
-        ExportError, match=r"Microcontrollers has no kernel for TILE, which the converted network needs"
+        ExportError, match=r"Microcontrollers does not support TILE, which the converted network contains"
     ):
         to_microcontroller(network.model, tmp_path / "folder", quantize="int8", calibration_data=network.data)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
+def test_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         assert list(tmp_path.rglob("*.tflite")), "it has begun"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(microcontroller, "golden_vectors", interrupted)
+    monkeypatch.setattr(convert, "golden_vectors", interrupted)
     with pytest.raises(KeyboardInterrupt):
         to_microcontroller(se_resnet(), tmp_path / "folder")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_replaced_only_when_asked_and_if_nobody_changed_it(tmp_path):
+def test_only_untouched_folders_are_overwritten(tmp_path):
     model, folder = se_resnet(), tmp_path / "folder"
     to_microcontroller(model, folder)
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -471,6 +492,6 @@ def test_a_folder_is_replaced_only_when_asked_and_if_nobody_changed_it(tmp_path)
         ("網", "model"),
     ],
 )
-def test_names_are_made_identifiers(name, made):
+def test_model_names_become_identifiers(name, made):
     assert identifier(name) == made
     assert is_identifier(made)

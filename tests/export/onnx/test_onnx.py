@@ -1,4 +1,4 @@
-"""ONNX files: what is in them."""
+"""ONNX files: names, operations, layouts, modes, and the passes that make them."""
 
 import collections
 
@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 
 from keras_se.export import to_onnx
 from keras_se.export.onnx.convert import LAYOUTS, OPSETS
-from keras_se.export.onnx.node_names import rename
-from keras_se.export.onnx.passes import means_to_poolings, remove_identity_reshapes
+from keras_se.export.onnx.node_names import rename_by_layer
+from keras_se.export.onnx.passes import pool_means, remove_identity_reshapes
 from tests.support.arrays import relative_error
 from tests.support.networks import EXPORTED, sample
 from tests.support.networks.exported import se_resnet
@@ -51,7 +51,7 @@ def test_every_opset(exported, opset):
     assert relative_error(network.expected["predictions"], run_onnx(artifact.path, network.feeds)["predictions"]) < 1e-5
 
 
-def test_gelu_has_no_operation_that_onnx_lacks(tmp_path):
+def test_gelu_is_made_of_onnx_operations(tmp_path):
     image = keras.Input((8, 8, 4), name="image")
     x = keras.layers.Activation("gelu")(keras.layers.Conv2D(8, 3)(image))
     model = keras.Model(image, keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(x)))
@@ -68,7 +68,7 @@ class HalfGelu(keras.layers.Layer):
         return x + 0.1 * keras.ops.cast(keras.ops.gelu(keras.ops.cast(x, "float16"), approximate=False), "float32")
 
 
-def test_gelu_in_16_bits(tmp_path):
+def test_float16_gelu_converts(tmp_path):
     image = keras.Input((6,), name="image")
     model = keras.Model(image, keras.layers.Dense(3, name="logits")(HalfGelu(name="gelu")(image)))
     artifact, x = to_onnx(model, tmp_path / "gelu.onnx"), np.random.default_rng(0).normal(0, 3, (4, 6))
@@ -76,13 +76,13 @@ def test_gelu_in_16_bits(tmp_path):
     assert relative_error(model.predict(x, verbose=0), found) < 2e-4
 
 
-def test_an_opset_of_numpy(tmp_path):
+def test_opset_can_be_a_numpy_integer(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     path = to_onnx(model, tmp_path / "m.onnx", opset=np.int64(15), metadata_file=True).path
     assert onnx.load(path).opset_import[0].version == 15
 
 
-def test_no_other_opset(tmp_path):
+def test_unsupported_opsets_are_refused(tmp_path):
     assert list(OPSETS) == [13, 14, 15, 16, 17, 18]
     for opset in (12, 19, "17", None):
         with pytest.raises(ValueError, match=r"opset must be one of 13.*Received: opset="):
@@ -124,7 +124,7 @@ def test_no_transpose_but_one_at_the_input(exported, name, layout, transposes, o
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-def test_an_excitation_is_a_squeeze_two_convolutions_and_a_gate(exported, opset):
+def test_excitation_has_no_reshape_or_reduce_mean(exported, opset):
     # What is between the pooling and Mul in each block, in order: no Reshape, and no Transpose.
     kinds = [node.op_type for node in graph_of(exported("se_resnet", "onnx", opset=opset)).node]
     assert " ".join(kinds).count("GlobalAveragePool Conv Relu Conv Sigmoid Mul") == 2
@@ -158,20 +158,20 @@ def poolings_of(model):
         return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
 
     before = run()
-    means_to_poolings(model)
+    pool_means(model)
     for expected, actual in zip(before, run(), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
     return [node.op_type for node in model.graph.node]
 
 
 @pytest.mark.parametrize("axes", [[2, 3], [3, 2], [-2, -1]], ids=str)
-def test_a_mean_over_space_becomes_a_pooling(axes):
+def test_spatial_mean_becomes_a_pooling(axes):
     model = mean_graph(4, axes, 1)
     assert poolings_of(model) == ["GlobalAveragePool"]
     assert len(model.graph.initializer) == 0
 
 
-def test_a_mean_of_a_turned_image_becomes_a_pooling_of_the_image():
+def test_mean_of_transposed_image_becomes_a_pooling():
     assert poolings_of(mean_graph(4, [1, 2], 0, turned=True)) == ["GlobalAveragePool", "Squeeze"]
     model = mean_graph(4, [1, 2], 0, turned=True, also_an_output=True)
     assert poolings_of(model) == ["Transpose", "GlobalAveragePool", "Squeeze"]
@@ -189,7 +189,7 @@ def test_a_mean_of_a_turned_image_becomes_a_pooling_of_the_image():
         mean_graph(4, [2, 3], 1, dtype=TensorProto.INT32),
     ],
 )
-def test_another_mean_stays(model):
+def test_other_means_stay(model):
     assert "ReduceMean" in poolings_of(model)
 
 
@@ -198,7 +198,7 @@ def test_no_batch_norm_is_left(exported):
         assert operations(exported(name, "onnx"))["BatchNormalization"] == 0
 
 
-def test_a_grouped_convolution_is_one_convolution(exported):
+def test_grouped_convolution_is_one_node(exported):
     graph = graph_of(exported("grouped", "onnx"))
     groups = [a.i for node in graph.node if node.op_type == "Conv" for a in node.attribute if a.name == "group"]
     assert groups.count(4) == 1
@@ -206,7 +206,7 @@ def test_a_grouped_convolution_is_one_convolution(exported):
 
 
 @pytest.mark.filterwarnings("ignore:In the future `np.object` will be defined:FutureWarning")  # Keras looks for it
-def test_keras_own_export_of_a_grouped_convolution_is_refused_by_onnxruntime(tmp_path):
+def test_onnxruntime_refuses_grouped_convolutions_of_keras(tmp_path):
     """Why this package traces models itself. Once Keras writes a sound file, `inlined_functions` can go."""
     network = sample("grouped")
     network.model.export(str(tmp_path / "keras.onnx"), format="onnx", verbose=False)
@@ -222,7 +222,7 @@ def test_wrong_layout_and_batch_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_unknown_sizes_are_named(tmp_path):
+def test_unknown_sizes_have_names(tmp_path):
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, keras.layers.Conv2D(2, 1, name="map")(image), name="unsized")
     graph = graph_of(to_onnx(model, tmp_path / "a.onnx"))
@@ -272,7 +272,7 @@ def reshapes_left(model):
     ],
     ids=str,
 )
-def test_a_reshape_to_the_same_shape_is_removed(input_shape, target, producer):
+def test_identity_reshape_is_removed(input_shape, target, producer):
     model = reshape_graph(input_shape, target, producer=producer)
     assert reshapes_left(model) == 0
     assert [tensor.name for tensor in model.graph.initializer] == [], "its target shape goes, too"
@@ -290,15 +290,15 @@ def test_a_reshape_to_the_same_shape_is_removed(input_shape, target, producer):
     ],
     ids=str,
 )
-def test_a_reshape_that_may_do_something_stays(input_shape, target):
+def test_other_reshapes_stay(input_shape, target):
     assert reshapes_left(reshape_graph(input_shape, target)) == 1
 
 
-def test_a_reshape_that_makes_an_output_stays():
+def test_reshape_of_an_output_stays():
     assert reshapes_left(reshape_graph((2, 4, 1, 1), [2, 4, 1, 1], last=True)) == 1
 
 
-def test_of_a_chain_of_reshapes_only_the_identities_go():
+def test_chained_reshapes_lose_only_identities():
     nodes = [
         helper.make_node("Reshape", ["x", "same"], ["a"]),
         helper.make_node("Reshape", ["a", "flat"], ["b"]),
@@ -319,7 +319,7 @@ def test_of_a_chain_of_reshapes_only_the_identities_go():
 
 
 @pytest.mark.parametrize("quantize", [None, "float16", "int8"])
-def test_names_are_of_layers(exported, quantize):
+def test_nodes_are_named_after_layers(exported, quantize):
     graph = graph_of(exported("se_resnet", "onnx", quantize))
     layers = {layer.name for layer in sample("se_resnet").model.layers}
     from_keras = [node for node in graph.node if node.op_type in ("Conv", "Relu", "Sigmoid", "Mul", "Add", "MatMul")]
@@ -330,7 +330,7 @@ def test_names_are_of_layers(exported, quantize):
     assert len({node.name for node in graph.node}) == len(graph.node)
 
 
-def test_kernels_and_biases_are_named_after_their_reader(exported):
+def test_parameters_are_named_after_their_reader(exported):
     stored = {tensor.name for tensor in graph_of(exported("se_resnet", "onnx")).initializer}
     assert {"stem_conv/Conv/kernel", "predictions/MatMul/kernel"} <= stored
 
@@ -345,7 +345,7 @@ def test_the_same_export_has_the_same_bytes(exported, tmp_path):
         assert again.path.read_bytes() == once, quantize
 
 
-def test_float16_is_of_half_the_size_with_floats_at_the_ends(exported):
+def test_float16_halves_the_size_and_keeps_float_io(exported):
     half, whole = exported("se_mobilenet", "onnx", "float16"), exported("se_mobilenet", "onnx")
     assert half.size < 0.6 * whole.size
     graph = graph_of(half)
@@ -370,7 +370,7 @@ def test_int8_has_weights_per_channel(exported, layout):
     assert softmax.output[0] == "predictions", "in floats"
 
 
-def test_int8_wants_calibration_data_and_other_modes_none(tmp_path):
+def test_int8_requires_calibration_data(tmp_path):
     with pytest.raises(ValueError, match="calibration_data must be given"):
         to_onnx(se_resnet(), tmp_path / "a.onnx", quantize="int8")
     for mode in ("dynamic", "int16x8", "uint8"):
@@ -379,7 +379,7 @@ def test_int8_wants_calibration_data_and_other_modes_none(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_hard_swishes_leave_no_transpositions(tmp_path):
+def test_hard_swishes_cause_no_transposes(tmp_path):
     """tf2onnx fails at a number that is added to a convolution, and then leaves a pair of them at each."""
     image = keras.Input((8, 8, 3), name="image")
     x = image
@@ -418,7 +418,7 @@ def recurrent():
 
 @pytest.mark.parametrize("optimize", [True, False])
 @pytest.mark.parametrize("build", [branches, recurrent])
-def test_loops_and_branches(tmp_path, build, optimize):
+def test_loops_and_branches_pass_verification(tmp_path, build, optimize):
     artifact = to_onnx(build(), tmp_path / "m.onnx", opset=18, optimize=optimize)
     assert artifact.parity.passed
     assert {"If", "Loop"} & set(operations(artifact))
@@ -451,8 +451,8 @@ def with_a_branch(first):
     ],
     ids=["turned", "reversed", "reshaped"],
 )
-@pytest.mark.parametrize("rewrite", [means_to_poolings, remove_identity_reshapes, lambda model: rename(model, ["t"])])
-def test_what_a_branch_reads_is_there(first, stays, rewrite):
+@pytest.mark.parametrize("rewrite", [pool_means, remove_identity_reshapes, lambda model: rename_by_layer(model, ["t"])])
+def test_passes_keep_tensors_that_branches_read(first, stays, rewrite):
     model = with_a_branch(first)
     feeds = {"x": np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype("float32"), "c": np.array(True)}
 

@@ -1,4 +1,4 @@
-"""What is put together in ONNX graphs: hard activations, and paddings with convolutions and poolings."""
+"""Passes on ONNX graphs that fuse hard activations, and paddings into convolutions and poolings."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx.activations import hard_activations
-from keras_se.export.onnx.passes import paddings_to_windows
+from keras_se.export.onnx.activations import fuse_hard_activations
+from keras_se.export.onnx.passes import fold_pads
 from keras_se.models import SEMobileNet, SEMobileNetV3Small, SEResNet
 from tests.support.runtimes import run_onnx
 
@@ -85,69 +85,69 @@ def hard(turned: bool = False, swish: bool = True, **constants: float) -> Any:
         (True, 13, {"HardSigmoid": 1, "Mul": 1}),  # before ONNX had HardSwish
     ],
 )
-def test_hard_activations(turned: bool, swish: bool, opset: int, expected: dict[str, int]) -> None:
+def test_hard_activations_are_fused(turned: bool, swish: bool, opset: int, expected: dict[str, int]) -> None:
     model = model_of(*hard(turned, swish), opset=opset)
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == expected
     assert not model.graph.initializer or opset == 13
 
 
 @pytest.mark.parametrize("constants", [{"three": 2.5}, {"zero": -1.0}, {"six": 5.0}, {"sixth": 0.2}])
-def test_other_constants_are_something_else(constants: dict[str, float]) -> None:
+def test_other_constants_are_not_fused(constants: dict[str, float]) -> None:
     model = model_of(*hard(**constants))
-    hard_activations(model)
+    fuse_hard_activations(model)
     assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
 
 
 @pytest.mark.parametrize("swish", [True, False])
 @pytest.mark.parametrize("larger", ["three", "sixth"])
-def test_a_constant_of_more_axes_gives_the_result_more(larger: str, swish: bool) -> None:
+def test_constants_that_add_axes_are_not_fused(larger: str, swish: bool) -> None:
     """Of a matrix plus or times (1, 1, 1, 1), of which ONNX's activations would make a matrix."""
     nodes, constants = hard(swish=swish)
     for name, rank in (("three", 1), ("sixth", 2), (larger, 4)):
         constants[name] = constants[name].reshape((1,) * rank)
     model = model_of(nodes, constants, shape=[6, 4])
     before = operations(model)
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == before
     constants[larger] = constants[larger].reshape(1, 1)
     model = model_of(nodes, constants, shape=[6, 4])
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == ({"HardSwish": 1} if swish else {"HardSigmoid": 1})
 
 
-def test_of_a_tensor_of_unknown_rank_nothing_is_made() -> None:
+def test_unknown_rank_is_not_fused() -> None:
     model = model_of(*hard(), shape=None)
-    assert_same(model, hard_activations, [6, 4])
+    assert_same(model, fuse_hard_activations, [6, 4])
     assert operations(model) == {"Add": 1, "Clip": 1, "Mul": 2}
 
 
 @pytest.mark.parametrize("shown", ["a", "b", "c"])
-def test_what_is_read_besides_stays(shown: str) -> None:
+def test_parts_with_other_readers_stay(shown: str) -> None:
     """The parts are outputs, too: of them HardSigmoid is the most that can be made, and not of its own."""
     model = model_of(*hard(), outputs=("y", shown))
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == ({"HardSigmoid": 1, "Mul": 1} if shown == "c" else {"Add": 1, "Clip": 1, "Mul": 2})
 
 
-def test_another_tensor_times_a_hard_sigmoid_is_a_gate() -> None:
+def test_gate_of_another_tensor_is_no_hard_swish() -> None:
     nodes, constants = hard()
     nodes.insert(0, helper.make_node("Neg", ["x"], ["z"]))
     nodes[-1].input[:] = ["z", "c"]
     model = model_of(nodes, constants)
-    assert_same(model, hard_activations)
+    assert_same(model, fuse_hard_activations)
     assert operations(model) == {"Neg": 1, "HardSigmoid": 1, "Mul": 1}
 
 
-def test_a_hard_sigmoid_of_other_slope_is_no_part_of_a_swish() -> None:
+def test_other_slopes_make_no_hard_swish() -> None:
     nodes = [helper.make_node("HardSigmoid", ["x"], ["c"]), helper.make_node("Mul", ["x", "c"], ["y"])]
     model = model_of(nodes, {})
-    hard_activations(model)
+    fuse_hard_activations(model)
     assert operations(model) == {"HardSigmoid": 1, "Mul": 1}
 
 
 @pytest.mark.parametrize("quantize", [None, "float16", "int8"])
-def test_in_a_network(tmp_path: Any, quantize: str | None) -> None:
+def test_activations_of_a_network_are_fused(tmp_path: Any, quantize: str | None) -> None:
     model = SEMobileNetV3Small(input_shape=(32, 32, 3), alpha=0.25, classes=3, include_preprocessing=False)
     x = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
     data = {"calibration_data": x} if quantize == "int8" else {}
@@ -200,7 +200,7 @@ def padded(
     value=st.sampled_from([None, 0.0]),
     readers=st.integers(1, 2),
 )
-def test_paddings_go_into_convolutions(
+def test_pads_are_folded_into_convolutions(
     space: list[int], own: list[int], stride: int, value: float | None, readers: int
 ) -> None:
     top, left, bottom, right = space
@@ -211,7 +211,7 @@ def test_paddings_go_into_convolutions(
         pads=own,
         strides=[stride, stride],
     )
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Conv": readers}
 
 
@@ -226,8 +226,8 @@ def test_paddings_go_into_convolutions(
     ],
     ids=["ones", "reflected", "read besides", "cropped", "padded by itself"],
 )
-def test_other_paddings_stay(model: Any) -> None:
-    assert_same(model, paddings_to_windows)
+def test_other_pads_before_convolutions_stay(model: Any) -> None:
+    assert_same(model, fold_pads)
     assert operations(model)["Pad"] == 1
 
 
@@ -249,10 +249,10 @@ def pooled(
     space=st.lists(st.integers(0, 2), min_size=4, max_size=4),
     stride=st.integers(1, 3),
 )
-def test_paddings_go_into_poolings(space: list[int], stride: int) -> None:
+def test_pads_are_folded_into_poolings(space: list[int], stride: int) -> None:
     top, left, bottom, right = space
     model = pooled((0, 0, top, left, 0, 0, bottom, right), strides=[stride, stride])
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Relu": 1, "MaxPool": 1}
 
 
@@ -269,35 +269,35 @@ def test_paddings_go_into_poolings(space: list[int], stride: int) -> None:
     ],
     ids=["negative", "ones", "windows of zeros", "of zeros by both", "rounded up", "dilated", "padded by itself"],
 )
-def test_other_paddings_of_poolings_stay(model: Any) -> None:
-    assert_same(model, paddings_to_windows)
+def test_other_pads_before_poolings_stay(model: Any) -> None:
+    assert_same(model, fold_pads)
     assert operations(model)["Pad"] == 1
 
 
-def test_a_padding_goes_into_all_that_read_it() -> None:
+def test_pad_is_folded_into_all_its_readers() -> None:
     model = pooled(pads=[1, 0, 0, 1])
     kernel = np.random.default_rng(1).standard_normal((3, 2, 3, 3)).astype("float32")
     model.graph.node.append(helper.make_node("Conv", ["p", "kernel"], ["z"]))
     model.graph.initializer.append(numpy_helper.from_array(kernel, "kernel"))
     model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
-    assert_same(model, paddings_to_windows)
+    assert_same(model, fold_pads)
     assert operations(model) == {"Relu": 1, "MaxPool": 1, "Conv": 1}
 
 
-def test_the_stem_of_a_residual_network_has_no_padding(tmp_path: Any) -> None:
+def test_residual_stem_has_no_pad(tmp_path: Any) -> None:
     model = SEResNet((1,), block="basic", filters=(8,), r=2, input_shape=(32, 32, 3), classes=3)
     path = to_onnx(model, tmp_path / "model.onnx").path
     assert "Pad" not in operations(onnx.load(path))
 
 
-def test_in_8_bits_no_padding_is_in_floats(tmp_path: Any) -> None:
+def test_int8_file_has_no_pad(tmp_path: Any) -> None:
     model = SEMobileNet(input_shape=(32, 32, 3), alpha=0.25, classes=3)
     x = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
     path = to_onnx(model, tmp_path / "model.onnx", quantize="int8", calibration_data=x).path
     assert "Pad" not in operations(onnx.load(path))
 
 
-def test_in_8_bits_activations_are_of_one_kind(tmp_path: Any) -> None:
+def test_int8_convolutions_do_not_run_in_float(tmp_path: Any) -> None:
     """ONNX Runtime computes in floats between signed and unsigned ones."""
     image = keras.Input((16, 16, 3), name="image")
     x = keras.layers.Conv2D(8, 3, activation="relu", name="first")(image)

@@ -1,4 +1,4 @@
-"""Resizing by what is no whole number gives the size that TensorFlow gives."""
+"""Resizing by a fraction gives the size that TensorFlow gives."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_se.export import to_onnx
-from keras_se.export.onnx.resize import keep_sizes
+from keras_se.export.onnx.resize import fix_resize_scales
 
 NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}
 
@@ -47,10 +47,10 @@ def scale_of(model: onnx.ModelProto) -> np.float32:
 
 
 @pytest.mark.parametrize(("before", "after"), [(11, 23), (13, 14), (23, 22), (5, 8), (7, 14), (6, 6)])
-def test_a_resize_gives_the_size(before: int, after: int) -> None:
+def test_resize_gives_the_intended_size(before: int, after: int) -> None:
     model, x = resizing(before, after / before), np.arange(before, dtype="float32").reshape(1, 1, 1, -1)
     old, scale = run(model, x), scale_of(model)
-    keep_sizes(model)
+    fix_resize_scales(model)
     new = run(model, x)
     assert new.shape == (1, 1, 1, after)
     assert scale <= scale_of(model) <= scale * (1 + 2**-22)
@@ -60,12 +60,12 @@ def test_a_resize_gives_the_size(before: int, after: int) -> None:
 
 
 @pytest.mark.parametrize("before", range(2, 20))
-def test_the_nearest_pixel_stays_the_nearest(before: int) -> None:
+def test_nearest_pixels_stay_the_same(before: int) -> None:
     """Pixel i of the new row is the old one at (i + 1/2) * before / after, rounded down, in whole numbers."""
     for after in range(2, 40):
         model, x = resizing(before, after / before, NEAREST), np.arange(before, dtype="float32").reshape(1, 1, 1, -1)
         old = run(model, x)
-        keep_sizes(model)
+        fix_resize_scales(model)
         new = run(model, x)
         # Where a new pixel reads between two old ones, what tf2onnx wrote stays, right or wrong.
         between = np.any((2 * np.arange(after) + 1) * before % (2 * after) == 0)
@@ -77,11 +77,11 @@ def test_the_nearest_pixel_stays_the_nearest(before: int) -> None:
             assert np.count_nonzero(new[0, 0, 0] != wanted) <= 1
 
 
-def test_the_ratio_of_two_sizes_is_not_enough() -> None:
+def test_uncorrected_ratio_loses_a_pixel() -> None:
     assert inferred(resizing(11, 23 / 11)) == 22
 
 
-def test_the_next_larger_scale_is_right_for_any_two_sizes() -> None:
+def test_next_larger_scale_is_right_for_all_sizes() -> None:
     before, after = (np.arange(1, 700, dtype="float64") for _ in range(2))
     ratio = (after / before[:, None]).astype("float32")
     scale = np.where(ratio % 1 == 0, ratio, np.nextafter(ratio, np.float32(np.inf)))
@@ -93,7 +93,9 @@ def test_the_next_larger_scale_is_right_for_any_two_sizes() -> None:
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 @pytest.mark.parametrize(("before", "after"), [((11, 13), (23, 25)), ((4, 8), (6, 4)), ((6, 8), (9, 12))])
-def test_files_with_odd_sizes(before: tuple, after: tuple, interpolation: str, opset: int, tmp_path) -> None:
+def test_files_with_odd_sizes_match_keras(
+    before: tuple, after: tuple, interpolation: str, opset: int, tmp_path
+) -> None:
     image = keras.Input((*before, 2), name="image")
     x = keras.layers.Resizing(*after, interpolation=interpolation)(image)
     model = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same", name="map")(x))

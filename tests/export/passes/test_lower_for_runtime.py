@@ -8,7 +8,6 @@ from keras import layers
 from keras_se import SqueezeExcite
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.lower_for_runtime import (
-    FOR_INT8,
     average_by_convolution,
     relu_before_concatenation,
     spell_out_hard_swish,
@@ -16,6 +15,7 @@ from keras_se.export.passes.lower_for_runtime import (
 )
 from keras_se.export.passes.pass_pipeline import optimized
 from tests.support.arrays import in_float64
+from tests.support.passes import applied
 
 POOLINGS = pytest.mark.parametrize("pooling", [layers.AveragePooling2D, layers.MaxPooling2D])
 
@@ -31,7 +31,7 @@ def pooled(pooling, **options):
 def test_a_pooling_of_single_values_becomes_a_convolution(pooling, strides, padding):
     model = pooled(pooling, pool_size=1, strides=strides, padding=padding)
     x, expected = in_float64(model, (7, 6, 3))
-    rewritten = stride_by_convolution(model)
+    rewritten = applied(stride_by_convolution, model)
     assert isinstance(rewritten.get_layer("pool"), layers.DepthwiseConv2D)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
 
@@ -40,9 +40,9 @@ def test_a_pooling_of_single_values_becomes_a_convolution(pooling, strides, padd
 @pytest.mark.parametrize(
     "options", [{"pool_size": 2}, {"pool_size": (1, 2)}, {"pool_size": 1, "strides": (1, 2)}], ids=str
 )
-def test_other_poolings_are_left(pooling, options):
+def test_other_poolings_stay(pooling, options):
     model = pooled(pooling, **options)
-    assert stride_by_convolution(model) is model
+    assert applied(stride_by_convolution, model) is model
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, (2, 3)])
@@ -50,7 +50,7 @@ def test_other_poolings_are_left(pooling, options):
 def test_an_average_without_padding_becomes_a_convolution(size, strides):
     model = pooled(layers.AveragePooling2D, pool_size=size, strides=strides)
     x, expected = in_float64(model, (7, 6, 3))
-    rewritten = average_by_convolution(model)
+    rewritten = applied(average_by_convolution, model)
     assert isinstance(rewritten.get_layer("pool"), layers.DepthwiseConv2D)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-12, atol=1e-14)
 
@@ -65,9 +65,9 @@ def test_an_average_without_padding_becomes_a_convolution(size, strides):
     ],
     ids=str,
 )
-def test_what_is_no_convolution_is_left(pooling, options):
+def test_other_averages_stay_poolings(pooling, options):
     model = pooled(pooling, **{"pool_size": 2, **options})
-    assert average_by_convolution(model) is model
+    assert applied(average_by_convolution, model) is model
 
 
 def joined(relu, *, outside=False, more_readers=False):
@@ -89,7 +89,7 @@ def test_a_relu_moves_before_the_concatenation(relu):
     model = joined(relu)
     x, expected = in_float64(model, (4, 4, 2))
     assert (expected == 0).any()
-    rewritten = relu_before_concatenation(model)
+    rewritten = applied(relu_before_concatenation, model)
     assert "relu" not in [layer.name for layer in rewritten.layers]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
     assert "relu" in [layer.name for layer in model.layers]
@@ -99,7 +99,7 @@ def test_a_relu_moves_inside_a_nested_model():
     image = keras.Input((4, 4, 2), dtype="float64")
     model = keras.Model(image, joined(relu_layer())(image))
     x, expected = in_float64(model, (4, 4, 2))
-    rewritten = relu_before_concatenation(model)
+    rewritten = applied(relu_before_concatenation, model)
     assert "relu" not in [layer.name for layer in rewritten.get_layer("joining").layers]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
 
@@ -116,7 +116,7 @@ def test_a_relu_moves_inside_a_nested_model():
 )
 def test_a_relu_stays_where_moving_it_would_change_something(build):
     model = build()
-    assert relu_before_concatenation(model) is model
+    assert applied(relu_before_concatenation, model) is model
 
 
 def hard_swish_model() -> keras.Model:
@@ -128,7 +128,7 @@ def hard_swish_model() -> keras.Model:
 
 def test_hard_swish_is_spelled_out_exactly() -> None:
     model = hard_swish_model()
-    rewritten = spell_out_hard_swish(model)
+    rewritten = applied(spell_out_hard_swish, model)
     x = np.random.default_rng(0).normal(0, 4, (4, 6, 6, 3)).astype("float32")
     y = x.astype("float64")
     for _ in range(2):
@@ -137,11 +137,11 @@ def test_hard_swish_is_spelled_out_exactly() -> None:
     assert type(rewritten.get_layer("outer")) is not type(model.get_layer("outer"))
     assert type(rewritten.get_layer("part").get_layer("inner")) is not keras.layers.Activation
     assert type(rewritten.get_layer("other")) is keras.layers.Activation
-    assert spell_out_hard_swish(rewritten) is rewritten
+    assert applied(spell_out_hard_swish, rewritten) is rewritten
 
 
-def test_rewrites_follow_one_another() -> None:
-    """What one puts in, the next can copy."""
+def test_passes_edit_the_results_of_earlier_ones() -> None:
+    """A layer that one pass inserts can be edited by the next."""
     image = keras.Input((16, 16, 4), name="image")
     x = layers.Conv2D(8, 3, name="conv")(image)
     x = layers.BatchNormalization(name="norm")(layers.MaxPooling2D(1, strides=2, name="stride")(x))
@@ -150,7 +150,7 @@ def test_rewrites_follow_one_another() -> None:
     model = keras.Model(image, layers.Conv2D(2, 1, name="end")(block(x)))
     block.reduce_bias.assign(np.full(4, -100.0))  # a dead one
     feeds = {"image": np.random.default_rng(0).normal(size=(4, 16, 16, 4)).astype("float32")}
-    rewritten, notes = optimized(InferenceModel(model), feeds, FOR_INT8)
+    rewritten, notes = optimized(InferenceModel(model), feeds, runtime="LiteRT", activation_bits=8)
     assert notes == ["The gates of se are constant over the calibration data."]
     assert "norm" not in [layer.name for layer in rewritten.model.layers]
     expected = model.predict(feeds["image"], verbose=0)

@@ -1,4 +1,4 @@
-"""Rewrites before conversion: exact where they are made, and not made where they would not be."""
+"""Passes before conversion: exact where they edit, and no edit where it would not be exact."""
 
 import json
 
@@ -12,10 +12,12 @@ from keras import layers
 from keras_se import SqueezeExcite
 from keras_se.export import to_saved_model
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
-from keras_se.export.passes.freeze_gates import freeze_constant_gates
+from keras_se.export.passes.freeze_gates import freeze_gates
+from keras_se.graph.rewrite import GraphEdits
 from tests.support.arrays import in_float64
 from tests.support.networks import EXPORTED, sample
 from tests.support.networks.exported import enliven, every_layer, images, se_resnet
+from tests.support.passes import applied
 
 CONVOLUTIONS = {
     "Conv1D": (layers.Conv1D, (7,)),
@@ -45,7 +47,7 @@ def recipes(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(recipes(), st.integers(0, 2**32 - 1))
-def test_a_folded_network_is_the_same_function(recipe, seed):
+def test_folding_keeps_the_function(recipe, seed):
     kind, channels, conv_options, norm_options, activation_before, activation_after = recipe
     make, space = CONVOLUTIONS[kind]
     inputs = keras.Input((*space, channels), dtype="float64")
@@ -54,7 +56,7 @@ def test_a_folded_network_is_the_same_function(recipe, seed):
     x = layers.BatchNormalization(dtype="float64", **norm_options)(x)
     model = keras.Model(inputs, layers.Activation("tanh", dtype="float64")(x) if activation_after else x)
     x, expected = in_float64(model, (*space, channels), seed)
-    folded = fold_batch_norm(model)
+    folded = applied(fold_batch_norm, model)
     assert norms(folded) == []
     assert len(folded.layers) == len(model.layers) - 1
     actual = keras.ops.convert_to_numpy(folded(x))
@@ -135,13 +137,13 @@ NOT_FOLDED = [
 
 
 @pytest.mark.parametrize("build", NOT_FOLDED, ids=lambda build: build.__name__)
-def test_nothing_is_folded_where_it_would_not_be_the_same(build):
+def test_norm_is_not_folded_where_that_is_inexact(build):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, build(inputs))
-    assert fold_batch_norm(model) is model
+    assert applied(fold_batch_norm, model) is model
 
 
-def test_of_several_norms_those_are_folded_that_can_be():
+def test_only_foldable_norms_are_folded():
     inputs = keras.Input((8, 8, 3), dtype="float64")
     with_dtype = {"dtype": "float64"}
     x = layers.BatchNormalization(name="folded", **with_dtype)(conv(name="conv", **with_dtype)(inputs))
@@ -150,7 +152,7 @@ def test_of_several_norms_those_are_folded_that_can_be():
     x = layers.Add(**with_dtype)([layers.BatchNormalization(name="beside", **with_dtype)(y), y])
     model = keras.Model(inputs, x)
     x, expected = in_float64(model, (8, 8, 3))
-    folded = fold_batch_norm(model)
+    folded = applied(fold_batch_norm, model)
     assert norms(folded) == ["alone", "beside"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(folded(x)), expected, rtol=1e-12, atol=1e-12)
 
@@ -168,7 +170,7 @@ def lambda_layer(x):
 
 
 @pytest.mark.parametrize("operation", [slicing, arithmetic, lambda_layer], ids=lambda f: f.__name__)
-def test_a_network_with_operations_that_are_no_ordinary_layers_exports(tmp_path, operation):
+def test_networks_with_operations_and_lambdas_export(tmp_path, operation):
     image = keras.Input((8, 8, 3), name="image")
     x = operation(layers.BatchNormalization(name="bn")(conv(name="conv")(image)))
     model = keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x), name="network")
@@ -177,10 +179,10 @@ def test_a_network_with_operations_that_are_no_ordinary_layers_exports(tmp_path,
 
 
 @pytest.mark.parametrize("name", ["se_resnet", "se_mobilenet", "nested", "sequential", "sequence", "grouped"])
-def test_no_norm_is_left_in_a_network(name):
+def test_every_norm_of_a_network_is_folded(name):
     network = sample(name)
     assert norms(network.model)
-    folded = fold_batch_norm(network.model)
+    folded = applied(fold_batch_norm, network.model)
     assert norms(folded) == []
     actual = folded.predict(network.data, verbose=0)
     (expected,) = network.expected.values()
@@ -195,17 +197,22 @@ def state(model):
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_the_model_is_left_as_it_was(name):
+def test_passes_do_not_change_the_model(name):
     network = sample(name)
     config, nodes, weights = state(network.model)
-    folded = fold_batch_norm(network.model)
-    frozen, _ = freeze_constant_gates(network.model, list(network.feeds.values()))
+    folded = applied(fold_batch_norm, network.model)
+    frozen, _ = frozen_gates(network.model, list(network.feeds.values()))
     del folded, frozen
     config_after, nodes_after, weights_after = state(network.model)
     assert config_after == config
     assert nodes_after == nodes
     for before, after in zip(weights, weights_after, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def frozen_gates(model, columns):
+    graph = GraphEdits(model, columns).apply(freeze_gates)
+    return graph.result(), [note.split()[3] for note in graph.notes]
 
 
 def with_dead_gates(*names):
@@ -222,9 +229,9 @@ def excitations(model):
     return [layer.name for layer in every_layer(model) if isinstance(layer, SqueezeExcite)]
 
 
-def test_only_constant_gates_become_constants():
+def test_only_constant_gates_are_frozen():
     x, model = sample("se_resnet").data, with_dead_gates("stage1_block1_se")
-    frozen, names = freeze_constant_gates(model, [x])
+    frozen, names = frozen_gates(model, [x])
     assert names == ["stage1_block1_se"]
     assert excitations(frozen) == ["stage2_block1_se"]
     bias = model.get_layer("stage1_block1_se").expand_bias.numpy().astype("float64")
@@ -233,17 +240,17 @@ def test_only_constant_gates_become_constants():
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-7)
 
 
-def test_gates_that_move_are_left():
+def test_varying_gates_are_not_frozen():
     network = sample("se_resnet")
-    assert freeze_constant_gates(network.model, [network.data]) == (network.model, [])
+    assert frozen_gates(network.model, [network.data]) == (network.model, [])
 
 
-def test_constant_gates_inside_a_nested_model_become_constants():
+def test_constant_gates_of_nested_models_are_frozen():
     network = sample("nested")
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
     model.get_layer("backbone").get_layer("inner_se").reduce_bias.assign([-100.0, -100.0])
-    frozen, names = freeze_constant_gates(model, [network.data])
+    frozen, names = frozen_gates(model, [network.data])
     assert names == ["inner_se"]
     assert excitations(frozen) == ["outer_se"]
     expected = model.predict(network.data, verbose=0)
@@ -252,7 +259,7 @@ def test_constant_gates_inside_a_nested_model_become_constants():
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("rank", [3, 4, 5])
-def test_a_constant_gate_scales_the_channels(rank, data_format):
+def test_frozen_gates_scale_the_channel_axis(rank, data_format):
     shape = (4, 5, 6, 3)[4 - rank + 1 :] if data_format == "channels_last" else (3, 4, 5, 6)[: rank - 1]
     layer = SqueezeExcite(1, data_format=data_format, name="se")
     inputs = keras.Input(shape)
@@ -260,17 +267,17 @@ def test_a_constant_gate_scales_the_channels(rank, data_format):
     layer.reduce_bias.assign(np.full(3, -100.0))
     layer.expand_bias.assign([-2.0, 0.0, 2.0])
     x = np.random.default_rng(0).standard_normal((3, *shape)).astype("float32")
-    frozen, names = freeze_constant_gates(model, [x])
+    frozen, names = frozen_gates(model, [x])
     assert names == ["se"]
     np.testing.assert_allclose(frozen.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
 
 
-def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
+def test_loaded_sequential_model_is_rewritten(tmp_path):
     """Keras calls its first layer for two graphs."""
     network = sample("sequential")
     network.model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    folded = fold_batch_norm(loaded)
+    folded = applied(fold_batch_norm, loaded)
     assert norms(loaded) == ["bn"]
     assert norms(folded) == []
     np.testing.assert_allclose(
@@ -281,15 +288,15 @@ def test_a_sequential_model_that_was_loaded_is_rewritten_too(tmp_path):
 def test_a_layer_that_another_model_has_too_is_rewritten():
     model = se_resnet()
     features = keras.Model(model.inputs, model.get_layer("stage1_block1_add").output)
-    assert norms(fold_batch_norm(model)) == []
-    assert norms(fold_batch_norm(features)) == []
+    assert norms(applied(fold_batch_norm, model)) == []
+    assert norms(applied(fold_batch_norm, features)) == []
 
 
-def test_constant_gates_of_a_loaded_sequential_model_become_constants(tmp_path):
+def test_gates_of_a_loaded_sequential_model_are_frozen(tmp_path):
     image = keras.Input((4, 4, 8))
     model = keras.Sequential([image, SqueezeExcite(2, name="se"), layers.Conv2D(2, 1)])
     model.get_layer("se").reduce_bias.assign(np.full(4, -100.0))
     model.save(tmp_path / "model.keras")
     x = np.random.default_rng(0).standard_normal((3, 4, 4, 8)).astype("float32")
-    _, names = freeze_constant_gates(keras.saving.load_model(tmp_path / "model.keras"), [x])
+    _, names = frozen_gates(keras.saving.load_model(tmp_path / "model.keras"), [x])
     assert names == ["se"]

@@ -9,9 +9,10 @@ from keras_se import SqueezeExcite
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.passes.remove_identities import drop_identities
+from keras_se.export.passes.remove_identities import remove_identities
 from tests.support.arrays import in_float64
 from tests.support.networks.exported import every_layer
+from tests.support.passes import applied
 
 IDENTITIES = {
     "Dropout": (lambda **o: layers.Dropout(0.5, **o), (5, 4, 3)),
@@ -38,25 +39,25 @@ def names(model):
 
 
 @pytest.mark.parametrize("kind", IDENTITIES)
-def test_what_returns_its_inputs_goes(kind):
+def test_identity_layers_are_removed(kind):
     make, shape = IDENTITIES[kind]
     model = around(make(dtype="float64", name="identity"), shape)
     x, expected = in_float64(model, shape)
-    rewritten = drop_identities(model)
+    rewritten = applied(remove_identities, model)
     assert "identity" not in names(rewritten)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(rewritten(x)), expected)
     assert "identity" in names(model)
-    assert drop_identities(rewritten) is rewritten
+    assert applied(remove_identities, rewritten) is rewritten
 
 
-def test_one_that_is_called_twice_goes():
+def test_identity_that_is_called_twice_is_removed():
     image = keras.Input((4,), dtype="float64")
     identity = layers.Dropout(0.5, dtype="float64", name="identity")
     x = layers.Dense(4, dtype="float64")(identity(layers.Dense(4, dtype="float64")(identity(image))))
     model = keras.Model(image, x)
     x, expected = in_float64(model, (4,))
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(drop_identities(model)(x)), expected)
-    assert "identity" not in names(drop_identities(model))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(applied(remove_identities, model)(x)), expected)
+    assert "identity" not in names(applied(remove_identities, model))
 
 
 @pytest.mark.parametrize(
@@ -68,33 +69,33 @@ def test_one_that_is_called_twice_goes():
         type("Doubled", (layers.Identity,), {"call": lambda self, x: 2 * x})(dtype="float64"),
     ],
 )
-def test_what_does_something_stays(layer):
+def test_layers_that_compute_something_stay(layer):
     model = around(layer, (5, 4, 3))
-    assert drop_identities(model) is model
+    assert applied(remove_identities, model) is model
 
 
-def test_what_makes_an_output_stays():
+def test_identity_that_makes_an_output_stays():
     image = keras.Input((4,))
     model = keras.Model(image, layers.Activation("linear", name="logits")(layers.Dense(2)(image)))
-    assert drop_identities(model) is model
+    assert applied(remove_identities, model) is model
 
 
-def test_identities_of_models_inside_go():
+def test_identities_of_nested_models_are_removed():
     inner = around(layers.Dropout(0.5, dtype="float64", name="identity"), (5, 4, 3))
     image = keras.Input((5, 4, 3), dtype="float64")
-    assert "identity" not in names(drop_identities(keras.Model(image, inner(image))))
+    assert "identity" not in names(applied(remove_identities, keras.Model(image, inner(image))))
 
 
 @pytest.mark.parametrize("training", [True, None])
-def test_models_inside_that_are_called_as_in_training_stay(training):
+def test_nested_models_called_in_training_are_not_edited(training):
     image = keras.Input((6, 6, 4), dtype="float64")
     x = layers.Conv2D(4, 1, dtype="float64", name="conv")(layers.Dropout(0.5, dtype="float64", name="inner")(image))
     inner = keras.Model(image, layers.BatchNormalization(dtype="float64", name="norm")(x))
     outside = keras.Input((6, 6, 4), dtype="float64")
     model = keras.Model(outside, inner(outside, training=training))
     stays = training is True
-    assert (drop_identities(model) is model) is stays
-    assert (fold_batch_norm(model) is model) is stays
+    assert (applied(remove_identities, model) is model) is stays
+    assert (applied(fold_batch_norm, model) is model) is stays
 
 
 def test_a_norm_is_folded_and_a_squeeze_moved_through_a_dropout():

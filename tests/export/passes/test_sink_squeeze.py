@@ -12,12 +12,13 @@ from keras_se.export import to_onnx
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.passes.fold_batch_norm import fold_batch_norm
 from keras_se.export.passes.pass_pipeline import optimized
-from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, squeeze_before_convolution
-from keras_se.graph.rewrite import CannotCopyError
+from keras_se.export.passes.sink_squeeze import SqueezeExciteBefore, sink_squeeze
+from keras_se.graph.copy_layers import CannotCopyError
 from keras_se.models import SEMobileNetV2, SEPreActResNet, SEResNet
 from tests.support.arrays import in_float64
 from tests.support.networks import sample
 from tests.support.networks.exported import enliven, every_layer
+from tests.support.passes import applied
 
 
 def moved(model):
@@ -53,7 +54,7 @@ def recipes(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(recipes(), st.integers(0, 2**32 - 1))
-def test_gates_are_the_same_when_the_squeeze_has_moved(recipe, seed):
+def test_moving_the_squeeze_keeps_the_function(recipe, seed):
     channels, space, conv_options, block_options, unknown_sizes, beside = recipe
     shape = (*space, channels)
     image = keras.Input((None, None, channels) if unknown_sizes else shape, dtype="float64")
@@ -67,17 +68,17 @@ def test_gates_are_the_same_when_the_squeeze_has_moved(recipe, seed):
         x = layers.Concatenate(dtype="float64")([x, y])
     model = keras.Model(image, x)
     x, expected = in_float64(model, shape, seed)
-    rewritten = squeeze_before_convolution(fold_batch_norm(model))
+    rewritten = applied(fold_batch_norm, sink_squeeze, model)
     assert moved(rewritten) == ["se"]
     actual = keras.ops.convert_to_numpy(rewritten(x))
     assert np.abs(actual - expected).max() <= 1e-11 * np.abs(expected).max()
 
 
-def test_the_weights_are_what_the_formula_says():
+def test_merged_weights_follow_the_formula():
     image = keras.Input((3, 2, 2), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv(6)(image)))
     x, _ = in_float64(model, (3, 2, 2))
-    rewritten = squeeze_before_convolution(model).get_layer("se")
+    rewritten = applied(sink_squeeze, model).get_layer("se")
     kernel, bias = model.get_layer("conv").get_weights()
     w1, b1, w2, b2 = model.get_layer("se").get_weights()
     expected = [kernel[0, 0] @ w1, bias @ w1 + b1, w2, b2]
@@ -87,7 +88,7 @@ def test_the_weights_are_what_the_formula_says():
     hidden = np.maximum(x.mean(axis=(1, 2)) @ expected[0] + expected[1], 0)
     gates = 1 / (1 + np.exp(-(hidden @ w2 + b2)))
     y = x @ kernel[0, 0] + bias
-    actual = keras.ops.convert_to_numpy(squeeze_before_convolution(model)(x))
+    actual = keras.ops.convert_to_numpy(applied(sink_squeeze, model)(x))
     np.testing.assert_allclose(actual, y * gates[:, None, None], rtol=1e-12)
 
 
@@ -236,18 +237,18 @@ NOT_MOVED = [
 
 
 @pytest.mark.parametrize("build", NOT_MOVED, ids=lambda build: build.__name__)
-def test_nothing_is_moved_where_it_would_not_be_the_same_or_not_be_cheaper(build):
+def test_squeeze_stays_where_moving_is_inexact_or_costly(build):
     image = keras.Input((4, 6, 4), dtype="float64")
     model = keras.Model(image, build(image))
-    assert squeeze_before_convolution(model) is model
+    assert applied(sink_squeeze, model) is model
 
 
-def test_what_is_moved_stands_beside_what_is_not():
+def test_plain_pair_beside_these_cases_is_moved():
     """The cases above are refused for what they say: the plain one beside them is not."""
     image = keras.Input((4, 6, 4), dtype="float64")
-    assert moved(squeeze_before_convolution(keras.Model(image, excite()(narrow_conv()(image))))) == ["se"]
+    assert moved(applied(sink_squeeze, keras.Model(image, excite()(narrow_conv()(image))))) == ["se"]
     called_by_keyword = keras.Model(image, excite()(inputs=narrow_conv()(inputs=image)))
-    assert moved(squeeze_before_convolution(called_by_keyword)) == ["se"]
+    assert moved(applied(sink_squeeze, called_by_keyword)) == ["se"]
 
 
 NETWORKS = {
@@ -281,7 +282,7 @@ def test_no_block_behind_a_projection_to_fewer_channels_is_moved():
     assert moved(optimized(InferenceModel(model))[0].model) == []
 
 
-def test_blocks_of_models_inside_are_moved():
+def test_blocks_of_nested_models_are_moved():
     def part(x, name):
         return excite()(layers.Conv2D(8, 1, dtype="float64", name=name)(x))
 
@@ -290,12 +291,12 @@ def test_blocks_of_models_inside_are_moved():
     outer = keras.Input((4, 4, 3), dtype="float64")
     model = keras.Model(outer, inner(outer))
     x, expected = in_float64(model, (4, 4, 3))
-    rewritten = squeeze_before_convolution(model)
+    rewritten = applied(sink_squeeze, model)
     assert moved(rewritten) == ["se"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-11)
 
 
-def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
+def test_constant_gates_are_frozen_rather_than_moved():
     image = keras.Input((4, 4, 3), name="image")
     block = SqueezeExcite(2, name="se")
     model = keras.Model(image, block(layers.Conv2D(8, 1, name="conv")(image)))
@@ -306,12 +307,12 @@ def test_constant_gates_are_constants_also_where_the_squeeze_would_move():
     assert moved(rewritten.model) == []
 
 
-def test_what_was_moved_can_be_copied_and_is_left_alone():
+def test_moved_block_can_be_copied_and_moves_once():
     image = keras.Input((4, 4, 3), dtype="float64")
     model = keras.Model(image, excite()(narrow_conv()(image)))
     x, expected = in_float64(model, (4, 4, 3))
-    once = squeeze_before_convolution(model)
-    assert squeeze_before_convolution(once) is once
+    once = applied(sink_squeeze, model)
+    assert applied(sink_squeeze, once) is once
     copy = keras.models.clone_model(once)
     copy.set_weights(once.get_weights())
     np.testing.assert_allclose(keras.ops.convert_to_numpy(copy(x)), expected, rtol=1e-11)
@@ -321,7 +322,7 @@ def doubled(x):
     return 2 * keras.ops.sigmoid(x)
 
 
-def test_a_gate_that_cannot_be_copied_keeps_its_network_as_it_is(tmp_path):
+def test_uncopiable_gate_exports_without_rewrites(tmp_path):
     image = keras.Input((6, 6, 4))
     y = SqueezeExcite(2, gate=doubled, name="se")(layers.Conv2D(8, 1)(image))
     model = keras.Model(image, layers.GlobalAveragePooling2D()(y))
@@ -340,9 +341,9 @@ class Drawn(keras.initializers.Initializer):
         raise NotImplementedError
 
 
-def test_a_convolution_that_cannot_be_copied():
+def test_uncopiable_convolution_is_named_in_the_error():
     image = keras.Input((6, 6, 4))
     conv = layers.Conv2D(8, 1, kernel_initializer=Drawn(), name="conv")
     model = keras.Model(image, layers.BatchNormalization()(conv(image)))
     with pytest.raises(CannotCopyError, match="conv"):
-        fold_batch_norm(model)
+        applied(fold_batch_norm, model)

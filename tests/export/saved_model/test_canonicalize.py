@@ -1,16 +1,16 @@
-"""Functions of a SavedModel get other numbers, wherever they are named."""
+"""Functions of a SavedModel are renamed wherever their names stand."""
 
 from tensorflow.core.protobuf import saved_object_graph_pb2
 
-from keras_se.export.saved_model.canonicalize import _rename
+from keras_se.export.saved_model.canonicalize import rename_strings
 
 
-def test_a_new_name_can_be_the_old_one_of_another():
+def test_functions_can_exchange_names():
     graph = saved_object_graph_pb2.SavedObjectGraph()
     for number in (1, 2, 3):
         graph.concrete_functions[f"f_{number}"].bound_inputs.append(number)
     graph.nodes.add().function.concrete_functions.extend(["f_1", "f_3"])
-    _rename(graph, {"f_1": "f_0", "f_2": "f_1", "f_3": "f_2"})
+    rename_strings(graph, {"f_1": "f_0", "f_2": "f_1", "f_3": "f_2"})
     assert {name: list(one.bound_inputs) for name, one in graph.concrete_functions.items()} == {
         "f_0": [1],
         "f_1": [2],

@@ -1,4 +1,4 @@
-"""SavedModels that take pixels and image files, in a process that has TensorFlow alone."""
+"""SavedModels that take pixels and image files, in a process without Keras."""
 
 import io
 import subprocess
@@ -100,7 +100,7 @@ def test_signatures_serve_without_keras(model: keras.Model, served: Artifact, tm
     assert done.stdout.startswith("refused")
 
 
-def test_a_file_that_is_not_resized_is_exact(model: keras.Model, served: Artifact) -> None:
+def test_images_without_resizing_are_exact(model: keras.Model, served: Artifact) -> None:
     images = [photograph(20, 20, seed) for seed in range(3)]  # of the size before the crop
     function = tf.saved_model.load(str(served.path)).signatures["serving_encoded"]
     answers = function(image_bytes=tf.constant([stored(image) for image in images]))["predictions"].numpy()
@@ -117,7 +117,7 @@ def test_weights_are_stored_once(model: keras.Model, served: Artifact, tmp_path:
     assert served.size < 2 * plain.size
 
 
-def test_it_is_written_down(served: Artifact) -> None:
+def test_metadata_lists_the_signatures(served: Artifact) -> None:
     document = served.metadata
     assert document is not None
     assert document["signatures"] == {
@@ -136,7 +136,7 @@ def test_it_is_written_down(served: Artifact) -> None:
 )
 @pytest.mark.parametrize("size", [(24, 24), (20, 31)])
 @pytest.mark.parametrize("shape", [(97, 61), (61, 97), (24, 24), (13, 9), (300, 24)])
-def test_images_are_resized_as_pillow_does(
+def test_resizing_matches_pillow(
     interpolation: str, most: int, mean: float, size: tuple[int, int], shape: tuple[int, int]
 ) -> None:
     prepared = Preprocessing(size=size, interpolation=interpolation, crop=0.8)
@@ -149,14 +149,14 @@ def test_images_are_resized_as_pillow_does(
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "LA", "1", "CMYK"])
-def test_other_kinds_of_images(mode: str) -> None:
+def test_image_modes_match_pillow(mode: str) -> None:
     prepared = Preprocessing(size=SIZE, crop=1.0)
     file = stored(photograph(*SIZE).convert(mode), "JPEG" if mode == "CMYK" else "PNG")
     difference = load_image(tf.constant(file), prepared).numpy() - prepared.load_image(io.BytesIO(file))
     assert np.abs(difference).max() <= (2 if mode == "CMYK" else 0)
 
 
-def test_a_grey_image_of_16_bits() -> None:
+def test_16_bit_grey_image_matches_pillow() -> None:
     values = np.random.default_rng(0).integers(0, 2**16, SIZE, dtype="uint16")
     file, prepared = stored(Image.fromarray(values)), Preprocessing(size=SIZE, crop=1.0)
     loaded = prepared.load_image(io.BytesIO(file))
@@ -166,7 +166,7 @@ def test_a_grey_image_of_16_bits() -> None:
 
 @pytest.mark.parametrize("orientation", range(9))
 @pytest.mark.parametrize("endian", ["<", ">"])
-def test_images_are_turned_as_the_camera_was_held(orientation: int, endian: str) -> None:
+def test_exif_orientation_is_applied(orientation: int, endian: str) -> None:
     exif = Image.Exif()
     exif.endian = endian
     exif[0x010F], exif[0x0112] = "maker", orientation
@@ -176,7 +176,7 @@ def test_images_are_turned_as_the_camera_was_held(orientation: int, endian: str)
     assert np.abs(load_image(tf.constant(file), prepared).numpy() - wanted).max() <= 1
 
 
-def test_a_signature_that_computes_something_else_is_an_error(
+def test_signature_with_other_outputs_is_an_error(
     model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def shifted(encoded: Any, prepared: Preprocessing) -> Any:
@@ -195,7 +195,7 @@ def told(model: keras.Model) -> Iterator[keras.Model]:
     del model.preprocessing
 
 
-def test_what_the_model_tells_and_a_fixed_batch(told: keras.Model, tmp_path: Path) -> None:
+def test_preprocessing_of_the_model_and_fixed_batch(told: keras.Model, tmp_path: Path) -> None:
     x = ((pixels() / 255.0 - np.array(PREPARED.mean)) / np.array(PREPARED.std)).astype("float32")
     artifact, _ = export(
         told, tmp_path, ("saved_model", "tflite"), signatures="uint8", batch_size=4, verification_data=x
@@ -206,7 +206,7 @@ def test_what_the_model_tells_and_a_fixed_batch(told: keras.Model, tmp_path: Pat
     np.testing.assert_allclose(answers, expected(told, pixels(4)), atol=1e-5)
 
 
-def test_unknown_sizes(tmp_path: Path) -> None:
+def test_unknown_image_sizes_are_served(tmp_path: Path) -> None:
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.Conv2D(4, 3, name="conv")(image)
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="unsized")
@@ -218,9 +218,15 @@ def test_unknown_sizes(tmp_path: Path) -> None:
 
 
 WRONG = [
-    ({"signatures": ("uint8",)}, r"^signatures need to know .* Received: signatures=\('uint8',\) for 'served'$"),
-    ({"signatures": ("png",), "preprocessing": PREPARED}, r"^signatures must be made of \"uint8\" and \"encoded\"\."),
-    ({"signatures": 3, "preprocessing": PREPARED}, r"^signatures must be made of"),
+    (
+        {"signatures": ("uint8",)},
+        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'$",
+    ),
+    (
+        {"signatures": ("png",), "preprocessing": PREPARED},
+        r"^signatures must be \"uint8\" or \"encoded\", or a list of them\.",
+    ),
+    ({"signatures": 3, "preprocessing": PREPARED}, r"^signatures must be"),
     (
         {"signatures": "uint8", "preprocessing": PREPARED, "verification_data": np.zeros((2, *SIZE, 3))},
         r"^verification_data must be pixels",
@@ -229,7 +235,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)
-def test_wrong_arguments(model: keras.Model, options: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused(model: keras.Model, options: dict[str, Any], message: str, tmp_path: Path) -> None:
     for call in (
         lambda: to_saved_model(model, tmp_path / "model", **options),
         lambda: export(model, tmp_path, **options),
@@ -239,7 +245,7 @@ def test_wrong_arguments(model: keras.Model, options: dict[str, Any], message: s
     assert not list(tmp_path.iterdir())
 
 
-def test_signatures_go_with_a_saved_model_of_images(model: keras.Model, tmp_path: Path) -> None:
+def test_signatures_require_saved_model_and_images(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^signatures go with the format saved_model\."):
         export(model, tmp_path, ("tflite",), signatures="uint8", preprocessing=PREPARED)
     dense = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="dense")

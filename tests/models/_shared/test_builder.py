@@ -21,7 +21,7 @@ from tests.support.numpy_networks import graphs_only, se_layers
 pytestmark = graphs_only
 
 Builder = Callable[..., keras.Model]
-NAMES = [name for name in models.__all__ if name not in models.ON_NETWORKS]
+NAMES = list(models.BUILDERS)
 # The networks of keras.applications that have the positional arguments of a named network here.
 APPLICATIONS = {
     "SEDenseNet121": "DenseNet121",
@@ -34,10 +34,6 @@ APPLICATIONS = {
     "SEResNet50": "ResNet50",
     "SEVGG16": "VGG16",
 }
-# What comes first, and has to be given, in a family.
-FIRST = {"SEMobileNetV3": "variant"} | dict.fromkeys(
-    ("SEDenseNet", "SENet", "SEPreActResNet", "SEResNet", "SEVGG"), "depths"
-)
 # Options that a named network has fixed, which its family has.
 FIXED = {
     "SEDenseNet201": ("depths", "growth"),
@@ -60,6 +56,14 @@ def positional(function: Builder) -> dict[str, Any]:
     return {name: p.default for name, p in parameters(function).items() if p.kind is p.POSITIONAL_OR_KEYWORD}
 
 
+def required(function: Builder) -> list[str]:
+    return [name for name, parameter in parameters(function).items() if parameter.default is parameter.empty]
+
+
+# The argument that a family requires.
+FIRST = {name: required(getattr(models, name))[0] for name in NAMES if required(getattr(models, name))}
+
+
 # The signature
 
 
@@ -74,17 +78,15 @@ def test_the_positional_part_is_that_of_keras_applications(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_all_builders_take(name: str) -> None:
     function = getattr(models, name)
-    own = parameters(function)
+    own, needed = parameters(function), required(function)
     assert {own[key].kind for key in ("r", "se", "placement")} == {inspect.Parameter.KEYWORD_ONLY}
     assert {own[key].default for key in ("weights", "input_shape", "input_tensor", "pooling", "se")} == {None}
     assert own["r"].default == (4 if "MobileNetV3" in name else 16)
     assert own["placement"].default == "standard"
     assert (own["include_top"].default, own["classifier_activation"].default) == (True, "softmax")
-    required = [key for key, parameter in own.items() if parameter.default is parameter.empty]
-    assert required == ([FIRST[name]] if name in FIRST else [])
-    assert list(own)[: len(required)] == required
+    assert needed == list(own)[: name in FIRST]
     if "MobileNet" not in name:
-        after = list(positional(function))[len(required) :]
+        after = list(positional(function))[len(needed) :]
         assert after == list(positional(keras.applications.ResNet50))
     assert inspect.signature(function).return_annotation is keras.Model
 

@@ -276,15 +276,18 @@ def test_the_name_of_the_model() -> None:
         ({"width": 0}, r"^width must be a positive integer\. Received: width=0$"),
         ({"groups": True}, r"^groups must be a positive integer\. Received: groups=True$"),
         ({"groups": 3}, r"^groups must divide the channels .* stage1_block1_conv2, .* Received: groups=3$"),
-        ({"width": 2, "block": "basic"}, r"^width and groups must be 1 .* Received: width=2, groups=1, block='basic'$"),
+        (
+            {"width": 2, "block": "basic"},
+            r"^block='basic' requires width=1 .*\. Received: width=2, groups=1$",
+        ),
         (
             {"groups": 2, "block": "basic"},
-            r"^width and groups must be 1 .* Received: width=1, groups=2, block='basic'$",
+            r"^block='basic' requires width=1 .*\. Received: width=1, groups=2$",
         ),
         ({"stride_in": "2x2"}, r"^stride_in must be one of '1x1', '3x3'\. Received: stride_in='2x2'$"),
         ({"pool": "x"}, r"^pool must be one of 'ceil', 'padded'\. Received: pool='x'$"),
         ({"shortcut": "x"}, r"^shortcut must be .* Received: shortcut='x'$"),
-        ({"shortcut": "zeros", "filters": (8, 4)}, r"^With shortcut=\"zeros\", no stage .* Received: 16 after 32$"),
+        ({"shortcut": "zeros", "filters": (8, 4)}, r"^shortcut=\"zeros\" requires stages .* Received: 16 after 32$"),
         ({"stem": "small", "input_shape": (7, 8, 3)}, r"^input_shape must be .* 8x8 pixels .* shape \(7, 8, 3\)$"),
     ],
 )

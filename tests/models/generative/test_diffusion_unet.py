@@ -230,7 +230,7 @@ THREE = {"filters": (4, 6, 8), "depths": (1, 1, 1)}
     [
         (
             {"shape": (8, 10, 2), "filters": (4, 6, 8), "depths": (1, 1, 1)},
-            r"divisible by 4, since 3 stages halve them 2",
+            r"divisible by 4: 3 stages halve them 2",
         ),
         (
             {"shape": (8, 8)},

@@ -45,7 +45,7 @@ MODELS: list[tuple[Callable[[], Any], str]] = [
     (lambda: None, "None"),
 ]
 EACH_MODEL = pytest.mark.parametrize(("build", "received"), MODELS)
-BY_NAME = "by name, and label if it has classes. Received:"
+BY_NAME = "by name, and also label if it has classes. Received:"
 
 
 @EACH_MODEL
@@ -79,7 +79,7 @@ def test_what_is_neither_a_model_nor_a_function(what: Any) -> None:
 
 @pytest.mark.parametrize("guidance", ["1", None, float("nan")])
 def test_guidance_is_a_number(guidance: Any) -> None:
-    message = f"guidance must be a number. Received: guidance={guidance!r}"
+    message = f"guidance must be a finite number. Received: guidance={guidance!r}"
     refused(lambda: ddim_step(network(), guidance=guidance), message)
 
 
@@ -92,7 +92,7 @@ def test_a_networks_output_must_be_a_velocity() -> None:
     """DDIMStep's own sentence: there it is known what it gets."""
     inputs = {"image": keras.Input((8, 8, 1), name="image"), "time": keras.Input((1,), name="time")}
     other = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs["image"]))
-    with pytest.raises(ValueError, match=r"^DDIMStep takes four inputs, .* Received: input_shape=\[.*\]$"):
+    with pytest.raises(ValueError, match=r"^DDIMStep requires four inputs, .* Received: input_shape=\[.*\]$"):
         step_model(other)
 
 
@@ -123,12 +123,12 @@ def test_arrays_that_no_step_takes(shape: tuple[int, ...], label: Any, message: 
 
 
 OF_A_MODEL: list[tuple[tuple[int, ...], Any, str]] = [
-    ((3, 8, 8, 2), np.eye(3), "image, which is noise at first, must have the shape (samples, 8, 8, 1) for {name!r}. "
+    ((3, 8, 8, 2), np.eye(3), "image (noise in the first step) must have the shape (samples, 8, 8, 1) for {name!r}. "
      "Received: shape (3, 8, 8, 2)"),
-    ((3, 4, 8, 1), np.eye(3), "image, which is noise at first, must have the shape (samples, 8, 8, 1) for {name!r}. "
+    ((3, 4, 8, 1), np.eye(3), "image (noise in the first step) must have the shape (samples, 8, 8, 1) for {name!r}. "
      "Received: shape (3, 4, 8, 1)"),
     ((3, 8, 8, 1), np.eye(4)[:3], "label must have the shape (samples, 3) for {name!r}. Received: shape (3, 4)"),
-    ((3, 8, 8, 1), None, "{name!r} must be given {names}. Received: {others}"),
+    ((3, 8, 8, 1), None, "{name!r} requires the inputs {names}. Received: {others}"),
 ]  # fmt: skip
 
 
@@ -143,14 +143,14 @@ def test_arrays_that_this_model_does_not_take(shape: tuple[int, ...], label: Any
 
 
 def test_labels_for_a_network_without_classes() -> None:
-    message = "'se_diffusion_unet' must be given ['image', 'time']. Received: ['image', 'label', 'time']"
+    message = "'se_diffusion_unet' requires the inputs ['image', 'time']. Received: ['image', 'label', 'time']"
     refused(lambda: sample(ddim_step(network(None)), noise(3, 8, 8, 1), np.eye(3)), message)
 
 
 def test_noise_of_any_size_for_a_network_of_any_size() -> None:
     step = step_model(SEDiffusionUNet((None, None, 1), filters=(4,), depths=(1,)))
     assert sample(step, noise(2, 6, 10, 1), steps=1).shape == (2, 6, 10, 1)
-    message = "image, which is noise at first, must have the shape (samples, None, None, 1) for "
+    message = "image (noise in the first step) must have the shape (samples, None, None, 1) for "
     message += "'se_diffusion_unet_step'. Received: shape (2, 6, 10, 3)"
     refused(lambda: sample(step, noise(2, 6, 10, 3), steps=1), message)
 

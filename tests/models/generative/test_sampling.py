@@ -96,7 +96,7 @@ def test_guidance_goes_on_from_no_label_past_the_label() -> None:
 
 def test_guidance_without_labels_is_refused() -> None:
     step = ddim_step(lambda inputs: inputs["image"], guidance=1.0)
-    with pytest.raises(ValueError, match=r"guidance goes with labels\. Received: guidance=1\.0"):
+    with pytest.raises(ValueError, match=r"guidance requires labels\. Received: guidance=1\.0"):
         sample(step, noise(2))
 
 

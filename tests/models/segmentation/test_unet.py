@@ -140,7 +140,7 @@ def test_excitations_of_the_decoder() -> None:
 
 @pytest.mark.parametrize("filters", [(1, 2, 3), (1, 2, 3, 4, 5)])
 def test_refuses_another_number_of_filters(filters: tuple) -> None:
-    wanted = r"^filters must have a number for each of the 4 steps from stride 16 to 1\. Received: "
+    wanted = r"^filters must have 4 integers, one for each step from stride 16 to 1\. Received: "
     with pytest.raises(ValueError, match=wanted) as caught:
         SEUNet(resnet(), CLASSES, filters)
     assert str(caught.value).endswith(f"filters={filters}")

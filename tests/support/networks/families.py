@@ -1,5 +1,6 @@
 """The table of small networks, one for every builder and one narrow network for every family: what many tests run."""
 
+import inspect
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -106,6 +107,12 @@ FULL = {
     for network in NETWORKS
 }
 TABLE = NARROW | FULL
+# Builders of any depth or width: they have an argument that must be given.
+FAMILIES = {
+    name
+    for name in models.BUILDERS
+    if any(p.default is p.empty for p in inspect.signature(getattr(models, name)).parameters.values())
+}
 
 
 def enliven(model: keras.Model, images: np.ndarray) -> None:
