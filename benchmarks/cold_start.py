@@ -52,12 +52,12 @@ step("import TensorFlow")
 import keras
 step("import Keras")
 import keras_se.cli, keras_se.export, keras_se.models
-from keras_se.export.tflite import convert
+from keras_se.export.tflite import convert, converter
 from keras_se.export.artifact import Artifact
 step("import keras_se")
 timed(convert, "optimized", "rewrite")
-timed(convert, "save", "trace and save")
-timed(convert, "_converted", "convert")
+timed(converter, "save", "trace and save")
+timed(convert, "write_floats", "convert")
 timed(Artifact, "verified", "verify")
 model = keras_se.models.SEMobileNet(input_shape=(int(sys.argv[1]),) * 2 + (3,))
 step("build")

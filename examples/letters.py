@@ -17,7 +17,7 @@ from _shared.command_line import output_option, refusals
 from _shared.drawn_letters import CLASSES, SIZE, letters
 from PIL import Image
 
-from keras_se.export.formats import MODES
+from keras_se.export.modes import MODES
 from keras_se.models import SEResNet
 
 CALIBRATION = 200
