@@ -1,14 +1,12 @@
 """What a file says of itself: a JSON document that travels in it.
 
-It has no times and no paths: the same export has the same bytes. How the file compares with the Keras model is known
-only when the file has been written and run. So it is verified with a draft of the document in it, which has room for
-that, and the final document takes the draft's place, byte for byte: nothing else in the file moves or changes.
+It has no times and no paths: the same export has the same bytes. It tells how the file compares with the Keras model,
+and so it is appended to what was verified, which stays as it is.
 """
 
 import hashlib
 import json
 import math
-import mmap
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.data.image_folder import summary
-from keras_se.export.errors import ExportError
 from keras_se.export.formats import Format, format_of
 from keras_se.export.frontend.fingerprint import source_sha256
 from keras_se.export.frontend.inference_model import InferenceModel
@@ -41,8 +38,7 @@ PACKAGES = {
 QUANTIZERS = {("tflite", mode): ("ai-edge-quantizer",) for mode in ("dynamic", "selective")}
 # What of `Parity` a file has, and how it is rounded: Keras computes in several threads, whose last digits can differ.
 SIGNIFICANT, PLACES = ("max_abs", "mean_abs", "error", "tolerance"), ("cosine", "top1_agreement")
-LONGEST = {**dict.fromkeys(SIGNIFICANT, -1.2e-300), **dict.fromkeys(PLACES, -0.1234)}
-LONGEST |= {"samples": 10**12, "passed": False, "conclusive": False}
+PARITY = (*SIGNIFICANT, *PLACES, "samples", "passed", "conclusive")
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class Facts:
         inference: InferenceModel,
         format: str,
         quantize: str | None,
-        ends: Mapping[str, Any],
+        tensors: Mapping[str, Any],
         calibration: Mapping[str, np.ndarray] | None,
     ) -> dict[str, Any]:
         """The document, without its parity.
@@ -76,7 +72,7 @@ class Facts:
         Args:
             inference: The model as it is exported.
             format, quantize: The file's.
-            ends: Its `inputs` and `outputs`, and more of the kind.
+            tensors: Its `inputs` and `outputs`, and more of the kind.
             calibration: What a quantizer saw.
         """
         return {
@@ -87,7 +83,7 @@ class Facts:
             "format": format,
             "quantize": quantize,
             "options": dict(self.options),
-            **ends,
+            **tensors,
             "labels": None if self.labels is None else list(self.labels),
             "preprocessing": _preprocessing_facts(self, inference),
             "source_sha256": source_sha256(self.model),
@@ -96,36 +92,14 @@ class Facts:
         }
 
 
-def draft(document: Mapping[str, Any]) -> bytes:
-    """A document with room for its parity."""
-    return _text({**document, "parity": LONGEST}).encode()
-
-
-def final(document: Mapping[str, Any], parity: Parity | None, length: int) -> bytes:
-    """A document with its parity, of as many bytes as its draft."""
-    text = _text(with_parity(document, parity)).encode()
-    if len(text) > length:
-        raise ExportError("The metadata are longer than their draft.")  # which has the longest numbers
-    return text.ljust(length)  # JSON ends in any white space
-
-
 def with_parity(document: Mapping[str, Any], parity: Parity | None) -> dict[str, Any]:
     if parity is None:
         return dict(document)
     values = parity.to_dict()
     rounded = {name: float(f"{values[name]:.1e}") for name in SIGNIFICANT if values[name] is not None}
     rounded |= {name: round(values[name], 4) for name in PLACES if values[name] is not None}
-    kept = {name: rounded.get(name, values[name]) for name in values if name in LONGEST}
+    kept = {name: rounded.get(name, values[name]) for name in values if name in PARITY}
     return {**document, "parity": kept}
-
-
-def replace_bytes(path: Path, old: bytes, new: bytes) -> None:
-    """Puts `new` where `old` is in a file, which is as long, and there once."""
-    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        place = content.find(old)
-        if place < 0 or len(old) != len(new):
-            raise ExportError(f"The metadata of {path.name} are not where they were written.")
-        content[place : place + len(new)] = new
 
 
 def parsed(data: bytes | str | None) -> dict[str, Any] | None:
@@ -178,7 +152,7 @@ def stated_mode(found: str | None, read: Callable[[], Mapping[str, Any] | None])
 
 
 def carrier(row: Format) -> Any:
-    """How a format carries a document: a module with `ends`, `embed` and `embedded`."""
+    """How a format carries a document: a module with `tensors`, `embed` and `embedded`."""
     return import_module(f"keras_se.export.{row.name}.metadata")
 
 
@@ -192,10 +166,6 @@ def stored_preprocessing(document: Mapping[str, Any] | None) -> Preprocessing | 
         return Preprocessing(**{name: stored[name] for name in fields})
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def _refuse(constant: str) -> float:

@@ -20,8 +20,8 @@ from keras_se.export.errors import ExportError
 from keras_se.export.formats import FORMATS
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
-from keras_se.export.metadata import Facts, carrier, draft, final, replace_bytes, with_parity
-from keras_se.export.verification.parity import SAMPLES, Parity
+from keras_se.export.metadata import Facts, carrier, with_parity
+from keras_se.export.verification.parity import SAMPLES
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -59,9 +59,7 @@ def write_verified(
         try:
             notes = tuple(write(staged))
             carries = carrier(FORMATS[format])
-            document = facts.document(model, format, quantize, carries.ends(staged), calibration)
-            if embed:
-                carries.embed(staged, draft(document))
+            document = facts.document(model, format, quantize, carries.tensors(staged), calibration)
             artifact = Artifact(staged, format, quantize, notes=notes).verified(model, feeds)
             if check is not None:
                 check(artifact)
@@ -80,23 +78,14 @@ def write_verified(
         parity, seen = artifact.parity, None if calibration is None else summary(calibration)
         # Without the runner, which has the staged file open.
         artifact = replace(artifact, path=Path(path).absolute(), calibration=seen)
+        document = with_parity(document, parity)
         if embed:
-            finish(carries, staged, document, parity)
+            carries.embed(staged, json.dumps(document, separators=(",", ":"), allow_nan=False).encode())
         if metadata_file:
             # It gets its name before the file does: the file is what tells that all is done.
             beside = places.enter_context(published(f"{os.fspath(path)}.json", overwrite))
-            beside.write_text(json.dumps(with_parity(document, parity), indent=2) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return artifact
-
-
-def finish(carries: Any, staged: Path, document: Mapping[str, Any], parity: Parity) -> None:
-    """Puts the final document where the draft is: the rest of the file is, to the byte, what was verified."""
-    drafted = draft(document)
-    filled = final(document, parity, len(drafted))
-    if staged.is_dir():  # where it is a file of its own
-        carries.embed(staged, filled)
-    else:
-        replace_bytes(staged, drafted, filled)
 
 
 def _reason(error: Exception) -> str:

@@ -27,7 +27,7 @@ from keras_se.export.microcontroller.sources import Program
 from keras_se.export.pipeline import resolved_inputs, verification_feeds
 from keras_se.export.tflite.convert import IO_DTYPES, ends_dtype, image_dtype, stated, to_tflite
 from keras_se.export.tflite.graph import read_graph
-from keras_se.export.tflite.metadata import end_facts
+from keras_se.export.tflite.metadata import graph_tensors
 
 # The modes that the runtime's kernels have, and the type of the ends of a file without other ones inside.
 MODES = {None: "float32", "int8": "int8", "int16x8": "int16"}
@@ -140,8 +140,8 @@ def to_microcontroller(
             metadata=False,
         )
         program = _write_sources(staged, name, artifact, samples, golden)
-        ends = {end: [end_facts(tensor) for tensor in tensors] for end, tensors in program.graph.ends.items()}
-        document = facts.document(inference, "microcontroller", quantize, ends, calibration)
+        tensors = graph_tensors(program.graph)
+        document = facts.document(inference, "microcontroller", quantize, tensors, calibration)
         own = _facts(program, sha256(staged / f"{name}.tflite"))
         write_manifest(staged, {**with_parity(document, artifact.parity), **own})
     return replace(artifact, path=path.absolute(), format="microcontroller")

@@ -1,13 +1,13 @@
-"""What is in the TFLite file of a folder for microcontrollers."""
+"""Inspects the TFLite file in a folder for microcontrollers."""
 
 from pathlib import Path
 
 from keras_se.export.inspect.inspection import Inspection
 from keras_se.export.microcontroller.manifest import read_manifest
-from keras_se.export.tflite.inspect import inspect_tflite
+from keras_se.export.tflite import inspect as tflite
 
 
-def inspect_microcontroller(path: Path) -> Inspection:
+def inspect(path: Path) -> Inspection:
     """Reads the TFLite file that the folder's manifest names.
 
     Raises:
@@ -18,4 +18,4 @@ def inspect_microcontroller(path: Path) -> Inspection:
         file = path / Path(name).name
     except (KeyError, TypeError) as error:
         raise ValueError(f"FILE must be a folder with a manifest that names a file. Received: {str(path)!r}") from error
-    return inspect_tflite(file)
+    return tflite.inspect(file)

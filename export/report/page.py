@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from keras_se._text import printable
 from keras_se.export.errors import require
-from keras_se.export.inspect.tables import printable
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 

@@ -1,4 +1,4 @@
-"""The document of a SavedModel: a file where the format has room for what others put into the folder."""
+"""The document of a SavedModel: a file in `assets.extra`, where the format leaves room for other tools' files."""
 
 import json
 from pathlib import Path
@@ -11,15 +11,15 @@ PREFIX = "serving_"
 FILE = Path("assets.extra") / "keras_se.json"
 
 
-def ends(path: Path) -> dict[str, Any]:
+def tensors(path: Path) -> dict[str, Any]:
     from tensorflow.core.framework.types_pb2 import DataType
     from tensorflow.core.protobuf import saved_model_pb2
 
     stored = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     signatures = stored.meta_graphs[0].signature_def
 
-    def facts(own: Any) -> list[dict[str, Any]]:
-        return [_facts(DataType, name, own[name]) for name in sorted(own)]
+    def facts(infos: Any) -> list[dict[str, Any]]:
+        return [_facts(DataType, name, infos[name]) for name in sorted(infos)]
 
     more = [name for name in sorted(signatures) if name.startswith(PREFIX) and name != SIGNATURE]
     return {

@@ -115,7 +115,9 @@ def test_a_file_that_ignores_its_input_is_refused(tmp_path, monkeypatch):
     model.get_layer("out").bias.assign([-3.0, 0.0, 3.0, 6.0])
     constant = keras.Model(image, layers.Dense(4, kernel_initializer="zeros", name="out")(x), name="offset")
     constant.get_layer("out").bias.assign(model.predict(images(8, 8, 3), verbose=0).mean(axis=0))
-    monkeypatch.setattr("keras_se.export.saved_model.convert.optimized", lambda inference: (type(inference)(constant), []))
+    monkeypatch.setattr(
+        "keras_se.export.saved_model.convert.optimized", lambda inference: (type(inference)(constant), [])
+    )
     with pytest.raises(ExportError, match="does not compute what the Keras model computes"):
         to_saved_model(model, tmp_path / "model", verification_data=images(8, 8, 3))
 

@@ -12,7 +12,7 @@ from helpers import randomise
 
 from keras_se.export import Artifact, to_onnx, to_saved_model, to_tflite, verify
 from keras_se.export.frontend.inference_model import InferenceModel
-from keras_se.export.tflite.inspect import inspect_tflite
+from keras_se.export.tflite.inspect import inspect
 from keras_se.export.verification.match_detections import comparable
 from keras_se.export.verification.parity import compare
 from keras_se.models import FCOSLoss, with_detections
@@ -63,7 +63,7 @@ def test_tflite_files_find_what_keras_finds(trained: keras.Model, mode: str | No
     assert artifact.parity.passed
     check_found(artifact, trained, 1e-3 if mode is None else None)
     # Files of both 8-bit modes have operations in floats, too.
-    assert Artifact.open(artifact.path).quantize == inspect_tflite(artifact.path).quantize == mode
+    assert Artifact.open(artifact.path).quantize == inspect(artifact.path).quantize == mode
 
 
 def test_16_bits_are_refused(trained: keras.Model, tmp_path: Path) -> None:

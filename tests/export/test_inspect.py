@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_se import complexity
 from keras_se.export import inspect as inspect_module  # the module, or the function where the package names it
 from keras_se.export.inspect.macs import gating_macs
+from keras_se.export.inspect.tables import notes
 
 from .networks import sample
 from .runtimes import interpreter
@@ -288,7 +289,7 @@ def test_conversions_in_an_onnx_file_are_no_floats(exported, name):
     found = inspect(exported(name, "onnx", "int8").path)
     assert found.quantize == "int8"
     assert found.floats == ()
-    assert not any("Float tensors inside" in note for note in found.notes())
+    assert not any("Intermediate float tensors" in note for note in notes(found))
 
 
 def test_what_an_onnx_file_computes_in_floats_is_told(exported, tmp_path):
@@ -308,9 +309,9 @@ def test_float_ends_of_a_tflite_file_have_the_scales_inside(exported, mode, dtyp
     own = interpreter(exported("se_resnet", "tflite", mode, io_dtype=dtype).path)
     for end, details in ((found.inputs, own.get_input_details()), (found.outputs, own.get_output_details())):
         scale, zero_point = details[0]["quantization"]
-        assert (end[0].dtype, end[0].inside, end[0].zero_point) == ("float32", dtype, zero_point)
+        assert (end[0].dtype, end[0].quantized_dtype, end[0].zero_point) == ("float32", dtype, zero_point)
         assert end[0].scale == pytest.approx(scale)
-    assert f"float32, {dtype} inside" in str(found)
+    assert f"float32 (as {dtype})" in str(found)
 
 
 def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
@@ -319,7 +320,7 @@ def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
     (image,) = inspect(path).inputs
-    assert (image.dtype, image.inside, image.zero_point) == ("float32", "uint8", stored[quantize.input[2]])
+    assert (image.dtype, image.quantized_dtype, image.zero_point) == ("float32", "uint8", stored[quantize.input[2]])
     assert image.scale == pytest.approx(float(stored[quantize.input[1]]))
 
 
