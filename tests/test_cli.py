@@ -209,7 +209,7 @@ MISTAKES = [
     (["export", "small.keras", "-q", "selective", "--keep-as", "int4"], r"keep_as must be one of"),
     (
         ["export", "small.keras", "-q", "int8", "--calibration", "images.npy", "--keep", "se"],
-        r"keep goes with quantize",
+        r"keep requires quantize",
     ),
     (["export", "small.keras", "--debug-layers"], r"--debug-layers goes with a quantized TFLite file"),
     (["export", "small.keras", "-q", "int4"], r"quantize must be one of"),

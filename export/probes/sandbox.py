@@ -1,4 +1,4 @@
-"""Work on files from strangers in a process of its own, which may crash."""
+"""Runs programs on untrusted files in processes of their own, which may crash."""
 
 import json
 import signal
@@ -8,34 +8,38 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-# Probes: programs that need one runtime, and of this package at most modules beside them that need NumPy alone.
+from keras_se._text import last_line
+
+# Probes are programs that need one runtime, and of this package at most modules beside them that need NumPy alone.
 PROBES = Path(__file__).parent
 TIMEOUT = 300.0
+# Bytes of a result that are read.
+LIMIT = 64 << 20
 
 
 class RefusedError(Exception):
-    """A probe's process broke off. Its text tells what happened, and no more."""
+    """A probe failed. The text completes a sentence about the file's runtime: "crashed (SIGSEGV)"."""
 
 
 def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
-    """Runs a probe on a file, and returns what it found.
+    """Runs a probe on a file, and returns its result.
 
-    Runtimes are written in C++, and a file that is made for it can end the process that loads it.
+    Runtimes are written in C++, and a hostile file can crash the process that loads it.
 
     Args:
         program: The probe's file in this folder.
-        path: What it gets as its argument.
+        path: The probe's argument.
         timeout: Seconds.
 
     Returns:
         The document that the probe wrote.
 
     Raises:
-        RefusedError: if it crashed, took too long, or failed in a way that it does not know.
+        RefusedError: if the probe crashed, took too long, failed unexpectedly, or wrote too much.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        # -P: the modules of this folder must not stand in for the standard library's, `inspect` for one.
+        # -P: modules of this folder must not replace modules of the standard library.
         command = [sys.executable, "-P", str(PROBES / program), str(Path(path).absolute()), str(result)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=timeout, cwd=folder, check=False)
@@ -44,16 +48,15 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
         if done.returncode < 0:
             raise RefusedError(crash(done.returncode))
         if done.returncode or not result.is_file():
-            raise RefusedError(last_line(done.stderr) or f"ended with status {done.returncode}")
+            raise RefusedError(
+                last_line(done.stderr.decode(errors="replace")) or f"ended with status {done.returncode}"
+            )
+        if result.stat().st_size > LIMIT:
+            raise RefusedError(f"reported more than {LIMIT >> 20} MB")
         document: dict[str, Any] = json.loads(result.read_text())
         return document
 
 
 def crash(status: int) -> str:
-    """What the negative status of a process tells."""
+    """The cause of a negative exit status."""
     return f"crashed ({signal.Signals(-status).name})"
-
-
-def last_line(output: bytes) -> str:
-    lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:300] if lines else ""

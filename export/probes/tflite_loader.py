@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Bytes of memory: some for the runtime and for intermediate tensors, and more for a large file.
-MEMORY, MEMORY_PER_BYTE = 8 << 30, 8
+MEMORY, MEMORY_PER_BYTE = 4 << 30, 8
 # How LiteRT's messages on a file that is not a whole TFLite file begin.
 DAMAGED = ("Could not open", "Model provided", "The model is not a valid Flatbuffer", "Error reading model")
 # The longest text of a metadata entry that is passed on.
@@ -25,6 +25,8 @@ def probe(path: str) -> dict[str, Any]:
         return {"damaged": loaded["problem"]}
     try:
         return describe(Path(path).read_bytes()) | loaded
+    except MemoryError:
+        return {"damaged": "its lists do not fit into memory"}
     except Exception as error:  # FlatBuffers are read unchecked, and raise anything
         return {"damaged": f"{type(error).__name__}: {error}"}
 

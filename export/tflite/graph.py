@@ -119,5 +119,5 @@ def graphs(description: Mapping[str, Any]) -> list[FileGraph]:
 
 
 def _tensor(entry: Mapping[str, Any], name: str) -> FileTensor:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     return FileTensor(name=name or entry["stored_name"], **values)

@@ -240,6 +240,47 @@ def test_a_damaged_tflite_file_is_a_sentence(exported, tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+def test_a_list_that_is_shared_many_times_is_bounded(exported, tmp_path):
+    """A FlatBuffer of 4 MB, valid to LiteRT's verifier, whose operations read 10^11 tensors when it is unpacked."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(exported("se_resnet", "tflite").path.read_bytes(), 0)
+    builder = flatbuffers.Builder(8 << 20)
+    shared = builder.CreateNumpyVector(np.zeros(10**6, "int32"))
+    operators = []
+    for _ in range(10**5):
+        schema.OperatorStart(builder)
+        schema.OperatorAddInputs(builder, shared)
+        operators.append(schema.OperatorEnd(builder))
+    builder.StartVector(4, len(operators), 4)
+    for offset in operators:
+        builder.PrependUOffsetTRelative(offset)
+    listed = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddOperators(builder, listed)
+    graph = schema.SubGraphEnd(builder)
+    tables = {}
+    for name, offsets in (
+        ("Subgraphs", [graph]),
+        ("OperatorCodes", [one.Pack(builder) for one in model.operatorCodes]),
+        ("Buffers", [schema.BufferT().Pack(builder)]),
+    ):
+        builder.StartVector(4, len(offsets), 4)
+        for offset in offsets:
+            builder.PrependUOffsetTRelative(offset)
+        tables[name] = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, 3)
+    for name, offset in tables.items():
+        getattr(schema, f"ModelAdd{name}")(builder, offset)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    path = tmp_path / "shared.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    with pytest.raises(ValueError, match=r"^FILE must be a .*TFLite file.*Received: .*shared\.tflite"):
+        inspect(path)
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "the first half", "all ones"])
 def test_a_damaged_onnx_file_is_a_sentence(exported, tmp_path, damage):
     path = tmp_path / "damaged.onnx"
