@@ -82,7 +82,7 @@ class _Graph:
         self._values: dict[str, list[float]] = {}
         self._io = {value.name for value in (*graph.input, *graph.output)}
         self.constants = {tensor.name: self._constant(tensor) for tensor in _initializers(graph)}
-        self._makers = {name: node for inner in _graphs(graph) for node in inner.node for name in node.output}
+        self._makers = {name: node for subgraph in _graphs(graph) for node in subgraph.node for name in node.output}
 
     def tensor(self, name: str) -> TensorInfo:
         if name in self.constants:
@@ -92,8 +92,8 @@ class _Graph:
         return TensorInfo(name, shape, self._dtype(value["dtype"]), io=name in self._io)
 
     def operations(self, graph: Any) -> Iterator[Operation]:
-        for inner in _graphs(graph):
-            for number, node in enumerate(inner.node):
+        for subgraph in _graphs(graph):
+            for number, node in enumerate(subgraph.node):
                 if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
                     continue  # a stored tensor
                 yield self._operation(node, number)
@@ -156,15 +156,15 @@ def _graphs(graph: Any) -> Iterator[Any]:
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)
+            for subgraph in (attribute.g, *attribute.graphs):
+                if subgraph.node:
+                    yield from _graphs(subgraph)
 
 
 def _initializers(graph: Any) -> Iterator[Any]:
-    for inner in _graphs(graph):
-        yield from inner.initializer
-        for node in inner.node:
+    for subgraph in _graphs(graph):
+        yield from subgraph.initializer
+        for node in subgraph.node:
             if node.op_type == "Constant":
                 for attribute in node.attribute:
                     if attribute.name == "value" and node.output:

@@ -88,7 +88,7 @@ class _Graph:
         """The `inputs` or `outputs`, in the order of their names, as the format keeps them."""
         tensors = getattr(self._signature, role)
         return tuple(
-            TensorInfo(name, _sizes(tensors[name].tensor_shape), _dtype(tensors[name].dtype), io=True)
+            TensorInfo(name, sizes(tensors[name].tensor_shape), dtype_name(tensors[name].dtype), io=True)
             for name in sorted(tensors)
         )
 
@@ -144,8 +144,8 @@ def _arguments(function: Any) -> dict[str, TensorInfo]:
     found = {}
     for number, argument in enumerate(function.signature.input_arg):
         shapes = function.arg_attr[number].attr["_output_shapes"].list.shape if number in function.arg_attr else ()
-        shape = _sizes(shapes[0]) if shapes else None
-        found[argument.name] = TensorInfo(argument.name, shape, _dtype(argument.type))
+        shape = sizes(shapes[0]) if shapes else None
+        found[argument.name] = TensorInfo(argument.name, shape, dtype_name(argument.type))
     return found
 
 
@@ -159,7 +159,7 @@ def _result(node: Any, known: Mapping[str, TensorInfo]) -> TensorInfo:
     sources = [known.get(_node_of(name)) for name in node.input if not name.startswith("^")]
     derived = bool(sources) and all(source is not None and source.constant for source in sources)
     constant = derived or node.op in ("Const", "ReadVariableOp")
-    return TensorInfo(node.name, _sizes(shapes[0]) if shapes else None, _dtype(dtype), constant=constant)
+    return TensorInfo(node.name, sizes(shapes[0]) if shapes else None, dtype_name(dtype), constant=constant)
 
 
 def _operation(node: Any, tensors: Mapping[str, TensorInfo]) -> Operation:
@@ -171,13 +171,13 @@ def _operation(node: Any, tensors: Mapping[str, TensorInfo]) -> Operation:
     return Operation(node.op, node.name, inputs, (result,), macs, result.dtype if macs != 0 else "")
 
 
-def _sizes(shape: Any) -> tuple[int | None, ...] | None:
+def sizes(shape: Any) -> tuple[int | None, ...] | None:
     if shape.unknown_rank:
         return None
     return tuple(None if size.size < 0 else size.size for size in shape.dim)
 
 
-def _dtype(number: int) -> str:
+def dtype_name(number: int) -> str:
     from tensorflow.core.framework.types_pb2 import DataType
 
     name = DataType.Name(number) if number in DataType.values() else "DT_UNKNOWN"

@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from keras_se import complexity
 from keras_se.export import inspect as inspect_module  # the module, or the function where the package names it
-from keras_se.export.inspect.macs import gating_macs
+from keras_se.export.inspect.inspection import TensorInfo
+from keras_se.export.inspect.macs import count_macs, gating_macs
 from keras_se.export.inspect.tables import notes
+from keras_se.export.tflite.mode import find_mode
 
 from .networks import sample
 from .runtimes import interpreter
@@ -157,12 +159,46 @@ def test_an_operation_of_another_domain(tmp_path):
 
 
 def test_only_products_with_gates_are_counted():
-    from keras_se.export.inspect.inspection import TensorInfo
-
     own, gates = TensorInfo("x", (1, 4, 4, 8), "float32"), TensorInfo("s", (1, 1, 1, 8), "float32")
     assert gating_macs([own, gates], own) == 128
     assert gating_macs([own, own], own) == 0
     assert gating_macs([own, TensorInfo("c", (8,), "float32", constant=True)], own) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "transposed", "expected"),
+    [
+        ("CONV_2D", [(1, 8, 8, 3), (16, 3, 3, 3), (1, 4, 4, 16)], False, 4 * 4 * 16 * 27),
+        ("TRANSPOSE_CONV", [(4,), (16, 3, 3, 8), (1, 4, 4, 8), (1, 8, 8, 16)], False, 4 * 4 * 8 * 16 * 9),
+        ("Conv", [(1, 3, 8, 8), (16, 3, 3, 3), (None, 16, 4, 4)], False, 4 * 4 * 16 * 27),
+        ("ConvTranspose", [(1, 8, 4, 4), (8, 16, 3, 3), (1, 16, 8, 8)], False, 4 * 4 * 8 * 16 * 9),
+        ("Conv2DBackpropInput", [(4,), (3, 3, 16, 8), (1, 4, 4, 8), (1, 8, 8, 16)], False, 4 * 4 * 8 * 16 * 9),
+        ("Gemm", [(2, 5), (5, 7), (2, 7)], False, 2 * 7 * 5),
+        ("Gemm", [(2, 5), (7, 5), (2, 7)], True, 2 * 7 * 5),
+        ("MatMul", [(2, 5), (5,), (2,)], False, 2 * 5),
+        ("Conv", [(1, 3, 8, 8), (16, 3, 3, 3), (1, 16, None, None)], False, None),
+        ("ADD", [(1, 8), (1, 8), (1, 8)], False, 0),
+    ],
+)
+def test_macs_follow_from_the_kernel(kind, shapes, transposed, expected):
+    *inputs, output = [TensorInfo(str(i), shape, "float32", constant=i == 1) for i, shape in enumerate(shapes)]
+    assert count_macs(kind, inputs, [output], transposed=transposed) == expected
+
+
+@pytest.mark.parametrize(
+    ("computed", "stored", "mode"),
+    [
+        ({"CONV_2D": "float32"}, {"float32"}, None),
+        ({"CONV_2D": "float32"}, {"float32", "float16"}, "float16"),
+        ({"CONV_2D": "float32", "QUANTIZE": "int8"}, {"float32", "int8"}, "dynamic"),
+        ({"CONV_2D": "int8", "DEQUANTIZE": "float32", "DELEGATE": "float32"}, {"float32", "int8"}, "int8"),
+        ({"CONV_2D": "uint8"}, {"uint8"}, "int8"),
+        ({"CONV_2D": "int16"}, {"int8", "int16"}, "int16x8"),
+        ({"CONV_2D": "int8", "SOFTMAX": "float32"}, {"int8", "float32"}, "selective"),
+    ],
+)
+def test_the_mode_follows_from_types(computed, stored, mode):
+    assert find_mode(((kind, [dtype]) for kind, dtype in computed.items()), stored) == mode
 
 
 def overwritten(position, value):
