@@ -1,7 +1,7 @@
 """What a file says of itself: a JSON document that travels with it.
 
 It has no times and no paths: the same export has the same bytes. It tells how the file compares with the Keras model,
-and so it is put behind what was verified, which stays as it is.
+and so it is appended to what was verified, which stays as it is.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is in an exported file, whoever wrote it: without running it, and without trusting it."""
+"""Inspects exported files from any source without running them. May import formats and probes."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,9 @@ __all__ = ["Inspection", "Operation", "TensorInfo", "inspect"]
 
 
 def inspect(path: str | os.PathLike) -> Inspection:
-    """Reads a TFLite or ONNX file, or a SavedModel, and tells what is in it.
+    """Reads a TFLite or ONNX file, or a SavedModel, and describes its content.
 
-    Files are read as data. What their runtimes have to say is asked for in another process, which a file that is made
-    for it cannot take this one down with.
+    Files are read as data. Their runtimes load them in another process, so that a hostile file cannot crash this one.
 
     Example:
 
@@ -29,7 +28,7 @@ def inspect(path: str | os.PathLike) -> Inspection:
         An `Inspection`; `str` of it is a report for people, and `to_dict()` one for programs.
 
     Raises:
-        ValueError: for a file that is of none of these formats, damaged, or crashes its runtime.
+        ValueError: for a file in another format, a damaged one, or one that crashes its runtime.
     """
     path = Path(path)
     found: Inspection = format_of(path).inspect(path)

@@ -1,39 +1,21 @@
-"""The content of a file: its tensors, its operations, and where they run."""
+"""The content of an exported file: its tensors, its operations, and where they run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from keras_se.export.modes import MODES
 
 Shape = tuple[int | None, ...]
 
-
-# A kind of operation, and the tensors that it reads and makes.
-Node = tuple[str, tuple["TensorInfo", ...], tuple["TensorInfo", ...]]
-
-
-# What stands for operations of the format itself: TFLite's built-in ones, ONNX' default domain, TensorFlow's.
+# The domain of a format's own operations: TFLite's built-in ones, ONNX's default domain, TensorFlow's.
 STANDARD = ""
-
-
 FLOATS = ("float16", "float32", "float64", "bfloat16")
-
-
-# What converts between floats and fewer bits, and what changes no value.
+# Operations that convert between floats and fewer bits, and operations that change no value.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
-
-
 MOVES = ("TRANSPOSE", "RESHAPE", "SQUEEZE", "Transpose", "Reshape", "Squeeze", "Flatten", "Identity")
-
-
-CONVERSION = "a conversion"
-
-
-# How many of these are followed from an end.
+# How many of these are followed from an input or output to its conversion.
 MOST_MOVES = 8
 
 
@@ -42,17 +24,17 @@ class TensorInfo:
     """A tensor of a file.
 
     Attributes:
-        name: In the file.
-        shape: With `None` for a size that is not fixed; `None` as a whole where not even the rank is known.
+        name: Its name in the file.
+        shape: With `None` for each dynamic size; `None` as a whole if the rank is not known.
         dtype: `"float32"`, `"int8"`, …
-        scale: Of a quantized tensor: a real value is `scale * (stored - zero_point)`. The first, if it has several.
-        zero_point: The stored value that is 0.
-        scales: How many scales there are: 0 in a tensor that is not quantized, more than 1 with one for each channel.
-        axis: The axis of the channels, where each has a scale.
-        inside: Of an input or output in floats that is converted right behind: the type inside the file, whose scale
-            and zero point these are.
+        scale: Of a quantized tensor: a real value is `scale * (stored - zero_point)`. The first of several scales.
+        zero_point: The stored value that stands for 0.
+        scales: The number of scales: 0 without quantization, more than 1 with a scale for each channel.
+        axis: The axis of the channels, if each has a scale.
+        quantized_dtype: Of a float input or output next to a conversion: the type that it is converted to or from,
+            whose scale and zero point these are.
         constant: Whether it is stored in the file.
-        end: Whether it is an input or an output of the file.
+        io: Whether it is an input or an output of the file.
     """
 
     name: str
@@ -62,9 +44,9 @@ class TensorInfo:
     zero_point: int | None = None
     scales: int = 0
     axis: int | None = None
-    inside: str | None = None
+    quantized_dtype: str | None = None
     constant: bool = False
-    end: bool = False
+    io: bool = False
 
     @property
     def dynamic(self) -> bool:
@@ -79,7 +61,7 @@ class TensorInfo:
             "zero_point": self.zero_point,
             "scales": self.scales,
             "axis": self.axis,
-            "inside": self.inside,
+            "inside": self.quantized_dtype,
         }
 
 
@@ -89,14 +71,14 @@ class Operation:
 
     Attributes:
         kind: `"CONV_2D"` in TFLite, `"Conv"` in ONNX, `"Conv2D"` in a SavedModel.
-        name: What it is found by in the file: the name of its first result in TFLite, the node's in the others.
-        inputs: Tensors that it reads, without those left out.
-        outputs: Tensors that it makes.
-        macs: Multiply-accumulates of one run, `None` where a shape is not known.
-        arithmetic: What they are done in: `"float32"`, `"float16"`, `"int8"`, `"int16x8"`; `"dynamic"` for 8-bit
-            weights with activations that are quantized while running; `""` without any.
-        domain: `""` for operations of the format itself, otherwise `"custom"`, `"Flex"`, or the ONNX domain.
-        delegated: Whether LiteRT's delegate runs it; `None` where that is not known.
+        name: The name of its first output in TFLite, the node's name in the other formats.
+        inputs: The tensors that it reads, without those left out.
+        outputs: The tensors that it makes.
+        macs: Multiply-accumulates of one run; `None` if a shape is not known.
+        arithmetic: The type of arithmetic: `"float32"`, `"float16"`, `"int8"`, `"int16x8"`; `"dynamic"` for 8-bit
+            weights with activations that are quantized while running; `""` without multiply-accumulates.
+        domain: `""` for the format's own operations, otherwise `"custom"`, `"Flex"`, or the ONNX domain.
+        delegated: Whether LiteRT's delegate runs it; `None` if that is not known.
     """
 
     kind: str
@@ -127,16 +109,15 @@ class Inspection:
         path: The file, or the folder of a SavedModel.
         format: `"saved_model"`, `"tflite"` or `"onnx"`.
         size: Bytes.
-        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`, as in the
-            export that writes such a file.
-        inputs: What the file takes, by the names that its users know.
-        outputs: What it returns.
-        operations: In the order of the file, those in functions and branches, too.
-        partitions: How many parts of the graph LiteRT's delegate runs; `None` for another format.
-        problem: Why the file's runtime does not take it, or `None`.
-        opsets: Versions of the operator sets that an ONNX file names.
-        metadata: What else the file says of itself.
-        document: What this package wrote into it, as `read_metadata` returns it; `None` for another's file.
+        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`: the export option that
+            writes such a file.
+        inputs, outputs: Its inputs and outputs, by their public names.
+        operations: In the order of the file, with those in functions and branches.
+        partitions: The number of partitions that LiteRT's delegate runs; `None` in another format.
+        problem: The runtime's error message if it does not load the file, or `None`.
+        opsets: The versions of the operator sets in an ONNX file.
+        metadata: Other metadata in the file.
+        document: The document that keras_se wrote into it, as `read_metadata` returns it, or `None`.
     """
 
     path: Path
@@ -154,15 +135,16 @@ class Inspection:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one run, a batch that is not fixed counted as one sample.
+        """Multiply-accumulates of one run, with a dynamic batch counted as one sample.
 
-        As in `keras_se.complexity`: convolutions, dense layers, products of matrices, and products of a map with gates.
+        As in `keras_se.complexity`: convolutions, dense layers, matrix products, and products of feature maps with
+        gates.
         """
         return sum(operation.macs or 0 for operation in self.operations)
 
     @property
     def uncounted(self) -> tuple[str, ...]:
-        """Operations whose multiply-accumulates are missing in `macs`, since a shape is not known."""
+        """Operations that `macs` leaves out because a shape is not known."""
         return tuple(operation.name for operation in self.operations if operation.macs is None)
 
     @property
@@ -193,14 +175,15 @@ class Inspection:
 
     @property
     def custom(self) -> tuple[Operation, ...]:
-        """Operations that are not the format's own: custom and Flex ones, and those of other ONNX domains."""
+        """Operations outside the format's own domain: custom and Flex ones, and those of other ONNX domains."""
         return tuple(operation for operation in self.operations if operation.domain != STANDARD)
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """Float tensors inside an int8 or int16x8 file, its inputs and outputs left out. Selective ones have some.
+        """Float tensors of an int8 or int16x8 file, without its inputs and outputs.
 
-        In ONNX, what runtimes fuse with conversions is none: what is converted from 8 bits or to them, and the scales.
+        In ONNX, tensors that runtimes fuse with conversions are left out: results of conversions, their operands and
+        their scales. Selective files have float tensors by design, so nothing is listed for them.
         """
         mode = MODES[self.quantize]
         if not mode.calibrated or mode.keeps_layers:
@@ -209,28 +192,29 @@ class Inspection:
         return self._names(lambda tensor: tensor.dtype in FLOATS and tensor.name not in converted)
 
     def _converted(self) -> set[str]:
-        readers: dict[str, set[str]] = {}
-        for operation in self.operations:
-            for place, tensor in enumerate(operation.inputs):
-                conversion = operation.kind == "QuantizeLinear" or (operation.kind == "DequantizeLinear" and place > 0)
-                readers.setdefault(tensor.name, set()).add(CONVERSION if conversion else operation.kind)
+        """Tensors that `DequantizeLinear` makes, or that nothing but conversions reads."""
+        reads = [
+            (tensor.name, one.kind == "QuantizeLinear" or (one.kind == "DequantizeLinear" and place > 0))
+            for one in self.operations
+            for place, tensor in enumerate(one.inputs)
+        ]
         made = {one.name for node in self.operations if node.kind == "DequantizeLinear" for one in node.outputs}
-        return made | {name for name, kinds in readers.items() if kinds == {CONVERSION}}
+        return made | ({name for name, _ in reads} - {name for name, conversion in reads if not conversion})
 
     @property
     def quantized(self) -> tuple[TensorInfo, ...]:
-        """Tensors with a scale, or one for each channel, in the order of the file; its inputs and outputs left out."""
-        return tuple({one.name: one for one in self._tensors() if one.scales and not one.end}.values())
+        """Tensors with scales, in the order of the file, without its inputs and outputs."""
+        return tuple({one.name: one for one in self._tensors() if one.scales and not one.io}.values())
 
     @property
     def dynamic(self) -> tuple[str, ...]:
-        """Tensors whose shape is not fixed."""
-        ends = [tensor.name for tensor in (*self.inputs, *self.outputs) if tensor.dynamic]
-        return tuple(dict.fromkeys((*ends, *self._names(lambda tensor: tensor.dynamic))))
+        """Tensors with dynamic shapes."""
+        io = [tensor.name for tensor in (*self.inputs, *self.outputs) if tensor.dynamic]
+        return tuple(dict.fromkeys((*io, *self._names(lambda tensor: tensor.dynamic))))
 
     def _names(self, wanted: Callable[[TensorInfo], bool]) -> tuple[str, ...]:
-        """Names of tensors of operations that are neither inputs nor outputs of the file."""
-        return tuple(dict.fromkeys(tensor.name for tensor in self._tensors() if wanted(tensor) and not tensor.end))
+        """The names of intermediate tensors and constants that are `wanted`."""
+        return tuple(dict.fromkeys(tensor.name for tensor in self._tensors() if wanted(tensor) and not tensor.io))
 
     def _tensors(self) -> Iterator[TensorInfo]:
         for operation in self.operations:
@@ -262,36 +246,27 @@ class Inspection:
             "document": self.document,
         }
 
-    def tables(self) -> list[Table]:
-        """For a terminal: what the file takes and returns, and its operations."""
-        from keras_se.export.inspect.tables import tensor_table, work_table
-
-        return [tensor_table(self), work_table(self)]
-
-    def notes(self) -> list[str]:
-        """For a terminal: a sentence for each thing that is worth knowing."""
-        from keras_se.export.inspect.tables import notes
-
-        return notes(self)
-
     def __str__(self) -> str:
         from keras_se.export.inspect.tables import as_text
 
         return as_text(self)
 
 
-def with_inside(tensor: TensorInfo, nodes: Sequence[Node], output: bool) -> TensorInfo:
-    """An input or output in floats with the scale and the zero point of what it is converted to, or from."""
+def with_quantization(tensor: TensorInfo, operations: Sequence[Operation], output: bool) -> TensorInfo:
+    """A float input or output with the type, the scale and the zero point that it is converted to or from."""
     place = tensor
     for _ in range(MOST_MOVES):
-        near = [(kind, made if output else read, read if output else made) for kind, read, made in nodes]
-        near = [(kind, here, there) for kind, here, there in near if place in here and there]
-        if len(near) != 1 or tensor.dtype not in FLOATS:
+        neighbours = []
+        for one in operations:
+            here, there = (one.outputs, one.inputs) if output else (one.inputs, one.outputs)
+            if place in here and there:
+                neighbours.append((one.kind, there[0]))
+        if len(neighbours) != 1 or tensor.dtype not in FLOATS:
             break
-        kind, _, there = near[0]
-        place = there[0]
+        kind, place = neighbours[0]
         if kind in CONVERSIONS and place.scales == 1:
-            return replace(tensor, scale=place.scale, zero_point=place.zero_point, scales=1, inside=place.dtype)
+            scale, zero_point = place.scale, place.zero_point
+            return replace(tensor, scale=scale, zero_point=zero_point, scales=1, quantized_dtype=place.dtype)
         if kind not in MOVES:
             break
     return tensor

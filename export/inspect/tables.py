@@ -1,7 +1,7 @@
-"""An inspection for people: tables and sentences."""
+"""An inspection for people: tables and sentences, without characters that could disturb a terminal."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,27 +10,34 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_se._text import counted, listed, printable, shortened
-from keras_se.export.inspect.inspection import Inspection, TensorInfo
 
-# How many characters one has that is made of what a file says.
+if TYPE_CHECKING:
+    from keras_se.export.inspect.inspection import Inspection, TensorInfo
+
+# The longest sentence, in characters, about a document in a file.
 SENTENCE = 600
 
 
-def tensor_table(inspection: Inspection) -> Table:
+def tables(inspection: "Inspection") -> list[Table]:
+    """A table of the inputs and outputs, and one of the operations."""
+    return [_io_table(inspection), _operation_table(inspection)]
+
+
+def _io_table(inspection: "Inspection") -> Table:
     mode = inspection.quantize or "no quantization"
     title = f"{inspection.path.name}: {inspection.format}, {mode}, {decimal(inspection.size)}"
     table = Table(title=shown(title), box=SIMPLE_HEAD, pad_edge=False)
     for header in ("", "name", "shape", "type", "scale", "zero point"):
         table.add_column(header, justify="right" if header in ("scale", "zero point") else "left", overflow="fold")
-    for end, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
+    for role, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
         for tensor in tensors:
             scale = "" if tensor.scale is None else f"{tensor.scale:.6g}"
             zero_point = "" if tensor.zero_point is None else str(tensor.zero_point)
-            table.add_row(end, shown(tensor.name), _sizes(tensor), _type(tensor), scale, zero_point)
+            table.add_row(role, shown(tensor.name), _sizes(tensor), _type(tensor), scale, zero_point)
     return table
 
 
-def work_table(inspection: Inspection) -> Table:
+def _operation_table(inspection: "Inspection") -> Table:
     with_delegate = inspection.partitions is not None
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("operation", "total")
@@ -44,32 +51,32 @@ def work_table(inspection: Inspection) -> Table:
     return table
 
 
-def notes(inspection: Inspection) -> list[str]:
-    """A sentence for each thing that is worth knowing, without what could disturb a terminal."""
+def notes(inspection: "Inspection") -> list[str]:
+    """Sentences about the file."""
     found = []
     if inspection.macs:
         shares = (f"{count / inspection.macs:.1%} in {kind}" for kind, count in inspection.macs_by_arithmetic.items())
         found.append(f"Multiply-accumulates: {', '.join(shares)}.")
     if inspection.problem:
-        found.append(f"Its runtime does not take the file: {inspection.problem}")
+        found.append(f"The runtime does not load the file: {inspection.problem}")
     if inspection.partitions is not None:
         found.append(f"LiteRT's delegate runs it in {counted(inspection.partitions, 'partition')}.")
     lists = (
         ("Outside the delegate", [f"{one.name} ({one.kind})" for one in inspection.outside]),
-        ("Float tensors inside", inspection.floats),
-        ("Not the format's own operations", [f"{one.name} ({one.kind})" for one in inspection.custom]),
-        ("Shapes that are not fixed", inspection.dynamic),
-        ("Not counted, since a shape is not known", inspection.uncounted),
+        ("Intermediate float tensors", inspection.floats),
+        ("Custom operations", [f"{one.name} ({one.kind})" for one in inspection.custom]),
+        ("Dynamic shapes", inspection.dynamic),
+        ("Not counted (unknown shapes)", inspection.uncounted),
     )
     found += [f"{title}: {listed(names)}." for title, names in lists if names]
     found += [f"Operator set {domain or 'ai.onnx'}: {version}." for domain, version in inspection.opsets.items()]
     found += [f"{key}: {value}" for key, value in inspection.metadata.items()]
-    found += told(inspection.document or {})
+    found += _document_notes(inspection.document or {})
     return [printable(sentence) for sentence in found]
 
 
-def told(document: Mapping[str, Any]) -> list[str]:
-    """What a file says of itself, in sentences. It may be anything that JSON can be: it is from a file."""
+def _document_notes(document: Mapping[str, Any]) -> list[str]:
+    """Sentences about the document in a file, whose values can be any JSON."""
     if not document:
         return []
     source = str(document.get("source_sha256"))[:12]
@@ -77,7 +84,7 @@ def told(document: Mapping[str, Any]) -> list[str]:
     if isinstance(labels := document.get("labels"), list):
         found.append(f"Labels: {listed([str(label) for label in labels])}.")
     if isinstance(prepared := document.get("preprocessing"), dict):
-        where = "in the file" if prepared.get("in_file") is True else "left to you"
+        where = "in the file" if prepared.get("in_file") is True else "not in the file"
         values = ", ".join(f"{key} {value}" for key, value in prepared.items() if key != "in_file")
         found.append(f"Preprocessing, {where}: {values}.")
     if isinstance(signatures := document.get("signatures"), dict) and signatures:
@@ -88,26 +95,27 @@ def told(document: Mapping[str, Any]) -> list[str]:
     return [shortened(sentence, SENTENCE) for sentence in found]
 
 
-def as_text(inspection: Inspection) -> str:
+def as_text(inspection: "Inspection") -> str:
+    """The report for people, without colours."""
     console = Console(width=120, color_system=None)
     with console.capture() as capture:
-        for table in inspection.tables():
+        for table in tables(inspection):
             console.print(table)
-        for note in inspection.notes():
+        for note in notes(inspection):
             console.print(note, markup=False, highlight=False)
     return capture.get()
 
 
 def shown(text: str) -> Text:
-    """A cell that is printed as it is, brackets and all."""
+    """A cell that is printed literally: brackets are no markup."""
     return Text(printable(text))
 
 
-def _type(tensor: TensorInfo) -> str:
-    return f"{tensor.dtype}, {tensor.inside} inside" if tensor.inside else tensor.dtype
+def _type(tensor: "TensorInfo") -> str:
+    return f"{tensor.dtype} (as {tensor.quantized_dtype})" if tensor.quantized_dtype else tensor.dtype
 
 
-def _sizes(tensor: TensorInfo) -> str:
+def _sizes(tensor: "TensorInfo") -> str:
     if tensor.shape is None:
         return "unknown"
     return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"

@@ -1,4 +1,4 @@
-"""What is in the TFLite file of a folder for microcontrollers."""
+"""Inspects the TFLite file in a folder for microcontrollers."""
 
 from pathlib import Path
 

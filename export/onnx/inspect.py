@@ -1,4 +1,4 @@
-"""What is in an ONNX file."""
+"""Inspects an ONNX file."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_se.export.errors import require
-from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_inside
-from keras_se.export.inspect.macs import elements, gating_macs
+from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_quantization
+from keras_se.export.inspect.macs import count_macs
 from keras_se.export.metadata import KEY, parsed
 from keras_se.export.probes.sandbox import RefusedError, probe
 
@@ -18,10 +18,10 @@ SMALL = ("int8", "uint8", "int4", "uint4")
 
 
 def inspect(path: Path) -> Inspection:
-    """Reads an ONNX file, and has its checker and its shape inference look at it in a process of their own.
+    """Reads an ONNX file; its checker and its shape inference run in another process.
 
     Raises:
-        ValueError: for what is no ONNX file, or an invalid one.
+        ValueError: for another kind of file, or an invalid one.
     """
     onnx = require("onnx", "onnx")
     try:
@@ -40,9 +40,11 @@ def inspect(path: Path) -> Inspection:
         path.stat().st_size,
         _mode(operations, graph.constants),
         tuple(
-            graph.end(value.name, operations, False) for value in model.graph.input if value.name not in graph.constants
+            with_quantization(graph.tensor(value.name), operations, False)
+            for value in model.graph.input
+            if value.name not in graph.constants
         ),
-        tuple(graph.end(value.name, operations, True) for value in model.graph.output),
+        tuple(with_quantization(graph.tensor(value.name), operations, True) for value in model.graph.output),
         operations,
         opsets={entry.domain: entry.version for entry in model.opset_import},
         metadata=metadata,
@@ -72,37 +74,36 @@ def _metadata(model: Any) -> dict[str, str]:
 
 
 class _Graph:
-    """The graphs of a model, made into tensors and operations."""
+    """Tensors and operations of the graphs of a model."""
 
     def __init__(self, onnx: Any, graph: Any, inferred: Mapping[str, Any]):
         self._onnx = onnx
         self._inferred = inferred
-        self._ends = {value.name for value in (*graph.input, *graph.output)}
+        self._values: dict[str, list[float]] = {}
+        self._io = {value.name for value in (*graph.input, *graph.output)}
         self.constants = {tensor.name: self._constant(tensor) for tensor in _initializers(graph)}
-        self._makers = {name: node for inner in _graphs(graph) for node in inner.node for name in node.output}
+        self._makers = {name: node for subgraph in _graphs(graph) for node in subgraph.node for name in node.output}
 
     def tensor(self, name: str) -> TensorInfo:
         if name in self.constants:
             return self.constants[name]
         value = self._inferred.get(name, {"dtype": 0, "shape": None})
         shape = None if value["shape"] is None else tuple(value["shape"])
-        return TensorInfo(name, shape, self._dtype(value["dtype"]), end=name in self._ends)
-
-    def end(self, name: str, operations: tuple[Operation, ...], output: bool) -> TensorInfo:
-        return with_inside(self.tensor(name), [(one.kind, one.inputs, one.outputs) for one in operations], output)
+        return TensorInfo(name, shape, self._dtype(value["dtype"]), io=name in self._io)
 
     def operations(self, graph: Any) -> Iterator[Operation]:
-        for inner in _graphs(graph):
-            for number, node in enumerate(inner.node):
+        for subgraph in _graphs(graph):
+            for number, node in enumerate(subgraph.node):
                 if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
-                    continue  # a tensor that is stored
+                    continue  # a stored tensor
                 yield self._operation(node, number)
 
     def _operation(self, node: Any, number: int) -> Operation:
         inputs = tuple(self._quantized(node, self.tensor(name), "DequantizeLinear") for name in node.input if name)
         outputs = tuple(self._quantized(node, self.tensor(name), "QuantizeLinear") for name in node.output if name)
         domain = STANDARD if node.domain in DEFAULT_DOMAINS else node.domain
-        macs = _macs(node.op_type, inputs, outputs, self._attributes(node)) if domain == STANDARD else 0
+        transposed = bool(self._attributes(node).get("transB"))
+        macs = count_macs(node.op_type, inputs, outputs, transposed=transposed) if domain == STANDARD else 0
         name = node.name or next((tensor.name for tensor in outputs), f"{node.op_type} {number}")
         arithmetic = self._arithmetic(inputs) if macs != 0 else ""
         return Operation(node.op_type, name, inputs, outputs, macs, arithmetic, domain)
@@ -111,23 +112,16 @@ class _Graph:
         return {attribute.name: attribute.i for attribute in node.attribute}
 
     def _quantized(self, node: Any, tensor: TensorInfo, kind: str) -> TensorInfo:
-        """A tensor with the scale that a conversion of this kind gives it, where that is stored in the file."""
+        """A tensor with the scale that a conversion of this kind gives it, if the file stores it."""
         if node.op_type != kind or len(node.input) < 2 or tensor.name in node.input[1:]:
             return tensor
-        stored = [self._stored(name) for name in node.input[1:3]]
+        stored = [self._values.get(name, []) for name in node.input[1:3]]
         if not stored[0]:
             return tensor
         zero_point = int(stored[1][0]) if len(stored) > 1 and stored[1] else 0
         scales = len(stored[0])
         axis = self._attributes(node).get("axis", 1) if scales > 1 else None
         return replace(tensor, scale=float(stored[0][0]), zero_point=zero_point, scales=scales, axis=axis)
-
-    def _stored(self, name: str) -> list[float]:
-        return self._values.get(name, [])
-
-    @property
-    def _values(self) -> dict[str, list[float]]:
-        return self.__dict__.setdefault("_small", {})
 
     def _constant(self, tensor: Any) -> TensorInfo:
         count = math.prod(tensor.dims)
@@ -141,7 +135,7 @@ class _Graph:
         return {"float": "float32", "double": "float64", "undefined": "unknown"}.get(name, name)
 
     def _arithmetic(self, inputs: tuple[TensorInfo, ...]) -> str:
-        """The type of arithmetic: that of what is dequantized right before, as runtimes fuse the two."""
+        """The type of arithmetic: the type before a dequantization, since runtimes fuse the two."""
         tensors = [self._before_dequantizing(tensor) for tensor in inputs]
         kinds = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
         if kinds <= set(SMALL):
@@ -158,51 +152,24 @@ class _Graph:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph, and those of its branches and loops."""
+    """A graph, and the graphs of its branches and loops."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)
+            for subgraph in (attribute.g, *attribute.graphs):
+                if subgraph.node:
+                    yield from _graphs(subgraph)
 
 
 def _initializers(graph: Any) -> Iterator[Any]:
-    for inner in _graphs(graph):
-        yield from inner.initializer
-        for node in inner.node:
+    for subgraph in _graphs(graph):
+        yield from subgraph.initializer
+        for node in subgraph.node:
             if node.op_type == "Constant":
                 for attribute in node.attribute:
                     if attribute.name == "value" and node.output:
                         attribute.t.name = node.output[0]
                         yield attribute.t
-
-
-def _macs(
-    kind: str, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...], attributes: Mapping[str, int]
-) -> int | None:
-    """Multiply-accumulates of a standard operation."""
-    if kind == "Mul":
-        return gating_macs(list(inputs), outputs[0]) if outputs else 0
-    if kind not in _KERNEL or len(inputs) <= _KERNEL[kind] or not outputs:
-        return 0
-    # A transposed convolution multiplies each value of its input by the kernel, the others make each of the output.
-    places = elements((inputs[0] if kind == "ConvTranspose" else outputs[0]).shape)
-    kernel = inputs[_KERNEL[kind]].shape
-    if places is None or kernel is None or None in kernel or not kernel:
-        return None
-    sizes = [size or 0 for size in kernel]
-    if "Conv" in kind:
-        return places * math.prod(sizes[1:])
-    # Of a matrix product, the kernel's rows; a vector is one column.
-    return places * (sizes[-1] if attributes.get("transB") or len(sizes) == 1 else sizes[-2])
-
-
-# Operations with multiply-accumulates, and which of their inputs is the kernel.
-_KERNEL = {
-    **{"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3},
-    **{"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3},
-}
 
 
 def _mode(operations: tuple[Operation, ...], constants: Mapping[str, TensorInfo]) -> str | None:

@@ -1,4 +1,4 @@
-"""The document in an ONNX file: one of its properties."""
+"""The document in an ONNX file: an entry of its `metadata_props`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,20 @@ from keras_se.export.metadata import KEY
 
 
 def tensors(path: Path) -> dict[str, Any]:
-    """The inputs and outputs of a file."""
     onnx = require("onnx", "onnx")
     graph = onnx.load(str(path), load_external_data=False).graph
     return {"inputs": [_facts(onnx, x) for x in graph.input], "outputs": [_facts(onnx, x) for x in graph.output]}
 
 
 def _facts(onnx: Any, value: Any) -> dict[str, Any]:
-    own = value.type.tensor_type
-    shape = [size.dim_value if size.HasField("dim_value") else None for size in own.shape.dim]
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(own.elem_type).name
+    tensor = value.type.tensor_type
+    shape = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     return {"name": value.name, "shape": shape, "dtype": dtype}
 
 
 def embed(path: Path, document: bytes) -> None:
-    """Messages that are written one behind the other are one, with the lists of both."""
+    """Appends the document: protobuf messages in sequence are one message, with the lists of both."""
     more = require("onnx", "onnx").ModelProto()
     more.metadata_props.add(key=KEY, value=document.decode())
     with open(path, "ab") as file:

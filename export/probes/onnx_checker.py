@@ -1,6 +1,6 @@
 """A program: `onnx_checker.py MODEL RESULT` checks an ONNX file, and infers the shapes of its tensors.
 
-It runs in a process of its own, since a file from a stranger can end it (`sandbox.py`).
+It runs in a process of its own, since a hostile file can crash it (`sandbox.py`).
 """
 
 import json
@@ -14,9 +14,9 @@ def probe(path: str) -> dict[str, Any]:
 
     try:
         onnx.checker.check_model(path)
-        # Weights in other files are not needed for shapes.
+        # Shape inference does not need weights in other files.
         model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False), data_prop=True)
-    except Exception as error:  # its exceptions have no common base but this
+    except Exception as error:  # its exceptions have no other common base
         return {"problem": str(error)}
     return {"tensors": {value.name: _described(value) for value in _values(model.graph)}}
 
@@ -25,8 +25,8 @@ def _values(graph: Any) -> list[Any]:
     found = [*graph.value_info, *graph.input, *graph.output]
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                found += _values(inner)
+            for subgraph in (attribute.g, *attribute.graphs):
+                found += _values(subgraph)
     return found
 
 

@@ -13,24 +13,26 @@ from keras_se._text import last_line
 # Programs that import one runtime and modules of this folder, but nothing else of the package: it would bring Keras.
 PROBES = Path(__file__).parent
 TIMEOUT = 300.0
+# Bytes of a result that are read.
+LIMIT = 64 << 20
 
 
 class RefusedError(Exception):
-    """A probe's process failed. The message says how, and continues a sentence whose subject is the program."""
+    """A probe failed. The text completes a sentence about the file's runtime: "crashed (SIGSEGV)"."""
 
 
 def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
-    """Runs a probe on a file, and returns the document that it wrote.
+    """Runs a probe on a file, and returns its result.
 
-    Runtimes are written in C++, and a malicious file can crash the process that loads it.
+    Runtimes are written in C++, and a hostile file can crash the process that loads it.
 
     Args:
         program: The probe's file in this folder, or its absolute path.
-        path: Its argument.
+        path: The probe's argument.
         timeout: Seconds.
 
     Raises:
-        RefusedError: if it crashed, took too long, or raised an exception.
+        RefusedError: if the probe crashed, took too long, failed unexpectedly, or wrote too much.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
@@ -45,10 +47,12 @@ def probe(program: str, path: Path, timeout: float = TIMEOUT) -> dict[str, Any]:
             raise RefusedError(
                 last_line(done.stderr.decode(errors="replace")) or f"ended with status {done.returncode}"
             )
+        if result.stat().st_size > LIMIT:
+            raise RefusedError(f"reported more than {LIMIT >> 20} MB")
         document: dict[str, Any] = json.loads(result.read_text())
         return document
 
 
 def crash(status: int) -> str:
-    """Describes the negative status of a process."""
+    """The cause of a negative exit status."""
     return f"crashed ({signal.Signals(-status).name})"

@@ -1,7 +1,6 @@
-"""What is in a SavedModel: its graph as it is stored. Nothing of it is loaded, since loading one runs its code."""
+"""Inspects a SavedModel: its graph is read as data, since loading a SavedModel runs its code."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,15 @@ from typing import Any
 from keras_se.export import metadata
 from keras_se.export.errors import require
 from keras_se.export.inspect.inspection import Inspection, Operation, TensorInfo
-from keras_se.export.inspect.macs import elements, gating_macs
+from keras_se.export.inspect.macs import count_macs
 from keras_se.export.saved_model.runner import SIGNATURE
 
-# What holds, names or passes on a tensor, and computes nothing.
+# Operations that hold, name or forward a tensor, and compute nothing.
 SILENT = {"Const", "Identity", "IdentityN", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-# How many operations a graph may have, its functions written out where they are called: a few that call each other
-# twice make millions.
+# The most operations of a graph with its functions inlined: a few functions that call each other twice make millions.
 LIMIT = 200_000
-# Where a SavedModel may carry what its owner says of it.
+# Files in a SavedModel in which its owner may describe it.
 NOTES = ("assets/keras_se.json", "keras_se.json")
 
 
@@ -26,7 +24,7 @@ def inspect(path: Path) -> Inspection:
     """Reads the graph of a SavedModel's signature `serving_default`.
 
     Raises:
-        ValueError: for what is no SavedModel, a damaged one, or one without that signature.
+        ValueError: for another kind of folder, a damaged SavedModel, or one without that signature.
     """
     require("tensorflow", "tensorflow")
     from google.protobuf.message import DecodeError
@@ -48,8 +46,8 @@ def inspect(path: Path) -> Inspection:
         "saved_model",
         sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
         None,
-        graph.ends("inputs"),
-        graph.ends("outputs"),
+        graph.tensors("inputs"),
+        graph.tensors("outputs"),
         operations,
         metadata=_metadata(path, stored.meta_graphs[0]),
         document=metadata.read_metadata(path),
@@ -76,7 +74,7 @@ def _metadata(path: Path, meta_graph: Any) -> dict[str, str]:
 
 
 class _Graph:
-    """The graph of the signature, its functions written out where they are called."""
+    """The graph of the signature, with its functions inlined."""
 
     def __init__(self, meta_graph: Any):
         if SIGNATURE not in meta_graph.signature_def:
@@ -84,22 +82,22 @@ class _Graph:
         self._signature = meta_graph.signature_def[SIGNATURE]
         self._nodes = {node.name: node for node in meta_graph.graph_def.node}
         self._functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
-        self._written = 0
+        self._count = 0
 
-    def ends(self, end: str) -> tuple[TensorInfo, ...]:
-        """Inputs or outputs, in the order of their names, as the format keeps them."""
-        tensors = getattr(self._signature, end)
+    def tensors(self, role: str) -> tuple[TensorInfo, ...]:
+        """The `inputs` or `outputs`, in the order of their names, as the format keeps them."""
+        tensors = getattr(self._signature, role)
         return tuple(
-            TensorInfo(name, _sizes(tensors[name].tensor_shape), _dtype(tensors[name].dtype), end=True)
+            TensorInfo(name, sizes(tensors[name].tensor_shape), dtype_name(tensors[name].dtype), io=True)
             for name in sorted(tensors)
         )
 
     def operations(self) -> Iterator[Operation]:
         wanted = [tensor.name for tensor in self._signature.outputs.values()]
-        return self._written_out(self._reached(wanted), {}, ())
+        return self._inlined(self._reached(wanted), {}, ())
 
     def _reached(self, names: list[str]) -> list[Any]:
-        """The nodes that the outputs are made from, in the order of the file."""
+        """The nodes that outputs depend on, in the order of the file."""
         reached: set[str] = set()
         waiting = [_node_of(name) for name in names]
         while waiting:
@@ -112,13 +110,13 @@ class _Graph:
             waiting += [_node_of(source) for source in self._nodes[name].input]
         return [node for name, node in self._nodes.items() if name in reached]
 
-    def _written_out(self, nodes: Any, known: Mapping[str, TensorInfo], calls: tuple[str, ...]) -> Iterator[Operation]:
+    def _inlined(self, nodes: Any, known: Mapping[str, TensorInfo], calls: tuple[str, ...]) -> Iterator[Operation]:
         tensors = dict(known)
         for node in nodes:
             tensors[node.name] = _result(node, tensors)
         for node in nodes:
-            self._written += 1
-            if self._written > LIMIT:
+            self._count += 1
+            if self._count > LIMIT:
                 raise ValueError(f"its functions make more than {LIMIT:,} operations")
             if node.op not in SILENT | CALLS:
                 yield _operation(node, tensors)
@@ -128,10 +126,10 @@ class _Graph:
                 function = self._functions.get(name)
                 if function is None:
                     raise ValueError(f"it has no function {name!r}")
-                yield from self._written_out(function.node_def, _arguments(function), (*calls, name))
+                yield from self._inlined(function.node_def, _arguments(function), (*calls, name))
 
     def _called(self, node: Any) -> list[str]:
-        """The functions that a node runs: calls, branches and loops."""
+        """The functions that a node calls, as branches and loops do."""
         found = []
         for _, value in sorted(node.attr.items()):
             found += [value.func.name] if value.HasField("func") else [func.name for func in value.list.func]
@@ -146,63 +144,40 @@ def _arguments(function: Any) -> dict[str, TensorInfo]:
     found = {}
     for number, argument in enumerate(function.signature.input_arg):
         shapes = function.arg_attr[number].attr["_output_shapes"].list.shape if number in function.arg_attr else ()
-        shape = _sizes(shapes[0]) if shapes else None
-        found[argument.name] = TensorInfo(argument.name, shape, _dtype(argument.type))
+        shape = sizes(shapes[0]) if shapes else None
+        found[argument.name] = TensorInfo(argument.name, shape, dtype_name(argument.type))
     return found
 
 
 def _result(node: Any, known: Mapping[str, TensorInfo]) -> TensorInfo:
-    """The first result of a node, with the shape that TensorFlow wrote beside it.
+    """The first result of a node, with the shape that TensorFlow stored with it.
 
-    What is computed of constants alone is one, too: the factors of a batch norm are no gates.
+    A result that depends on constants alone is a constant: the factors of a batch norm are no gates.
     """
     shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
     dtype = next((node.attr[key].type for key in ("dtype", "T", "DstT", "Tout") if key in node.attr), 0)
     sources = [known.get(_node_of(name)) for name in node.input if not name.startswith("^")]
     derived = bool(sources) and all(source is not None and source.constant for source in sources)
     constant = derived or node.op in ("Const", "ReadVariableOp")
-    return TensorInfo(node.name, _sizes(shapes[0]) if shapes else None, _dtype(dtype), constant=constant)
+    return TensorInfo(node.name, sizes(shapes[0]) if shapes else None, dtype_name(dtype), constant=constant)
 
 
 def _operation(node: Any, tensors: Mapping[str, TensorInfo]) -> Operation:
     sources = [_node_of(name) for name in node.input if not name.startswith("^")]
     inputs = tuple(tensors.get(name, TensorInfo(name, None, "unknown")) for name in sources)
     result = tensors[node.name]
-    macs = _macs(node, inputs, result)
+    transposed = node.attr["transpose_b"].b or node.attr["adj_y"].b
+    macs = count_macs(node.op, inputs, (result,), transposed=transposed)
     return Operation(node.op, node.name, inputs, (result,), macs, result.dtype if macs != 0 else "")
 
 
-def _macs(node: Any, inputs: tuple[TensorInfo, ...], result: TensorInfo) -> int | None:
-    if node.op in ("Mul", "MulNoNan"):
-        return gating_macs(list(inputs), result)
-    if node.op not in _PER_RESULT or len(inputs) < 2:
-        return 0
-    # The gradient that computes a transposed convolution reads (shape, kernel, map).
-    counted = inputs[2] if node.op.endswith("BackpropInput") and len(inputs) > 2 else result
-    places, kernel = elements(counted.shape), inputs[1].shape
-    if places is None or kernel is None or None in kernel or len(kernel) < 2:
-        return None
-    sizes = tuple(size or 0 for size in kernel)
-    transposed = node.attr["transpose_b"].b or node.attr["adj_y"].b
-    return places * (sizes[-1] if transposed else _PER_RESULT[node.op](sizes))
-
-
-# What each value of the result costs, by the kernel's shape.
-_PER_RESULT = {
-    **dict.fromkeys(("Conv2D", "Conv3D"), lambda kernel: math.prod(kernel[:-1])),
-    "DepthwiseConv2dNative": lambda kernel: math.prod(kernel[:2]),
-    "Conv2DBackpropInput": lambda kernel: math.prod(kernel[:3]),
-    **dict.fromkeys(("MatMul", "BatchMatMulV2"), lambda kernel: kernel[-2]),
-}
-
-
-def _sizes(shape: Any) -> tuple[int | None, ...] | None:
+def sizes(shape: Any) -> tuple[int | None, ...] | None:
     if shape.unknown_rank:
         return None
     return tuple(None if size.size < 0 else size.size for size in shape.dim)
 
 
-def _dtype(number: int) -> str:
+def dtype_name(number: int) -> str:
     from tensorflow.core.framework.types_pb2 import DataType
 
     name = DataType.Name(number) if number in DataType.values() else "DT_UNKNOWN"

@@ -1,10 +1,11 @@
-"""The document of a SavedModel: a file where the format has room for what others put into the folder."""
+"""The document of a SavedModel: a file in `assets.extra`, where the format leaves room for other tools' files."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from keras_se.export.metadata import LIMIT
+from keras_se.export.saved_model.inspect import dtype_name, sizes
 from keras_se.export.saved_model.runner import SIGNATURE
 
 PREFIX = "serving_"
@@ -13,14 +14,16 @@ FILE = Path("assets.extra") / "keras_se.json"
 
 def tensors(path: Path) -> dict[str, Any]:
     """The inputs and outputs of a file."""
-    from tensorflow.core.framework.types_pb2 import DataType
     from tensorflow.core.protobuf import saved_model_pb2
 
     stored = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     signatures = stored.meta_graphs[0].signature_def
 
-    def facts(own: Any) -> list[dict[str, Any]]:
-        return [_facts(DataType, name, own[name]) for name in sorted(own)]
+    def facts(infos: Any) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "shape": sizes(info.tensor_shape), "dtype": dtype_name(info.dtype)}
+            for name, info in sorted(infos.items())
+        ]
 
     more = [name for name in sorted(signatures) if name.startswith(PREFIX) and name != SIGNATURE]
     return {
@@ -28,12 +31,6 @@ def tensors(path: Path) -> dict[str, Any]:
         "outputs": facts(signatures[SIGNATURE].outputs),
         "signatures": {name: facts(signatures[name].inputs) for name in more},
     }
-
-
-def _facts(types: Any, name: str, info: Any) -> dict[str, Any]:
-    shape = [None if size.size < 0 else size.size for size in info.tensor_shape.dim]
-    kind = types.Name(info.dtype).removeprefix("DT_").lower()
-    return {"name": name, "shape": shape, "dtype": {"float": "float32", "double": "float64"}.get(kind, kind)}
 
 
 def embed(path: Path, document: bytes) -> None:

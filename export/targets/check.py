@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from keras_se._text import counted
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation
+from keras_se.export.targets import vela
 from keras_se.export.targets.reasons import Reason, Verdict
 from keras_se.export.targets.rules import TARGETS, VELA_RULES, Limit, Operators
 
-# What LiteRT's delegate leaves out at the ends of a quantized file, at no cost that counts.
+# Operations at the inputs and outputs of a quantized file that cost little outside LiteRT's delegate.
 LIGHT = ("QUANTIZE", "DEQUANTIZE", "SOFTMAX")
-
-
 OTHER_FORMAT = {"tflite": "Export it with to_tflite.", "onnx": "Export it with to_onnx."}
 
 
@@ -25,32 +24,32 @@ def verdict(inspection: Inspection, target: str) -> Verdict:
     True
 
     Args:
-        inspection: What `inspect` returned.
+        inspection: The result of `inspect`.
         target: `"phone-cpu"`, `"phone-gpu"`, `"microcontroller"`, `"ethos-u"` or `"onnxruntime-mobile"`.
 
     Returns:
         A `Verdict`.
 
     Raises:
-        ValueError: for a target that is not known.
+        ValueError: for an unknown target.
     """
     if target not in TARGETS:
         raise ValueError(f"target must be one of {', '.join(TARGETS)}. Received: {target!r}")
     row = TARGETS[target]
     if inspection.format != row.format:
-        problem = f"{target} takes files of the format {row.format}, and this is {inspection.format}."
+        problem = f"{target} requires a file in the format {row.format}; this file is {inspection.format}."
         return Verdict(target, (Reason(problem, "", OTHER_FORMAT[row.format], row.rows[0].source),))
     return Verdict(target, tuple(reasons(inspection, row.rows)))
 
 
 def verdicts(inspection: Inspection, targets: Sequence[str] = ()) -> list[Verdict]:
-    """The verdicts of several targets; by default, of all that take files of this format."""
-    own = [name for name, row in TARGETS.items() if row.format == inspection.format]
-    return [verdict(inspection, name) for name in targets or own]
+    """The verdicts of several targets; by default, of all targets for this format."""
+    default = [name for name, row in TARGETS.items() if row.format == inspection.format]
+    return [verdict(inspection, name) for name in targets or default]
 
 
 def reasons(inspection: Inspection, rows: Sequence[Operators | Limit]) -> Iterator[Reason]:
-    """What rows of rules find wrong with a file."""
+    """The reasons why a file breaks rules."""
     for row in rows:
         yield from _missing(inspection, row) if isinstance(row, Operators) else LIMITS[row.kind](inspection, row.source)
 
@@ -58,13 +57,13 @@ def reasons(inspection: Inspection, rows: Sequence[Operators | Limit]) -> Iterat
 def _missing(inspection: Inspection, row: Operators) -> Iterator[Reason]:
     for one in inspection.operations:
         if one.domain != STANDARD or one.kind not in row.kinds:
-            own = f"{one.domain} operation" if one.domain != STANDARD else "operation"
-            yield Reason(f"The target does not have the {own} {one.kind}.", one.name, row.action, row.source)
+            noun = f"{one.domain} operation" if one.domain != STANDARD else "operation"
+            yield Reason(f"The target does not support the {noun} {one.kind}.", one.name, row.action, row.source)
             continue
         types = row.narrower.get(one.kind, row.types)
         wrong = dict.fromkeys(t.dtype for t in (*one.inputs, *one.outputs) if t.dtype not in types)
         if wrong:
-            problem = f"{one.kind} does not take {', '.join(wrong)}."
+            problem = f"{one.kind} does not support {', '.join(wrong)}."
             yield Reason(problem, one.name, _retype(wrong, row), row.source)
 
 
@@ -79,22 +78,23 @@ def _retype(wrong: dict[str, None], row: Operators) -> str:
 def _static(inspection: Inspection, source: str) -> Iterator[Reason]:
     action = "Export with batch_size=1 and an input_shape without unknown sizes."
     if inspection.dynamic:
-        problem = f"It has dynamic shapes, in {counted(len(inspection.dynamic), 'tensor')}."
+        count = len(inspection.dynamic)
+        problem = f"{counted(count, 'tensor')} {'has a dynamic shape' if count == 1 else 'have dynamic shapes'}."
         yield Reason(problem, inspection.dynamic[0], action, source)
 
 
 def _batch_of_one(inspection: Inspection, source: str) -> Iterator[Reason]:
     for tensor in inspection.inputs:
         if tensor.shape and tensor.shape[0] not in (None, 1):
-            yield Reason(f"Its batch is {tensor.shape[0]}.", tensor.name, "Export with batch_size=1.", source)
+            yield Reason(f"The batch size is {tensor.shape[0]}.", tensor.name, "Export with batch_size=1.", source)
 
 
 def _four_axes(inspection: Inspection, source: str) -> Iterator[Reason]:
     for one in inspection.operations:
         rank = max((len(tensor.shape or ()) for tensor in (*one.inputs, *one.outputs)), default=0)
         if rank > 4:
-            action = "Replace the layer that makes it by one of four axes."
-            yield Reason(f"{one.kind} has a tensor of {rank} axes.", one.name, action, source)
+            action = "Replace its layer with one whose tensors have at most 4 axes."
+            yield Reason(f"{one.kind} has a tensor with {rank} axes.", one.name, action, source)
 
 
 def _not_dynamic(inspection: Inspection, source: str) -> Iterator[Reason]:
@@ -106,33 +106,31 @@ def _not_dynamic(inspection: Inspection, source: str) -> Iterator[Reason]:
 
 def _runs(inspection: Inspection, source: str) -> Iterator[Reason]:
     for one in inspection.custom:
-        action = "Replace the layer that makes it by one of built-in operations."
-        yield Reason(f"LiteRT has no kernel for the {one.domain} operation {one.kind}.", one.name, action, source)
+        action = "Replace its layer with one that converts to built-in operations."
+        yield Reason(f"LiteRT does not support the {one.domain} operation {one.kind}.", one.name, action, source)
     if inspection.problem and not inspection.custom:
-        yield Reason(f"LiteRT does not load it: {inspection.problem}", "", "Export it with to_tflite.", source)
+        yield Reason(f"LiteRT does not load the file: {inspection.problem}", "", "Export it with to_tflite.", source)
 
 
 def _delegated(inspection: Inspection, source: str) -> Iterator[Reason]:
     for one in inspection.outside:
         if one.kind not in LIGHT and (one.macs != 0 or _between_maps(one)):
-            yield Reason(f"The delegate leaves {one.kind} to a slower kernel.", one.name, _faster(one), source)
+            yield Reason(f"{one.kind} runs outside the delegate, in a slower kernel.", one.name, _faster(one), source)
 
 
 def _between_maps(one: Operation) -> bool:
-    """Whether an operation works on feature maps, and not on the sizes of some."""
+    """Whether an operation computes on feature maps, not on their sizes."""
     return any(not tensor.constant and len(tensor.shape or (0,) * 4) > 2 for tensor in one.inputs)
 
 
 def _faster(one: Operation) -> str:
-    kinds = {tensor.dtype for tensor in one.outputs}
-    return "Export with quantize='int8'." if "int16" in kinds else "Replace the layer that makes it."
+    dtypes = {tensor.dtype for tensor in one.outputs}
+    return "Export with quantize='int8'." if "int16" in dtypes else "Replace its layer."
 
 
 def _on_the_npu(inspection: Inspection, source: str) -> Iterator[Reason]:
-    from keras_se.export.targets import vela as ethos_u
-
-    if ethos_u.installed():
-        yield from ethos_u.left_on_the_cpu(inspection)
+    if vela.installed():
+        yield from vela.left_on_the_cpu(inspection)
     else:
         yield from reasons(inspection, VELA_RULES)
 

@@ -1,4 +1,4 @@
-"""What a verdict consists of."""
+"""Verdicts and their reasons."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reason:
-    """What is wrong with a file for a target.
+    """Why a file does not fit a target.
 
     Attributes:
-        problem: What is wrong, a sentence.
-        where: The operation or the tensor, by its name in the file; empty if it is the file as a whole.
-        action: What to do, a sentence.
-        source: The document, or the program, that says so.
+        problem: The problem, in a sentence.
+        where: The name of the operation or the tensor in the file; empty for the file as a whole.
+        action: The remedy, in a sentence.
+        source: The document or the program that states the rule.
     """
 
     problem: str
@@ -29,8 +29,8 @@ class Verdict:
     """Whether a file fits a target.
 
     Attributes:
-        target: Its name.
-        reasons: Why it does not: none, if it does.
+        target: The name of the target.
+        reasons: Why the file does not fit; empty if it fits.
     """
 
     target: str

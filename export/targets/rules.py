@@ -1,24 +1,24 @@
-"""What targets take, as data: each row with the document or the code that it was taken from."""
+"""The rules of each target, as data. Each row names the document or the code that it was taken from."""
 
 from dataclasses import dataclass, field
 
 from keras_se.export.targets.tflite_micro_ops import METHODS
 
 FLOAT = frozenset({"float32"})
-INTEGERS = frozenset({"bool", "int32", "int64", "uint32"})  # of sizes, indices, biases and conditions
+INTEGERS = frozenset({"bool", "int32", "int64", "uint32"})  # sizes, indices, biases and conditions
 QUANTIZED = frozenset({"int8", "int16"})
 
 
 @dataclass(frozen=True)
 class Operators:
-    """The operations that a target has, and the types of tensors that they take.
+    """The operations that a target supports, and the types of their tensors.
 
     Attributes:
-        kinds: Operations, by their names in the file.
-        types: Of their tensors.
-        narrower: Types of operations that take fewer, or others.
-        source: Where this was read.
-        action: What to do about an operation that is missing.
+        kinds: The names of the operations in the file.
+        types: The types of their tensors.
+        source: The document or the code that says so.
+        action: The remedy for an operation that is not supported.
+        narrower: The types of operations that support fewer, or other, types.
     """
 
     kinds: frozenset[str]
@@ -30,7 +30,7 @@ class Operators:
 
 @dataclass(frozen=True)
 class Limit:
-    """Something that a target asks of every file. `kind` is a key of `targets.LIMITS`."""
+    """A requirement on the whole file. `kind` is a key of `check.LIMITS`."""
 
     kind: str
     source: str
@@ -38,7 +38,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Target:
-    """A target, the format of its files, and what it takes."""
+    """A target: the format of its files, and its rules."""
 
     name: str
     used_for: str
@@ -105,7 +105,7 @@ TARGETS = {
                     GPU_KINDS,
                     FLOAT | INTEGERS | {"float16", "int8", "uint8"},
                     GPU,
-                    "Replace the layer that makes it by one of operations that the delegate has.",
+                    "Replace its layer with one that converts to operations that the delegate supports.",
                 ),
                 Limit("static shapes", "keras_se: the GPU delegate compiles its shaders for the sizes in the file"),
                 Limit("four axes", GPU),
@@ -120,7 +120,7 @@ TARGETS = {
                     frozenset(METHODS),
                     FLOAT | INTEGERS | QUANTIZED,
                     f"{MICRO}, micro_mutable_op_resolver.h and kernels/*.cc",
-                    "Replace the layer that makes it, or export with quantize='int8'.",
+                    "Replace its layer, or export with quantize='int8'.",
                     {
                         **dict.fromkeys(("HARD_SWISH", "RESIZE_BILINEAR", "ELU", "DIV"), FLOAT | INTEGERS | {"int8"}),
                         **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), FLOAT | INTEGERS | QUANTIZED | {"uint8"}),
@@ -143,20 +143,20 @@ TARGETS = {
                     ORT_KINDS,
                     FLOAT | INTEGERS | {"int8", "uint8"},
                     f"{ORT}; {ORT_TYPES}",
-                    "Use the package onnxruntime-android or onnxruntime-c, which has all operators.",
+                    "Use the package onnxruntime-android or onnxruntime-c, which supports all operators.",
                 ),
             ),
         ),
     )
 }
 
-# Of files that Vela has not been asked about.
+# Vela's rules, for machines on which Vela is not installed.
 VELA_RULES = (
     Operators(
         VELA_KINDS,
         INTEGERS | QUANTIZED | {"uint8"},
         VELA,
-        "Export with quantize='int8' and io_dtype='int8', and replace a layer that makes it otherwise.",
+        "Export with quantize='int8' and io_dtype='int8'. If that does not help, replace its layer.",
     ),
     Limit("static shapes", VELA),
     Limit("batch of one", VELA),

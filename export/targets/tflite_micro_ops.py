@@ -1,9 +1,9 @@
-"""The operations of LiteRT for Microcontrollers."""
+"""The operations that LiteRT for Microcontrollers supports."""
 
-# The built-in operations of a file, by the schema's name, and the method of `tflite::MicroMutableOpResolver` that adds
-# each. Source: tensorflow/lite/micro/micro_mutable_op_resolver.h of github.com/tensorflow/tflite-micro, at commit
-# 90b983c (August 2026). Left out are operations with graphs of their own or with state between runs (IF, WHILE,
-# CALL_ONCE, VAR_HANDLE, SVDF, LSTMs), whose memory is not estimated here.
+# Built-in operations by the schema's name, with the method of `tflite::MicroMutableOpResolver` that adds each.
+# Source: tensorflow/lite/micro/micro_mutable_op_resolver.h of github.com/tensorflow/tflite-micro, at commit 90b983c
+# (August 2026). Operations with subgraphs or with state between runs (IF, WHILE, CALL_ONCE, VAR_HANDLE, SVDF, LSTMs)
+# are left out: their memory is not estimated here.
 METHODS = {
     "ABS": "AddAbs",
     "ADD": "AddAdd",

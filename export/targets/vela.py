@@ -1,4 +1,4 @@
-"""What Arm's compiler Vela says of a TFLite file: which operations it leaves to the CPU."""
+"""Asks Arm's compiler Vela which operations of a TFLite file it leaves on the CPU."""
 
 import importlib.util
 import re
@@ -23,12 +23,12 @@ SOURCE = "ethos-u-vela"
 
 
 def installed() -> bool:
-    """Whether `ethos-u-vela` is there to be asked."""
+    """Whether `ethos-u-vela` is installed."""
     return importlib.util.find_spec("ethosu") is not None and importlib.util.find_spec("ethosu.vela") is not None
 
 
 def left_on_the_cpu(inspection: Inspection) -> Iterator[Reason]:
-    """Compiles the file for each accelerator, in a temporary folder, and yields what stays on the CPU."""
+    """Compiles the file for each accelerator, in a temporary folder; a reason for each operation left on the CPU."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for accelerator in ACCELERATORS:
         for reason in _of(inspection, accelerator):
@@ -40,24 +40,24 @@ def left_on_the_cpu(inspection: Inspection) -> Iterator[Reason]:
 def _of(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
     status, output = _compile(inspection.path, accelerator)
     if status:
-        yield f"Vela does not compile it: {last_line(output)}", "", "Export it with quantize='int8'."
+        yield f"Vela does not compile the file: {last_line(output)}", "", "Export it with quantize='int8'."
         return
     kinds = {tensor.name: one.kind for one in inspection.operations for tensor in one.outputs}
     why = {name: reason for _, name, reason in NOT_SUPPORTED.findall(output)}
     for name in dict.fromkeys([*ON_THE_CPU.findall(output), *why]):
         kind = kinds.get(name, "an operation")
-        said = f": {why[name].rstrip('.')}" if name in why else ""
-        yield f"Vela leaves {kind} to the CPU{said}.", name, _action(kind)
+        detail = f": {why[name].rstrip('.')}" if name in why else ""
+        yield f"Vela leaves {kind} on the CPU{detail}.", name, _action(kind)
 
 
 def _action(kind: str) -> str:
     if kind in ("QUANTIZE", "DEQUANTIZE"):
         return "Export with quantize='int8' and io_dtype='int8'."
-    return "Export with quantize='int8', and replace a layer that stays on the CPU even so."
+    return "Export with quantize='int8'. If the operation still stays on the CPU, replace its layer."
 
 
 def _compile(path: Path, accelerator: str) -> tuple[int, str]:
-    """Runs Vela in a process of its own, and returns its exit status and what it said."""
+    """Runs Vela in a process of its own; its exit status and its output."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.tflite"
         shutil.copyfile(path, model)

@@ -1,4 +1,4 @@
-"""The gates of SE blocks: what Keras computes, and what a TFLite file does."""
+"""The gates of SE blocks, as Keras computes them and as a TFLite file does."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from keras_se.excitation.record import Gates, recording_of
 from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.interpreter import TensorValues
-from keras_se.export.tflite.layer_map import LayerNames, within
+from keras_se.export.tflite.layer_map import LayerNames, operations_of
 from keras_se.export.tflite.runner import Runner
 
 
 def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates]:
-    """The gates of every SE block that is called once and gets no mask, which a file has likewise.
+    """The gates of every SE block that is called once and without a mask: those can be found in a file.
 
     Example:
 
@@ -28,25 +28,25 @@ def keras_gates(model: keras.Model, columns: Sequence[np.ndarray]) -> list[Gates
     [('se', (3, 8))]
 
     Args:
-        model: The model; models inside it are looked into.
-        columns: An array for each of its inputs, samples first.
+        model: The model. Nested models are searched, too.
+        columns: An array for each input, samples first.
     """
     found = recording_of(model, columns).blocks
-    again = {gates.path for gates in found if gates.call > 1}
-    return [gates for gates in found if not gates.masked and gates.path not in again]
+    shared = {gates.path for gates in found if gates.call > 1}
+    return [gates for gates in found if not gates.masked and gates.path not in shared]
 
 
 def file_gates(
     path: Path, model: InferenceModel, wanted: Sequence[Gates], feeds: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The gates that a TFLite file computes, as real numbers, by path, in the shapes of those wanted.
+    """The gates that a TFLite file computes, as real numbers, by path, in the shapes of `wanted`.
 
-    Those that cannot be found are left out: gates that the export made constants, for one.
+    Gates that are not found are left out, such as gates that the export made constants.
 
     Args:
         path: The file.
-        model: What it was exported from.
-        wanted: Gates as Keras computes them.
+        model: The model that it was exported from.
+        wanted: The gates that Keras computes.
         feeds: Inputs by name, as the model takes them.
     """
     values = TensorValues(path.read_bytes())
@@ -63,24 +63,20 @@ def file_gates(
 
 
 def _tensor(values: TensorValues, owners: list[tuple[str, ...]], gates: Gates) -> int | None:
-    """The tensor of a block that its map is multiplied by: the last of its products has it."""
+    """The tensor that a block multiplies its feature map by: an operand of its last product."""
     graph, block = values.graph, frozenset([gates.path])
-    inside = [
-        operation
-        for operation, paths in zip(graph.operations, owners, strict=True)
-        if any(within(path, block) for path in paths)
-    ]
-    made = {index for operation in inside for index in operation.outputs}
+    operations = operations_of(graph, owners, block)
+    made = {index for operation in operations for index in operation.outputs}
     found = [
         index
-        for operation in inside
+        for operation in operations
         if operation.name == "MUL"
         for index in operation.inputs
-        if index in made and _long(graph.tensors[index].shape[1:]) == _long(gates.values.shape[1:])
+        if index in made and _squeezed(graph.tensors[index].shape[1:]) == _squeezed(gates.values.shape[1:])
     ]
     return found[-1] if found else None
 
 
-def _long(shape: Sequence[int]) -> list[int]:
-    """A shape without what is broadcast."""
+def _squeezed(shape: Sequence[int]) -> list[int]:
+    """A shape without its sizes of 1."""
     return [size for size in shape if size != 1]

@@ -1,10 +1,13 @@
-"""What a TFLite file says of itself: its tensors and operations, in the order in which they run without a delegate."""
+"""A TFLite file's graph: its tensors and operations, in the order in which they run without a delegate."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from keras_se.export.errors import ExportError, require
+from keras_se.export.probes.tflite_loader import describe
 
 # Bytes of one value, by the schema's name of the type. Types that are packed, or have no size, are left out.
 ITEM_SIZES = {
@@ -21,8 +24,11 @@ class FileTensor:
         type: The schema's name: `"INT8"`, `"FLOAT32"`.
         shape: With the batch.
         constant: Whether its values are in the file.
-        scales, zero_points: Its quantization, one for each channel or one for all; empty for one that has none.
-        name: What the file's signature calls it, for inputs and outputs; what the converter did otherwise.
+        scales, zero_points: Its quantization, one for each channel or one for all; empty without quantization.
+        name: The signature's name of an input or output; otherwise `stored_name`.
+        stored_name: The converter's name.
+        shape_signature: The shape with `None` for each size that is not fixed.
+        axis: The axis of the channels that scales belong to.
     """
 
     type: str
@@ -31,35 +37,42 @@ class FileTensor:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     name: str
+    stored_name: str = ""
+    shape_signature: tuple[int | None, ...] = ()
+    axis: int = 0
 
     @property
     def count(self) -> int:
-        """How many values it has."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        """The number of values."""
+        return math.prod(self.shape)
 
     @property
     def size(self) -> int:
         """Bytes in memory."""
         if self.type not in ITEM_SIZES:
-            raise ExportError(f"The size of the tensor {self.name!r} of type {self.type} is not known.")
+            raise ExportError(f"The tensor {self.name!r} has the type {self.type}, whose size is not known.")
         return self.count * ITEM_SIZES[self.type]
 
 
 @dataclass(frozen=True)
 class FileOperation:
-    """An operation of the file: the schema's name of it, and the indices of its tensors (-1 for one left out)."""
+    """An operation of the file.
+
+    Attributes:
+        name: The schema's name, or the code of a custom operation.
+        inputs, outputs: Indices of tensors; -1 for an input that is left out.
+        domain: `""` for built-in operations, `"Flex"` or `"custom"` for others.
+    """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    domain: str = ""
 
 
 @dataclass(frozen=True)
 class FileGraph:
-    """The main graph of a file; `inputs` and `outputs` are indices of tensors."""
+    """A graph of a file; `inputs` and `outputs` are indices of tensors."""
 
     tensors: tuple[FileTensor, ...]
     operations: tuple[FileOperation, ...]
@@ -67,70 +80,44 @@ class FileGraph:
     outputs: tuple[int, ...]
 
     @property
-    def ends(self) -> dict[str, list[FileTensor]]:
-        """The tensors of the `inputs` and `outputs`."""
-        return {
-            end: [self.tensors[index] for index in indices]
-            for end, indices in (("inputs", self.inputs), ("outputs", self.outputs))
-        }
+    def input_tensors(self) -> list[FileTensor]:
+        return [self.tensors[index] for index in self.inputs]
+
+    @property
+    def output_tensors(self) -> list[FileTensor]:
+        return [self.tensors[index] for index in self.outputs]
 
     def operation_counts(self) -> dict[str, int]:
         """How often each operation occurs, by name in alphabetical order."""
         return dict(sorted(Counter(operation.name for operation in self.operations).items()))
 
 
-def read_graph(content: bytes, *, signature: bool = True) -> FileGraph:
-    """The main graph of a TFLite file, from its bytes; its ends named after its signature, or as tensors are."""
-    schema = require("ai_edge_litert.schema_py_generated", "tflite")
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph = model.subgraphs[0]
-    types, builtins = _names(schema.TensorType), _names(schema.BuiltinOperator)
-    called = _signature_names(model) if signature else {}
-    codes = [builtins[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
-    return FileGraph(
-        tuple(
-            FileTensor(
-                types[tensor.type],
-                _integers(tensor.shape),
-                _is_constant(model.buffers, tensor),
-                _scales(tensor.quantization),
-                _zero_points(tensor.quantization),
-                called.get(index) or tensor.name.decode(),
-            )
-            for index, tensor in enumerate(graph.tensors)
-        ),
-        tuple(
-            FileOperation(codes[node.opcodeIndex], _integers(node.inputs), _integers(node.outputs))
-            for node in graph.operators
-        ),
-        _integers(graph.inputs),
-        _integers(graph.outputs),
-    )
+def read_graph(content: bytes) -> FileGraph:
+    """The main graph of a TFLite file of our own, from its bytes; others are read in another process (`inspect`)."""
+    require("ai_edge_litert.tools.flatbuffer_utils", "tflite")
+    return graphs(describe(content))[0]
 
 
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+def graphs(description: Mapping[str, Any]) -> list[FileGraph]:
+    """The graphs of a described file, the main one first."""
+    signature = {index: name for index, name in description["signature"] if name}
+    return [
+        FileGraph(
+            tuple(
+                _tensor(entry, "" if number else signature.get(index, ""))
+                for index, entry in enumerate(graph["tensors"])
+            ),
+            tuple(
+                FileOperation(entry["name"], tuple(entry["inputs"]), tuple(entry["outputs"]), entry["domain"])
+                for entry in graph["operations"]
+            ),
+            tuple(graph["inputs"]),
+            tuple(graph["outputs"]),
+        )
+        for number, graph in enumerate(description["graphs"])
+    ]
 
 
-def _signature_names(model: object) -> dict[int, str]:
-    signatures = getattr(model, "signatureDefs", None) or []
-    return {end.tensorIndex: end.name.decode() for own in signatures[:1] for end in (*own.inputs, *own.outputs)}
-
-
-def _is_constant(buffers: Sequence, tensor: object) -> bool:
-    data = buffers[tensor.buffer].data  # type: ignore[attr-defined]
-    return data is not None and len(data) > 0
-
-
-def _integers(values: Sequence | None) -> tuple[int, ...]:
-    # A list that is empty can be absent.
-    return () if values is None else tuple(int(value) for value in values)
-
-
-def _scales(quantization: object) -> tuple[float, ...]:
-    scales = getattr(quantization, "scale", None)
-    return () if scales is None else tuple(float(scale) for scale in scales)
-
-
-def _zero_points(quantization: object) -> tuple[int, ...]:
-    return _integers(getattr(quantization, "zeroPoint", None))
+def _tensor(entry: Mapping[str, Any], name: str) -> FileTensor:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return FileTensor(name=name or entry["stored_name"], **values)

@@ -1,4 +1,4 @@
-"""The values of every tensor of a TFLite file, as it computes."""
+"""Reads every tensor of a TFLite file while it runs."""
 
 import os
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from keras_se.export.tflite.graph import FileTensor, read_graph
 
 
 class TensorValues:
-    """A TFLite file in LiteRT without the delegate, which keeps nothing of what is inside.
+    """Runs a TFLite file without the XNNPACK delegate, which keeps no intermediate tensors.
 
     Attributes:
         graph: The file's main graph.
-        computed: The indices of tensors that operations compute, and of inputs.
+        computed: The indices of the inputs and of the tensors that operations compute.
         batch: The file's fixed batch.
     """
 
@@ -35,13 +35,13 @@ class TensorValues:
         self.computed = tuple(dict.fromkeys((*self.graph.inputs, *made)))
 
     def run(self, batch: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
-        """Inputs by name, one batch in the file's own types → the real values of all that is computed, by index."""
+        """One batch of inputs, by name and in the file's types → the real values of `computed` tensors, by index."""
         self._signature(**batch)
         return {index: _real(self._interpreter.get_tensor(index), self.graph.tensors[index]) for index in self.computed}
 
 
 def ranges(content: bytes, feeds: Mapping[str, np.ndarray], batch_size: int) -> dict[int, tuple[float, float]]:
-    """The smallest and the largest value of each tensor of floats over all samples, by index."""
+    """The smallest and the largest value of each float tensor over all samples, by index."""
     values = TensorValues(content)
     found: dict[int, tuple[float, float]] = {}
     for batch in batches(feeds, batch_size):
@@ -53,7 +53,7 @@ def ranges(content: bytes, feeds: Mapping[str, np.ndarray], batch_size: int) -> 
 
 
 def _real(values: np.ndarray, tensor: FileTensor) -> np.ndarray:
-    """What stored values stand for. Only constants have several scales."""
+    """The real numbers that stored values stand for. Only constants have several scales."""
     if len(tensor.scales) != 1:
         return values
     return (values.astype("float64") - tensor.zero_points[0]) * tensor.scales[0]

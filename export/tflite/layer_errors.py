@@ -1,4 +1,4 @@
-"""How far each layer of a quantized TFLite file is from the same layer in floats."""
+"""Compares each layer of a quantized TFLite file with the same layer in floats."""
 
 import os
 from collections import defaultdict
@@ -20,29 +20,30 @@ from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.tflite.converter import float_file
 from keras_se.export.tflite.graph import FileGraph
 from keras_se.export.tflite.interpreter import TensorValues
-from keras_se.export.tflite.layer_map import CONVERSIONS, LayerNames, within
+from keras_se.export.tflite.layer_map import LayerNames, within
+from keras_se.export.tflite.mode import CONVERSIONS
 from keras_se.export.verification.parity import SAMPLES
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
-# A difference between the noise of a result and of its inputs that is rounding of the sums themselves.
+# A relative difference between the noise of an output and that of its inputs that is only rounding of the sums.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """A layer whose result is in the file.
+    """The error of a layer whose output is in the file.
 
     Attributes:
-        layer: Its path: `"backbone/stage1_se"` of a layer in a model in the model.
-        fused: The layers that the file computes in one operation with it.
-        kind: The name of its class.
+        layer: The path of the layer: `"backbone/stage1_se"` for a layer of a nested model.
+        fused: The layers that the file computes in the same operation.
+        kind: The name of the layer's class.
         se: Whether it is a squeeze-and-excitation layer, or part of one.
-        sqnr: Signal to quantization noise of its result in dB, over all samples: 20 is an error of a tenth (root mean
-            square), 40 of a hundredth. Infinite without any error.
-        own: The same without the noise that its inputs had already, relative to their signal: what the layer added,
-            or amplified.
-        cosine: Between its result and the one in floats, the mean over samples.
+        sqnr: The signal-to-quantization-noise ratio of its output in dB, over all samples: 20 is an error of a tenth
+            (root mean square), 40 of a hundredth. Infinite without any error.
+        own: The same, without the relative noise that the layer's inputs already had: the layer added or amplified the
+            rest.
+        cosine: The cosine between its output and the output in floats, averaged over samples.
     """
 
     layer: str
@@ -68,10 +69,10 @@ class LayerErrors:
 
     Attributes:
         path: The file.
-        samples: How many samples were run.
-        rows: A `LayerError` for each layer, first the one that added most. (Errors are handed on: by `sqnr` alone, the
-            layers behind a bad one could stand before it.)
-        missing: Layers whose result is not in the file: folded into another one before, or computing nothing.
+        samples: The number of samples that were run.
+        rows: A `LayerError` for each layer, the largest added error first. (Errors propagate: sorted by `sqnr`, layers
+            behind a bad one could come before it.)
+        missing: Layers whose output is not in the file: they were folded into another layer, or compute nothing.
     """
 
     path: Path
@@ -80,7 +81,7 @@ class LayerErrors:
     missing: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """For JSON."""
         return {
             "path": str(self.path),
             "samples": self.samples,
@@ -103,9 +104,9 @@ def layer_errors(
     optimize: bool | None = None,
     preprocessing: Any = None,
 ) -> LayerErrors:
-    """Compares each layer's result in a quantized TFLite file with the same in floats, to find where precision is lost.
+    """Compares each layer's output in a quantized TFLite file with its output in floats: where is precision lost?
 
-    Both run in LiteRT without its delegate, the floats in a file that is converted for this from the same network.
+    Both run in LiteRT without its delegate. The float file is converted from the same network for this comparison.
 
     Example:
 
@@ -116,15 +117,15 @@ def layer_errors(
     >>> layer_errors("se_mobilenet.tflite", model).rows[0].layer  # doctest: +SKIP
 
     Args:
-        path: A TFLite file in one of the modes that quantize.
+        path: A quantized TFLite file.
         model: The Keras model that it was exported from.
-        data: Inputs to run, in the forms that calibration data has, of which the first are taken; random ones by
-            default, on which files that were calibrated are hardly right.
-        samples: How many.
-        optimize, preprocessing: As they were in the export; by default what the file says of itself.
+        data: Inputs in any form of calibration data, of which the first samples are run. The default is random inputs,
+            which calibrated files compute poorly.
+        samples: The number of samples.
+        optimize, preprocessing: The options of the export; by default those in the file's metadata.
 
     Raises:
-        ValueError: for a file of another kind, or not of this model.
+        ValueError: for another kind of file, or a file of another model.
     """
     check_backend()
     artifact = Artifact.open(path)
@@ -156,23 +157,23 @@ def layer_errors(
 
 
 def check_backend() -> None:
-    """Refuses Keras on another backend, whose models export in a process of their own."""
+    """Refuses other Keras backends, whose models are exported in another process."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ValueError(
-            f"Keras must be on TensorFlow to compare layers (KERAS_BACKEND=tensorflow). Received: {backend}"
+            f"Comparing layers requires Keras on TensorFlow. Received: {backend}. Set KERAS_BACKEND=tensorflow."
         )
 
 
 def _with_sizes(inputs: Sequence[Tensor], known: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The model's inputs, in its own order, with the file's sizes."""
+    """The model's inputs, in the model's order, with the file's sizes."""
     shapes = {tensor.name: tensor.shape for tensor in known}
     return tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inputs)
 
 
 @dataclass
 class _Sums:
-    """What is summed up of a layer's result over samples."""
+    """Sums over the samples of a layer's output."""
 
     signal: float = 0.0
     noise: float = 0.0
@@ -201,56 +202,58 @@ class _Pair:
         names = LayerNames(model)
         self._floats, self._quantized = floats, quantized
         self._owners = names.of_operations(self._floats.graph)
-        own = _results(self._floats.graph, self._owners)
-        other = _results(self._quantized.graph, names.of_operations(self._quantized.graph))
-        shapes = [{path: self._floats.graph.tensors[i].shape for path, i in own.items()}]
-        shapes += [{path: self._quantized.graph.tensors[i].shape for path, i in other.items()}]
+        expected = _results(floats.graph, self._owners)
+        found = _results(quantized.graph, names.of_operations(quantized.graph))
         # The tensor of each layer in both files.
-        self._both = {path: (own[path], other[path]) for path in own if shapes[0][path] == shapes[1].get(path)}
+        self._both = {
+            path: (index, found[path])
+            for path, index in expected.items()
+            if path in found and floats.graph.tensors[index].shape == quantized.graph.tensors[found[path]].shape
+        }
         self._fused = {paths[0]: paths[1:] for paths in self._owners if paths}
 
     @property
     def named(self) -> set[str]:
-        """The layers that have a row, or are fused with one that has."""
+        """The layers that have a row, or are fused with a layer that has one."""
         return {path for row in self._both for path in (row, *self._fused[row])}
 
     def compared(
         self, feeds: Mapping[str, np.ndarray], stored: Callable[..., dict[str, np.ndarray]]
     ) -> dict[str, _Sums]:
-        """The sums of each layer over all samples; `stored` gives inputs the quantized file's own types."""
+        """The sums of each layer over all samples; `stored` converts inputs to the quantized file's types."""
         sums: dict[str, _Sums] = defaultdict(_Sums)
         size, left = self._floats.batch, len(next(iter(feeds.values())))
         for batch in batches(feeds, size):
             expected, found = self._floats.run(batch), self._quantized.run(stored(batch))
-            for path, (own, other) in self._both.items():
-                # The last batch is filled up with samples that were counted already.
-                rows = slice(left if expected[own].shape[:1] == (size,) else None)
-                sums[path].add(expected[own][rows], found[other][rows])
+            for path, (in_floats, in_quantized) in self._both.items():
+                # The last batch is padded with samples that were counted already.
+                rows = slice(left if expected[in_floats].shape[:1] == (size,) else None)
+                sums[path].add(expected[in_floats][rows], found[in_quantized][rows])
             left -= size
         return sums
 
     def rows(self, sums: Mapping[str, _Sums]) -> Iterator[LayerError]:
         before = self._before()
         chosen = frozenset(path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS))
-        for path, own in sums.items():
-            had = max((sums[other].ratio for other in before[path] if other in sums), default=0.0)
-            added = own.ratio - had if own.ratio > had * (1 + ROUNDING) else 0.0
+        for path, total in sums.items():
+            received = max((sums[other].ratio for other in before[path] if other in sums), default=0.0)
+            added = total.ratio - received if total.ratio > received * (1 + ROUNDING) else 0.0
             yield LayerError(
                 path,
                 self._fused[path],
                 type(self._layers[path]).__name__,
                 within(path, chosen),
-                _decibels(own.ratio),
+                _decibels(total.ratio),
                 _decibels(added),
-                own.cosine / own.count,
+                total.cosine / total.count,
             )
 
     def _before(self) -> dict[str, set[str]]:
-        """The layers whose results each layer reads."""
+        """The layers whose outputs each layer reads."""
         graph = self._floats.graph
         makers = {index: number for number, one in enumerate(graph.operations) for index in one.outputs}
         before: dict[str, set[str]] = defaultdict(set)
-        sources: list[set[str]] = []  # of each operation: its layer, or those before one that is of no layer
+        sources: list[set[str]] = []  # for each operation, its layer; without a layer, the sources of its inputs
         for operation, paths in zip(graph.operations, self._owners, strict=True):
             read = {path for index in operation.inputs if index in makers for path in sources[makers[index]]}
             if paths:
@@ -260,7 +263,7 @@ class _Pair:
 
 
 def _results(graph: FileGraph, owners: Sequence[tuple[str, ...]]) -> dict[str, int]:
-    """The tensor of each layer's result: that of its last operation which computes something."""
+    """The output tensor of each layer: that of its last operation that is no conversion."""
     return {
         paths[0]: operation.outputs[0]
         for operation, paths in zip(graph.operations, owners, strict=True)
@@ -269,7 +272,7 @@ def _results(graph: FileGraph, owners: Sequence[tuple[str, ...]]) -> dict[str, i
 
 
 def _missing(model: keras.Model, named: set[str]) -> list[str]:
-    """The layers that no row is about: not one themselves, nor inside of one, nor holding one."""
+    """The layers without a row that are neither inside a layer with a row nor contain one."""
     layers = dict(layers_by_path(model))
     holding = {path.rsplit("/", count)[0] for path in named for count in range(1, path.count("/") + 1)}
     return [

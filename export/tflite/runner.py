@@ -14,7 +14,7 @@ from keras_se.export.frontend.tensor_spec import Tensor
 from keras_se.export.metadata import parsed
 from keras_se.export.modes import stated_mode
 from keras_se.export.tflite.metadata import embedded
-from keras_se.export.tflite.selective import is_selective
+from keras_se.export.tflite.mode import find_mode
 
 
 class Runner:
@@ -55,22 +55,12 @@ class Runner:
         return collections.Counter(operation["op_name"] for operation in self._operations)
 
     def _find_mode(self) -> str | None:
-        boundary = ("QUANTIZE", "DEQUANTIZE", "DELEGATE")
-        results = {
-            np.dtype(self._tensors[index]["dtype"]).name
+        dtypes = {index: np.dtype(tensor["dtype"]).name for index, tensor in self._tensors.items()}
+        operations = (
+            (operation["op_name"], [dtypes[index] for index in operation["outputs"] if index in dtypes])
             for operation in self._operations
-            if operation["op_name"] not in boundary
-            for index in operation["outputs"]
-            if index in self._tensors
-        }
-        if is_selective(results):
-            return "selective"
-        if "int16" in results:
-            return "int16x8"
-        if "int8" in results:
-            return "int8"
-        stored = {np.dtype(tensor["dtype"]).name for tensor in self._tensors.values()}
-        return "float16" if "float16" in stored else "dynamic" if "int8" in stored else None
+        )
+        return find_mode(operations, dtypes.values())
 
     def _step(self, output: dict[str, Any]) -> float:
         """The quantization step of an output, also of one that is dequantized inside the file."""

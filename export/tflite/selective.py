@@ -1,4 +1,4 @@
-"""Selective quantization: a float TFLite file → one in 8 bits, but for chosen layers."""
+"""Selective quantization: converts a float TFLite file to 8 bits, except for chosen layers."""
 
 import re
 import warnings
@@ -16,22 +16,23 @@ from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.graph import FileGraph, FileOperation, read_graph
 from keras_se.export.tflite.interpreter import ranges
-from keras_se.export.tflite.layer_map import CONVERSIONS, LayerNames, operations_of, within
+from keras_se.export.tflite.layer_map import LayerNames, operations_of, within
+from keras_se.export.tflite.mode import CONVERSIONS
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
 MODE = "selective"
-# What `keep` says for every squeeze-and-excitation layer, and the default.
+# The value of `keep` for every squeeze-and-excitation layer, which is the default.
 SE = "se"
-# What chosen layers are kept as, by the schema's name of it.
+# The values of `keep_as`, and the schema's name of each type.
 KEPT = {"float32": "FLOAT32", "int16": "INT16"}
 EVERYTHING = ".*"
-EVERY_END = "(?:.*)"  # another key than `EVERYTHING` to the quantizer, which keeps one list of settings for each
+EVERY_IO = "(?:.*)"  # a key other than `EVERYTHING` to the quantizer, which keeps a list of settings for each key
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The layers that are not quantized to 8 bits, by path, what they are kept as, and how they were named."""
+    """The paths of the layers that are not quantized to 8 bits, their type, and the patterns that chose them."""
 
     paths: frozenset[str]
     kept_as: str
@@ -39,17 +40,17 @@ class Choice:
 
 
 def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: str | None) -> Choice | None:
-    """What `keep` and `keep_as` choose of a model; nothing for modes other than selective, which must not have them.
+    """The layers that `keep` and `keep_as` choose; `None` for other modes, which do not support these arguments.
 
     Args:
         model: The Keras model.
         quantize: The mode.
-        keep: `"se"`, or `None` for the same: every SE layer. Or a regular expression that has to match the whole name
-            of a layer, or its whole path (`backbone/stage1_se` of a layer in a model in the model); or several.
-        keep_as: `"float32"`, or `None` for the same; or `"int16"`.
+        keep: `"se"` or `None` for every SE layer; or a regular expression that matches the whole name of a layer, or
+            its whole path (`backbone/stage1_se` for a layer of a nested model); or a list of these.
+        keep_as: `"float32"` or `None` for floats; or `"int16"`.
 
     Raises:
-        ValueError: for what cannot be right, a pattern that no layer matches among it.
+        ValueError: for an invalid argument, such as a pattern that matches no layer.
     """
     if quantize != MODE:
         refuse_keep(keep, keep_as, (quantize,))
@@ -58,17 +59,17 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
     one_of("keep_as", keep_as, KEPT)
     patterns = (SE,) if keep is None else (keep,) if isinstance(keep, str) else tuple(_patterns(keep))
     if not patterns:
-        raise ValueError(f"keep must name a layer at least. Received: keep={keep!r}")
+        raise ValueError(f"keep must name at least one layer. Received: keep={keep!r}")
     layers = {path: one for path, one in layers_by_path(model) if not isinstance(one, keras.layers.InputLayer)}
     return Choice(frozenset(path for pattern in patterns for path in _matching(layers, pattern)), keep_as, patterns)
 
 
 def refuse_keep(keep: Any, keep_as: str | None, modes: Sequence[str | None]) -> None:
-    """Refuses `keep` and `keep_as` where no mode has them."""
+    """Refuses `keep` and `keep_as` unless one of the modes supports them."""
     for name, value in (("keep", keep), ("keep_as", keep_as)):
         if value is not None and MODE not in modes:
             received = ", ".join(repr(mode) for mode in modes)
-            raise ValueError(f"{name} goes with quantize={MODE!r}. Received: {name}={value!r}, quantize={received}")
+            raise ValueError(f"{name} requires quantize={MODE!r}. Received: {name}={value!r}, quantize={received}")
 
 
 def _patterns(keep: Any) -> list[str]:
@@ -76,7 +77,7 @@ def _patterns(keep: Any) -> list[str]:
     wrong = [pattern for pattern in patterns if not isinstance(pattern, str)]
     if wrong:
         raise ValueError(
-            f'keep must be "{SE}", a regular expression on names of layers, or a list of such. Received: {wrong[0]!r}'
+            f'keep must be "{SE}", a regular expression on layer names, or a list of these. Received: {wrong[0]!r}'
         )
     return patterns
 
@@ -88,18 +89,13 @@ def _matching(layers: Mapping[str, keras.layers.Layer], pattern: str) -> list[st
         raise ValueError(f"keep must be a regular expression. Received: {pattern!r} ({error})") from error
     if pattern == SE:
         found = [path for path, layer in layers.items() if isinstance(layer, EXCITATIONS)]
-        missing = "the model has no squeeze-and-excitation layer"
+        missing = "the model has no squeeze-and-excitation layers"
     else:
         found = [path for path in layers if expression.fullmatch(path) or expression.fullmatch(path.split("/")[-1])]
-        missing = f"it has layers like {', '.join(list(layers)[:3])}"
+        missing = f"the model has layers like {', '.join(list(layers)[:3])}"
     if not found:
-        raise ValueError(f"keep must match a layer of the model, its whole name. Received: {pattern!r} ({missing})")
+        raise ValueError(f"keep must match the whole name of a layer. Received: {pattern!r} ({missing})")
     return found
-
-
-def is_selective(results: set[str]) -> bool:
-    """Whether what operations compute, by type, is what a selective file has: some in 8 bits, some in more."""
-    return "int8" in results and bool({"float32", "int16"} & results)
 
 
 def quantized_but(
@@ -111,32 +107,33 @@ def quantized_but(
     io_dtype: str,
     batch_size: int,
 ) -> tuple[bytes, list[str]]:
-    """A float file in 8 bits, weights per channel and activations per tensor, but for chosen layers; and notes.
+    """Quantizes a float file to 8 bits, except for chosen layers; returns the new file and notes.
 
-    An operation that was fused of several layers is kept if one of them was chosen. With float outputs, a softmax
-    that makes one stays in floats, too: LiteRT's delegate has none in 8 bits. So do `keras_se.export.in_floats`.
+    Weights have a scale for each channel, activations one for each tensor. An operation that was fused from several
+    layers is kept if one of them was chosen. With float outputs, a softmax that makes an output stays in floats, too,
+    since LiteRT's delegate does not support it in 8 bits; so do the layers of `keras_se.export.frontend.float_layers`.
 
     Args:
         content: The float file.
-        model: What it was converted from.
-        choice: The layers.
+        model: The model that it was converted from.
+        choice: The chosen layers.
         calibration: Calibration data.
         io_dtype: The type of the file's inputs and outputs: `"float32"`, `"int8"` or `"uint8"`.
         batch_size: The file's batch.
 
     Raises:
-        ExportError: if no operation of the chosen layers can be found, or one is not as it was to be.
+        ExportError: if no operation of the chosen layers is found, or if one was not kept.
     """
     require("ai_edge_quantizer", "tflite")
     from ai_edge_quantizer import quantizer
 
-    # The quantizer knows operations by their tensors' own names; layers behind outputs are known by the signature's.
-    graph, owners = read_graph(content, signature=False), LayerNames(model).of_operations(read_graph(content))
+    graph = read_graph(content)
+    owners = LayerNames(model).of_operations(graph)
     kept = operations_of(graph, owners, choice.paths)
     found = {path for paths in owners for path in paths}
     lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
     if not kept:
-        raise ExportError(f"None of the layers to keep is an operation in the file: {listed(lost)}.")
+        raise ExportError(f"The file has no operation of the layers to keep: {listed(lost)}.")
     floats = operations_of(graph, owners, paths_in_floats(model.model))
     if io_dtype == "float32":
         floats += [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
@@ -144,67 +141,68 @@ def quantized_but(
         [_scope(graph, operation) for operation in kept if operation not in floats],
         choice.kept_as,
         [_scope(graph, operation) for operation in floats],
-        {"inputs": io_dtype, "outputs": "float32" if _are_made_in_floats(graph, floats) else io_dtype},
+        {"inputs": io_dtype, "outputs": "float32" if _make_an_output(graph, floats) else io_dtype},
     )
     with warnings.catch_warnings():
-        # The quantizer itself looks into the file so.
+        # The quantizer itself reads intermediate tensors like this.
         warnings.filterwarnings("ignore", "(?s).*experimental_preserve_all_tensors", UserWarning)
         rewriter = quantizer.Quantizer(bytearray(content), recipe)
         result = bytes(rewriter.quantize(_ranges(content, calibration, batch_size)).quantized_model)
     types = _result_types(result)
     wrong = [_scope(graph, one) for one in kept if types.get(_scope(graph, one)) not in _allowed(choice.kept_as)]
     if wrong:
-        raise ExportError(f"LiteRT's quantizer did not keep in {choice.kept_as}: {listed(wrong)}.")
+        raise ExportError(f"LiteRT's quantizer did not keep these operations in {choice.kept_as}: {listed(wrong)}.")
     return result, _notes(graph, types, kept, floats, choice, lost)
 
 
 def _scope(graph: FileGraph, operation: FileOperation) -> str:
-    return ";".join(graph.tensors[index].name for index in operation.outputs)
+    """The quantizer's name of an operation."""
+    return ";".join(graph.tensors[index].stored_name for index in operation.outputs)
 
 
 def _makes_probabilities(graph: FileGraph, operation: FileOperation) -> bool:
     return operation.name == "SOFTMAX" and set(operation.outputs) <= set(graph.outputs)
 
 
-def _are_made_in_floats(graph: FileGraph, floats: list[FileOperation]) -> bool:
-    """Whether an output is: then all stay floats, as the quantizer treats them alike."""
-    return any(index in graph.outputs for operation in floats for index in operation.outputs)
+def _make_an_output(graph: FileGraph, operations: list[FileOperation]) -> bool:
+    """Whether one of the operations does: then all outputs stay floats, since the quantizer treats them alike."""
+    return any(index in graph.outputs for operation in operations for index in operation.outputs)
 
 
 def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtypes: Mapping[str, str]) -> Any:
-    """The quantizer's settings; of those that an operation matches, the last that it has a form for counts."""
+    """The quantizer's settings; the last one that matches an operation, and that the operation supports, counts."""
     from ai_edge_quantizer import qtyping, recipe_manager
 
     names = qtyping.TFLOperationName
     manager = recipe_manager.RecipeManager()
     manager.add_static_config(EVERYTHING, names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
-    # In floats first: what has no form in 16 bits must not fall back to 8.
+    # Floats come first: an operation without a 16-bit form must not fall back to 8 bits.
     _leave_in_floats(manager, _any_of([*kept, *floats]))
     if kept_as == "int16":
         manager.add_static_config(_any_of(kept), names.ALL_SUPPORTED, activation_num_bits=16, weight_num_bits=8)
-    for end, dtype in ((names.INPUT, io_dtypes["inputs"]), (names.OUTPUT, io_dtypes["outputs"])):
+    for role, dtype in ((names.INPUT, io_dtypes["inputs"]), (names.OUTPUT, io_dtypes["outputs"])):
         if dtype == "float32":
-            manager.add_quantization_config(EVERY_END, end, algorithm_key="no_quantize")
+            manager.add_quantization_config(EVERY_IO, role, algorithm_key="no_quantize")
         else:
-            manager.add_quantization_config(EVERY_END, end, _end_config(dtype))
+            manager.add_quantization_config(EVERY_IO, role, _io_config(dtype))
     return manager.get_quantization_recipe()
 
 
 def _leave_in_floats(manager: Any, expression: str) -> None:
     from ai_edge_quantizer import qtyping
 
-    # In a group of its own, to be another key than the same operations' in 16 bits.
+    # The group makes this another key than the same operations in 16 bits.
     manager.add_quantization_config(
         f"(?:{expression})", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
     )
 
 
 def _any_of(scopes: list[str]) -> str:
-    """Matches these operations and no other. The quantizer ends each scope in a semicolon."""
+    """Matches these operations and no others. The quantizer ends each scope with a semicolon."""
     return f"^(?:{'|'.join(map(re.escape, scopes))});$"
 
 
-def _end_config(io_dtype: str) -> Any:
+def _io_config(io_dtype: str) -> Any:
     from ai_edge_quantizer import qtyping
 
     kind = qtyping.TensorDataType.UINT if io_dtype == "uint8" else qtyping.TensorDataType.INT
@@ -219,11 +217,11 @@ def _end_config(io_dtype: str) -> Any:
 
 
 def _ranges(content: bytes, calibration: Mapping[str, np.ndarray], batch_size: int) -> dict[str, dict[str, np.ndarray]]:
-    """The range of each tensor over all calibration data, as the quantizer takes it.
+    """The range of each tensor over all calibration data, in the quantizer's form.
 
-    Its own calibration takes moving averages, which clip what few samples have.
+    The quantizer's own calibration takes moving averages, which clip rare values.
     """
-    names = [tensor.name for tensor in read_graph(content, signature=False).tensors]
+    names = [tensor.stored_name for tensor in read_graph(content).tensors]
     return {
         names[index]: {"min": np.array([low], "float32"), "max": np.array([high], "float32")}
         for index, (low, high) in ranges(content, calibration, batch_size).items()
@@ -231,8 +229,8 @@ def _ranges(content: bytes, calibration: Mapping[str, np.ndarray], batch_size: i
 
 
 def _result_types(content: bytes) -> dict[str, str]:
-    """The type of what each operation computes, by its scope."""
-    graph = read_graph(content, signature=False)
+    """The type of the output of each operation, by its scope."""
+    graph = read_graph(content)
     return {
         _scope(graph, operation): graph.tensors[operation.outputs[0]].type
         for operation in graph.operations
@@ -241,7 +239,7 @@ def _result_types(content: bytes) -> dict[str, str]:
 
 
 def _allowed(kept_as: str) -> tuple[str, ...]:
-    return (KEPT[kept_as], "FLOAT32", "BOOL", "INT32", "INT64")  # 16 bits, or floats where there is no such form
+    return (KEPT[kept_as], "FLOAT32", "BOOL", "INT32", "INT64")  # floats if there is no 16-bit form
 
 
 def _notes(
@@ -255,20 +253,20 @@ def _notes(
     notes = []
     if lost:
         notes.append(
-            f"Not kept in {choice.kept_as}, since the file has no operation of them (they are part of another layer's, "
-            f"or compute nothing): {listed(lost)}."
+            f"Not kept in {choice.kept_as}, since the file has no operation of these layers (they were fused into "
+            f"another layer, or compute nothing): {listed(lost)}."
         )
     in_floats = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32"]
     if choice.kept_as != "float32" and (always := [one for one in kept if one in floats]):
         notes.append(
-            f"In floats, not in {choice.kept_as}: {_kinds(always)}, whose numbers are small, or probabilities."
+            f"In floats, not in {choice.kept_as}, since their values are small or probabilities: {_names(always)}."
         )
-    if choice.kept_as != "float32" and (own := [one for one in kept if one in in_floats and one not in floats]):
-        notes.append(f"In floats, since LiteRT's quantizer has no 16-bit form of them: {_kinds(own)}.")
+    if choice.kept_as != "float32" and (unsupported := [one for one in kept if one in in_floats and one not in floats]):
+        notes.append(f"In floats, since LiteRT's quantizer has no 16-bit form of them: {_names(unsupported)}.")
     if others := [one for one in in_floats if one not in kept and one not in floats]:
-        notes.append(f"In floats, since LiteRT's quantizer has no 8-bit form of them: {_kinds(others)}.")
+        notes.append(f"In floats, since LiteRT's quantizer has no 8-bit form of them: {_names(others)}.")
     return notes
 
 
-def _kinds(operations: list[FileOperation]) -> str:
+def _names(operations: list[FileOperation]) -> str:
     return ", ".join(sorted({operation.name for operation in operations}))

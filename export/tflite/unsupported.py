@@ -1,4 +1,4 @@
-"""What TFLite files of some modes cannot hold: known before anything is converted, and told in a sentence."""
+"""Refuses models that a mode of TFLite does not support, before anything is converted."""
 
 from typing import Any
 
@@ -11,14 +11,15 @@ from keras_se.export.modes import MODES
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import Detections
 
+INSTEAD = "Use quantize='int8'."
 VOLUMES = (keras.layers.Conv3D, keras.layers.Conv3DTranspose)
 
 
 def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
-    """Raises a `ValueError` for what a mode cannot have.
+    """Raises a `ValueError` for a model that a mode does not support.
 
-    TensorFlow's calibrator crashes on loops, such as recurrent layers are, and LiteRT's quantizer has none. With 16-bit
-    activations, TensorFlow has no inputs of whole numbers, no convolutions of volumes, and no choice of the best.
+    TensorFlow's calibrator crashes on loops, such as recurrent layers, and LiteRT's quantizer does not support them.
+    With 16-bit activations, TensorFlow supports neither integer inputs, nor 3-D convolutions, nor `TOPK_V2`.
     """
     mode = MODES[quantize]
     if not mode.calibrated:
@@ -27,24 +28,29 @@ def refuse_mode(model: InferenceModel, quantize: str | None) -> None:
         received = f"Received: the layer {path!r}, a {type(layer).__name__}"
         if isinstance(layer, keras.layers.RNN) and not layer.unroll:
             raise ValueError(
-                f"quantize={quantize!r} goes with recurrent layers that do not loop: build them with unroll=True, for "
-                f"a known number of steps. {received} with unroll=False"
+                f"quantize={quantize!r} does not support recurrent layers that loop. {received} with unroll=False. "
+                "Build it with unroll=True, for a known number of steps."
             )
         if mode.activation_bits == 16 and isinstance(layer, VOLUMES):
-            raise ValueError(f"quantize='int16x8' goes with convolutions of images and of sequences. {received}")
+            raise ValueError(f"quantize={quantize!r} does not support 3-D convolutions. {received}. {INSTEAD}")
         if mode.activation_bits == 16 and isinstance(layer, Detections):
-            raise ValueError(f"quantize='int16x8' goes with detectors without `with_detections`. {received}")
+            raise ValueError(
+                f"quantize={quantize!r} does not support the outputs of with_detections. {received}. "
+                "Use quantize='int8', or export the detector without with_detections."
+            )
     for tensor in model.inputs:
         if mode.activation_bits == 16 and np.dtype(tensor.dtype).kind != "f":
             raise ValueError(
-                f"quantize='int16x8' goes with inputs of floats. Received: the input {tensor.name!r} of {tensor.dtype}"
+                f"quantize={quantize!r} requires float inputs. Received: the input {tensor.name!r} of {tensor.dtype}. "
+                f"{INSTEAD}"
             )
 
 
 def refuse_loops(function: Any, quantize: str | None) -> None:
-    """Raises an `ExportError` for any other loop in a traced model."""
+    """Raises an `ExportError` for a loop in a traced model."""
     for operation in function.graph.get_operations():
         if operation.type in ("While", "StatelessWhile"):
             raise ExportError(
-                f"quantize={quantize!r} cannot be calibrated where the model loops: {operation.name} must be unrolled."
+                f"quantize={quantize!r} does not support loops: TensorFlow's calibrator crashes on them. "
+                f"Unroll {operation.name}."
             )

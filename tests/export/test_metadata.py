@@ -6,6 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,8 @@ from keras_se.export import (
 from keras_se.export import artifact as artifact_module
 from keras_se.export import inspect as inspect_module
 from keras_se.export.frontend.fingerprint import source_sha256
-from keras_se.export.tflite.metadata import with_entry
+from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.metadata import embed, embedded
 from keras_se.weights import Preprocessing
 from tests.support.microcontrollers import runtime
 from tests.support.networks import sample
@@ -42,17 +46,11 @@ inspect = getattr(inspect_module, "inspect", inspect_module)
 FILES = {"tflite": "model.tflite", "onnx": "model.onnx", "saved_model": "model", "microcontroller": "model"}
 
 
-def entry(path: Path) -> bytes | None:
-    """The document of a TFLite file, by the schema alone."""
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-    found = {own.name: own.buffer for own in model.metadata}
-    return bytes(model.buffers[found[b"keras_se"]].data) if b"keras_se" in found else None
-
-
 def alone(path: Path, format: str) -> dict[str, Any]:
     """The document of a file, by nothing of keras_se."""
     if format == "tflite":
-        return json.loads(entry(path) or b"")
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("keras_se.json"))
     if format == "onnx":
         return json.loads({own.key: own.value for own in onnx.load(path).metadata_props}["keras_se"])
     name = "manifest.json" if format == "microcontroller" else "assets.extra/keras_se.json"
@@ -119,7 +117,7 @@ def test_options_and_packages_of_an_onnx_file(exported: Any) -> None:
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
-def test_published_file_is_the_verified_one(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verified_bytes_are_a_prefix_of_the_file(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     verified = Artifact.verified
 
@@ -130,60 +128,97 @@ def test_published_file_is_the_verified_one(format: str, tmp_path: Path, monkeyp
     monkeypatch.setattr(artifact_module.Artifact, "verified", spy)
     artifact = FORMATS[format].convert(se_resnet(), tmp_path / FILES[format])
     (before,), after = seen, artifact.path.read_bytes()
-    start = after.index(b'"parity":{')
-    length = len(metadata.draft({"parity": None})) - 1
-    assert len(before) == len(after)
-    assert before[:start] == after[:start]
-    assert before[start + length :] == after[start + length :]
-    assert after[start : start + length].decode().isprintable()
+    assert after.startswith(before)
+    assert b'"made_by":"keras_se"' in after[len(before) :]
 
 
-def test_constants_behind_the_tables_are_found(tmp_path: Path) -> None:
-    """LiteRT's quantizer puts large ones there, at places that are counted from the file's beginning."""
+def test_offset_constants_are_read_with_an_archive_behind_them(tmp_path: Path) -> None:
+    """LiteRT's quantizer puts large constants behind the FlatBuffer."""
     model = keras.Sequential([keras.Input((512,), name="x"), keras.layers.Dense(512, name="y")])
     given = {"quantize": "dynamic", "verification_data": np.random.default_rng(0).normal(size=(8, 512))}
     artifact = to_tflite(model, tmp_path / "model.tflite", **given)
-    buffers = schema.ModelT.InitFromPackedBuf(artifact.path.read_bytes(), 0).buffers
-    assert [own.offset % 16 for own in buffers if own.offset > 1] == [0]
+    content = artifact.path.read_bytes()
+    assert [buffer.offset % 16 for buffer in schema.ModelT.InitFromPackedBuf(content, 0).buffers if buffer.offset > 1]
     assert artifact.parity.passed
     assert artifact.parity.conclusive
+    kernels = [tensor for tensor in read_graph(content).tensors if tensor.shape == (512, 512)]
+    assert [tensor.constant for tensor in kernels] == [True]
+    (operation,) = [one for one in inspect(artifact.path).operations if one.kind == "FULLY_CONNECTED"]
+    assert [tensor.constant for tensor in operation.inputs] == [False, True, True][: len(operation.inputs)]
     plain = to_tflite(model, tmp_path / "plain.tflite", metadata=False, **given)
     x = np.random.default_rng(1).normal(size=(4, 512))
     assert np.array_equal(artifact.predict(x), plain.predict(x))
 
 
 @pytest.mark.parametrize("mode", [None, "int8"])
-def test_the_rest_of_a_tflite_file_is_untouched(exported: Any, mode: str | None, tmp_path: Path) -> None:
-    given = {"quantize": mode, "calibration_data": sample("se_resnet").data} if mode else {}
-    plain = to_tflite(sample("se_resnet").model, tmp_path / "plain.tflite", metadata=False, **given)
-    assert plain.metadata is None
-    content, whole = plain.path.read_bytes(), exported("se_resnet", "tflite", mode).path.read_bytes()
-    place = whole.index(content[8:])
-    assert (place - 8) % 16 == 0, "constants keep their alignment"
-    old, new = (schema.ModelT.InitFromPackedBuf(own, 0) for own in (content, whole))
-    assert new.metadata[-1].name == b"keras_se"
-    assert [own.name for own in old.metadata] == [own.name for own in new.metadata[:-1]]
-    for name in ("operatorCodes", "subgraphs", "signatureDefs"):
-        assert len(getattr(old, name)) == len(getattr(new, name))
-    for before, after in zip(old.buffers, new.buffers[:-1], strict=True):
-        assert np.array_equal(before.data, after.data)
+def test_the_archive_of_a_tflite_file_is_the_same_each_time(exported: Any, mode: str | None, tmp_path: Path) -> None:
+    content = exported("se_resnet", "tflite", mode).path.read_bytes()
+    path = tmp_path / "model.tflite"
+    with zipfile.ZipFile(exported("se_resnet", "tflite", mode).path) as archive:
+        (entry,) = archive.infolist()
+        document = archive.read(entry)
+    assert (entry.filename, entry.compress_type, entry.date_time) == ("keras_se.json", 0, (1980, 1, 1, 0, 0, 0))
+    path.write_bytes(content[: entry.header_offset])
+    assert embedded(path) is None
+    embed(path, document)
+    assert path.read_bytes() == content
 
 
-def test_a_tflite_file_with_nothing_but_a_table(exported: Any) -> None:
-    twice = with_entry(with_entry(exported("se_resnet", "tflite").path.read_bytes(), "more", b"1"), "other", b"2" * 999)
-    names = [own.name for own in schema.ModelT.InitFromPackedBuf(twice, 0).metadata]
-    assert names[-3:] == [b"keras_se", b"more", b"other"]
-    interpreter = Interpreter(model_content=twice)
-    interpreter.allocate_tensors()
-    assert interpreter.get_signature_runner()(image=sample("se_resnet").data[:1])["predictions"].shape == (1, 10)
+def test_associated_files_of_others_stay(exported: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    content = exported("se_resnet", "tflite").path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"PK\3\4")])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n" * 10**6)
+    embed(path, b'{"made_by": "keras_se"}')
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["labels.txt", "keras_se.json"]
+    assert read_metadata(path) == {"made_by": "keras_se"}
+
+
+def bomb(path: Path, **changes: Any) -> None:
+    """Appends an archive whose entry differs from ours."""
+    entry = zipfile.ZipInfo("keras_se.json")
+    entry.compress_type = changes.pop("compress_type", zipfile.ZIP_STORED)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(entry, changes.pop("data", b'{"made_by": "keras_se"}'))
+        for name, value in changes.items():
+            setattr(entry, name, value)
+
+
+HOSTILE_ARCHIVES: dict[str, dict[str, Any]] = {
+    "a bomb": {"compress_type": zipfile.ZIP_DEFLATED, "data": bytes(1 << 28)},
+    "a large size": {"file_size": 1 << 40},
+    "large sizes": {"file_size": 1 << 31, "compress_size": 1 << 31},
+    "another checksum": {"CRC": zlib.crc32(b"x")},
+    "encrypted": {"flag_bits": 1},
+    "a place before the file": {"header_offset": 1 << 31},
+    "a place in the model": {"header_offset": 8},
+    "a long document": {"data": b" " * (metadata.LIMIT + 1)},
+    "another compression": {"compress_type": zipfile.ZIP_LZMA},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_ARCHIVES)
+def test_a_hostile_archive_is_not_unpacked(bare: dict[str, Path], case: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    shutil.copyfile(bare["tflite"], path)
+    bomb(path, **HOSTILE_ARCHIVES[case])
+    assert zipfile.is_zipfile(path)
+    tracemalloc.start()
+    try:
+        assert read_metadata(path) is None
+        assert tracemalloc.get_traced_memory()[1] < 4 * metadata.LIMIT
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.reference
 def test_boards_run_a_file_with_metadata(exported: Any) -> None:
     content = exported("se_resnet", "tflite", "int8", io_dtype="int8").path.read_bytes()
     found = []
-    for own in (content, content[content.index(b"TFL3", 8) - 4 :]):  # the second one is the file before
-        interpreter = runtime().Interpreter.from_bytes(own, arena_size=1 << 20)
+    for part in (content, content[: content.rindex(b"PK\3\4")]):
+        interpreter = runtime().Interpreter.from_bytes(part, arena_size=1 << 20)
         interpreter.set_input(np.arange(768).reshape(1, 16, 16, 3).astype("int8"), 0)
         interpreter.invoke()
         found.append(interpreter.get_output(0).tolist())
@@ -204,7 +239,7 @@ def test_the_same_export_has_the_same_document(exported: Any, format: str, tmp_p
 ANOTHER_PROCESS = """
 import keras
 from keras_se import SqueezeExcite
-from keras_se.export.fingerprint import source_sha256
+from keras_se.export.frontend.fingerprint import source_sha256
 
 keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3), SqueezeExcite(2)])
 keras.utils.set_random_seed(5)
@@ -387,7 +422,7 @@ LIES = {
 
 def lying(path: Path, format: str, data: bytes) -> Path:
     if format == "tflite":
-        path.write_bytes(with_entry(path.read_bytes(), "keras_se", data))
+        embed(path, data)
     elif format == "onnx":
         model = onnx.load(path)
         # Text is UTF-8 there: what is not, protobuf does not write.
@@ -464,7 +499,7 @@ def test_damaged_files_say_nothing(exported: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for _ in range(100):
         content = bytearray(exported("se_resnet", "tflite").path.read_bytes())
-        for place in rng.integers(0, 2500, 4):
+        for place in rng.integers(len(content) - 2500, len(content), 4):
             content[place] = rng.integers(0, 256)
         (tmp_path / "model.tflite").write_bytes(content)
         found = read_metadata(tmp_path / "model.tflite")

@@ -1,4 +1,4 @@
-"""`keras-se inspect`: lists the contents of a file, and the targets that it fits."""
+"""`keras-se inspect`: the content of a file, and the targets that it fits."""
 
 from typing import TYPE_CHECKING
 
@@ -29,19 +29,21 @@ if TYPE_CHECKING:
 @click.pass_obj
 @click.pass_context
 def inspect(context: click.Context, output: Output, file: str, targets: tuple[str, ...]) -> None:
-    """List the contents of FILE: a .tflite or .onnx file, or the folder of a SavedModel.
+    """Describe FILE: a .tflite or .onnx file, or the folder of a SavedModel.
 
-    With --target, exit status 1 if FILE does not fit the target. Without it, all targets of the format are listed.
+    With --target, the exit status is 1 if FILE does not fit. Without it, all targets of the format are listed.
     """
     with quiet(output):
+        from keras_se._text import printable
         from keras_se.export.inspect import inspect as inspect_file
+        from keras_se.export.inspect.tables import notes, tables
         from keras_se.export.targets.check import verdicts
 
         inspection = inspect_file(file)
         found = verdicts(inspection, targets)
     document = inspection.to_dict() | {"verdicts": [verdict.to_dict() for verdict in found]}
-    tables = [*inspection.tables(), *([_verdict_table(found)] if found else [])]
-    output.show(document, Group(*tables), inspection.notes())
+    shown_tables = [*tables(inspection), *([_verdict_table(found)] if found else [])]
+    output.show(document, Group(*shown_tables), notes(inspection))
     failed = [verdict for verdict in found if not verdict.passed]
     if targets and failed:
         for verdict in failed:

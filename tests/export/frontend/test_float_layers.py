@@ -108,8 +108,8 @@ def test_ends_in_8_bits(decoder: keras.Model, io_dtype: str, way: str, tmp_path:
     path, data = tmp_path / "model.tflite", feeds(100, seed=0)
     to_tflite(decoder, path, calibration_data=data, io_dtype=io_dtype, **WAYS[way][1])
     graph = read_graph(path.read_bytes())
-    assert {tensor.type for tensor in graph.ends["inputs"]} == {io_dtype.upper()}
-    assert {tensor.name: tensor.type for tensor in graph.ends["outputs"]} == {
+    assert {tensor.type for tensor in graph.input_tensors} == {io_dtype.upper()}
+    assert {tensor.name: tensor.type for tensor in graph.output_tensors} == {
         **{"boxes": "FLOAT32", "scores": "FLOAT32"},
         "classes": "INT32",
     }

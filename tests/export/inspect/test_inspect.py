@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from keras_se import complexity
 from keras_se.export import inspect as inspect_module  # the module, or the function where the package names it
-from keras_se.export.inspect.macs import gating_macs
+from keras_se.export.inspect.inspection import TensorInfo
+from keras_se.export.inspect.macs import count_macs, gating_macs
+from keras_se.export.inspect.tables import notes
+from keras_se.export.tflite.mode import find_mode
 from tests.export.tflite.test_tflite import outside_the_delegate
 from tests.support.networks import sample
 from tests.support.runtimes import interpreter
@@ -155,12 +158,46 @@ def test_an_operation_of_another_domain(tmp_path):
 
 
 def test_only_products_with_gates_are_counted():
-    from keras_se.export.inspect.inspection import TensorInfo
-
     own, gates = TensorInfo("x", (1, 4, 4, 8), "float32"), TensorInfo("s", (1, 1, 1, 8), "float32")
     assert gating_macs([own, gates], own) == 128
     assert gating_macs([own, own], own) == 0
     assert gating_macs([own, TensorInfo("c", (8,), "float32", constant=True)], own) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "transposed", "expected"),
+    [
+        ("CONV_2D", [(1, 8, 8, 3), (16, 3, 3, 3), (1, 4, 4, 16)], False, 4 * 4 * 16 * 27),
+        ("TRANSPOSE_CONV", [(4,), (16, 3, 3, 8), (1, 4, 4, 8), (1, 8, 8, 16)], False, 4 * 4 * 8 * 16 * 9),
+        ("Conv", [(1, 3, 8, 8), (16, 3, 3, 3), (None, 16, 4, 4)], False, 4 * 4 * 16 * 27),
+        ("ConvTranspose", [(1, 8, 4, 4), (8, 16, 3, 3), (1, 16, 8, 8)], False, 4 * 4 * 8 * 16 * 9),
+        ("Conv2DBackpropInput", [(4,), (3, 3, 16, 8), (1, 4, 4, 8), (1, 8, 8, 16)], False, 4 * 4 * 8 * 16 * 9),
+        ("Gemm", [(2, 5), (5, 7), (2, 7)], False, 2 * 7 * 5),
+        ("Gemm", [(2, 5), (7, 5), (2, 7)], True, 2 * 7 * 5),
+        ("MatMul", [(2, 5), (5,), (2,)], False, 2 * 5),
+        ("Conv", [(1, 3, 8, 8), (16, 3, 3, 3), (1, 16, None, None)], False, None),
+        ("ADD", [(1, 8), (1, 8), (1, 8)], False, 0),
+    ],
+)
+def test_macs_follow_from_the_kernel(kind, shapes, transposed, expected):
+    *inputs, output = [TensorInfo(str(i), shape, "float32", constant=i == 1) for i, shape in enumerate(shapes)]
+    assert count_macs(kind, inputs, [output], transposed=transposed) == expected
+
+
+@pytest.mark.parametrize(
+    ("computed", "stored", "mode"),
+    [
+        ({"CONV_2D": "float32"}, {"float32"}, None),
+        ({"CONV_2D": "float32"}, {"float32", "float16"}, "float16"),
+        ({"CONV_2D": "float32", "QUANTIZE": "int8"}, {"float32", "int8"}, "dynamic"),
+        ({"CONV_2D": "int8", "DEQUANTIZE": "float32", "DELEGATE": "float32"}, {"float32", "int8"}, "int8"),
+        ({"CONV_2D": "uint8"}, {"uint8"}, "int8"),
+        ({"CONV_2D": "int16"}, {"int8", "int16"}, "int16x8"),
+        ({"CONV_2D": "int8", "SOFTMAX": "float32"}, {"int8", "float32"}, "selective"),
+    ],
+)
+def test_the_mode_follows_from_types(computed, stored, mode):
+    assert find_mode(((kind, [dtype]) for kind, dtype in computed.items()), stored) == mode
 
 
 def overwritten(position, value):
@@ -238,6 +275,47 @@ def test_a_damaged_tflite_file_is_a_sentence(exported, tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+def test_a_list_that_is_shared_many_times_is_bounded(exported, tmp_path):
+    """A FlatBuffer of 4 MB, valid to LiteRT's verifier, whose operations read 10^11 tensors when it is unpacked."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(exported("se_resnet", "tflite").path.read_bytes(), 0)
+    builder = flatbuffers.Builder(8 << 20)
+    shared = builder.CreateNumpyVector(np.zeros(10**6, "int32"))
+    operators = []
+    for _ in range(10**5):
+        schema.OperatorStart(builder)
+        schema.OperatorAddInputs(builder, shared)
+        operators.append(schema.OperatorEnd(builder))
+    builder.StartVector(4, len(operators), 4)
+    for offset in operators:
+        builder.PrependUOffsetTRelative(offset)
+    listed = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddOperators(builder, listed)
+    graph = schema.SubGraphEnd(builder)
+    tables = {}
+    for name, offsets in (
+        ("Subgraphs", [graph]),
+        ("OperatorCodes", [one.Pack(builder) for one in model.operatorCodes]),
+        ("Buffers", [schema.BufferT().Pack(builder)]),
+    ):
+        builder.StartVector(4, len(offsets), 4)
+        for offset in offsets:
+            builder.PrependUOffsetTRelative(offset)
+        tables[name] = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, 3)
+    for name, offset in tables.items():
+        getattr(schema, f"ModelAdd{name}")(builder, offset)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    path = tmp_path / "shared.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    with pytest.raises(ValueError, match=r"^FILE must be a .*TFLite file.*Received: .*shared\.tflite"):
+        inspect(path)
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "the first half", "all ones"])
 def test_a_damaged_onnx_file_is_a_sentence(exported, tmp_path, damage):
     path = tmp_path / "damaged.onnx"
@@ -287,7 +365,7 @@ def test_conversions_in_an_onnx_file_are_no_floats(exported, name):
     found = inspect(exported(name, "onnx", "int8").path)
     assert found.quantize == "int8"
     assert found.floats == ()
-    assert not any("Float tensors inside" in note for note in found.notes())
+    assert not any("Intermediate float tensors" in note for note in notes(found))
 
 
 def test_what_an_onnx_file_computes_in_floats_is_told(exported, tmp_path):
@@ -307,9 +385,9 @@ def test_float_ends_of_a_tflite_file_have_the_scales_inside(exported, mode, dtyp
     own = interpreter(exported("se_resnet", "tflite", mode, io_dtype=dtype).path)
     for end, details in ((found.inputs, own.get_input_details()), (found.outputs, own.get_output_details())):
         scale, zero_point = details[0]["quantization"]
-        assert (end[0].dtype, end[0].inside, end[0].zero_point) == ("float32", dtype, zero_point)
+        assert (end[0].dtype, end[0].quantized_dtype, end[0].zero_point) == ("float32", dtype, zero_point)
         assert end[0].scale == pytest.approx(scale)
-    assert f"float32, {dtype} inside" in str(found)
+    assert f"float32 (as {dtype})" in str(found)
 
 
 def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
@@ -318,7 +396,7 @@ def test_the_float_input_of_an_onnx_file_has_the_scale_inside(exported):
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
     (image,) = inspect(path).inputs
-    assert (image.dtype, image.inside, image.zero_point) == ("float32", "uint8", stored[quantize.input[2]])
+    assert (image.dtype, image.quantized_dtype, image.zero_point) == ("float32", "uint8", stored[quantize.input[2]])
     assert image.scale == pytest.approx(float(stored[quantize.input[1]]))
 
 

@@ -86,13 +86,13 @@ def test_flex_operations_fit_nowhere(tmp_path):
 def test_a_shape_that_is_not_fixed(tmp_path):
     path = converted(tmp_path / "a.tflite", lambda x: tf.nn.relu(x) + 1.0, tf.TensorSpec((None, 4)))
     found = verdict(inspect(path), "microcontroller")
-    assert "dynamic shapes" in str(found.reasons[0])
+    assert "dynamic shape" in str(found.reasons[0])
     assert "batch_size=1" in found.reasons[0].action
 
 
 def test_a_batch_of_several(exported):
     found = verdict(inspect(exported("se_resnet", "tflite", batch_size=3).path), "microcontroller")
-    assert [str(reason) for reason in found.reasons] == ["image: Its batch is 3. Export with batch_size=1."]
+    assert [str(reason) for reason in found.reasons] == ["image: The batch size is 3. Export with batch_size=1."]
 
 
 def test_onnx_fits_phones(exported):
@@ -105,7 +105,7 @@ def test_another_format(exported):
     found = verdict(inspect(exported("se_resnet", "onnx").path), "phone-gpu")
     assert not found.passed
     assert str(found.reasons[0]) == (
-        "phone-gpu takes files of the format tflite, and this is onnx. Export it with to_tflite."
+        "phone-gpu requires a file in the format tflite; this file is onnx. Export it with to_tflite."
     )
 
 

@@ -129,7 +129,7 @@ def test_what_keep_names_is_kept(exported, keep, kept):
 
 
 def test_a_pattern_is_for_the_whole_name():
-    with pytest.raises(ValueError, match=r"keep must match a layer of the model, its whole name. Received: 'stage1_bl"):
+    with pytest.raises(ValueError, match=r"keep must match the whole name of a layer. Received: 'stage1_bl"):
         chosen_layers(sample("se_resnet").model, "selective", "stage1_block", None)
 
 
@@ -160,10 +160,10 @@ def selective_of(model, data, path, keep, **options):
 def test_layers_that_are_no_operation_are_told(tmp_path):
     artifact = selective(tmp_path / "a.tflite", "sequential", keep=("conv", "bn"))
     assert artifact.notes == (
-        "Not kept in float32, since the file has no operation of them (they are part of another layer's, or compute "
-        "nothing): bn.",
+        "Not kept in float32, since the file has no operation of these layers (they were fused into another layer, or "
+        "compute nothing): bn.",
     )
-    with pytest.raises(ExportError, match=r"None of the layers to keep is an operation in the file: bn\."):
+    with pytest.raises(ExportError, match=r"The file has no operation of the layers to keep: bn\."):
         selective(tmp_path / "b.tflite", "sequential", keep="bn")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tflite"]
 
@@ -188,19 +188,19 @@ def test_ops_without_int8_form_stay_in_floats_with_a_note(tmp_path):
 
 
 WRONG = {
-    "no layer": ({"keep": "nothing"}, r"keep must match a layer of the model, its whole name. Received: 'nothing'"),
-    "one of several": ({"keep": ("se", "nothing")}, r"keep must match a layer.* Received: 'nothing'"),
+    "no layer": ({"keep": "nothing"}, r"keep must match the whole name of a layer. Received: 'nothing'"),
+    "one of several": ({"keep": ("se", "nothing")}, r"keep must match the whole name of a layer. Received: 'nothing'"),
     "no expression": ({"keep": "se("}, r"keep must be a regular expression. Received: 'se\('"),
-    "none": ({"keep": ()}, r"keep must name a layer at least. Received: keep=\(\)"),
-    "no string": ({"keep": 3}, r"keep must be .* a list of such. Received: 3"),
+    "none": ({"keep": ()}, r"keep must name at least one layer. Received: keep=\(\)"),
+    "no string": ({"keep": 3}, r"keep must be .* a list of these. Received: 3"),
     "keep_as": ({"keep_as": "float16"}, r"keep_as must be one of 'float32', 'int16'. Received: keep_as='float16'"),
     "keep and another mode": (
         {"keep": "se", "quantize": "int8"},
-        r"keep goes with quantize='selective'. Received: keep='se', quantize='int8'",
+        r"keep requires quantize='selective'. Received: keep='se', quantize='int8'",
     ),
     "keep_as and no mode": (
         {"keep_as": "int16", "quantize": None, "calibration_data": None},
-        r"keep_as goes with quantize='selective'",
+        r"keep_as requires quantize='selective'",
     ),
     "io_dtype": ({"io_dtype": "int16"}, r"io_dtype must be one of 'float32', 'int8', 'uint8'"),
     "no data": ({"calibration_data": None}, r"calibration_data must be given for int8, int16x8 and selective"),
@@ -219,7 +219,7 @@ def test_wrong_options_are_refused(tmp_path, options, message):
 
 
 def test_a_network_without_se_has_none_to_keep(tmp_path):
-    with pytest.raises(ValueError, match=r"keep must match .* \(the model has no squeeze-and-excitation layer\)"):
+    with pytest.raises(ValueError, match=r"keep must match .* \(the model has no squeeze-and-excitation layers\)"):
         to_tflite(
             se_resnet(r=None), tmp_path / "a.tflite", quantize="selective", calibration_data=np.ones((2, 16, 16, 3))
         )
