@@ -26,7 +26,7 @@ def constant_gates(
     """
     tap = Tap(model)
     calls = Counter([stop.path for stop in tap.stops])
-    ranges = {
+    ranges: dict[int, tuple[Any, Any]] = {
         i: (np.inf, -np.inf)
         for i, stop in enumerate(tap.stops)
         if isinstance(stop.part, SqueezeExcite) and calls[stop.path] == 1 and not stop.masked
