@@ -1,7 +1,10 @@
-"""An inspection for people: tables and sentences, without characters that could disturb a terminal."""
+"""An `Inspection` for people: tables and sentences, without characters that could disturb a terminal.
+
+The class itself imports this module for its text, and so is not imported here.
+"""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,19 +14,16 @@ from rich.text import Text
 
 from keras_se._text import counted, listed, printable, shortened
 
-if TYPE_CHECKING:
-    from keras_se.export.inspect.inspection import Inspection, TensorInfo
-
 # The longest sentence, in characters, about a document in a file.
 SENTENCE = 600
 
 
-def tables(inspection: "Inspection") -> list[Table]:
+def tables(inspection: Any) -> list[Table]:
     """A table of the inputs and outputs, and one of the operations."""
     return [_io_table(inspection), _operation_table(inspection)]
 
 
-def _io_table(inspection: "Inspection") -> Table:
+def _io_table(inspection: Any) -> Table:
     mode = inspection.quantize or "no quantization"
     title = f"{inspection.path.name}: {inspection.format}, {mode}, {decimal(inspection.size)}"
     table = Table(title=shown(title), box=SIMPLE_HEAD, pad_edge=False)
@@ -37,7 +37,7 @@ def _io_table(inspection: "Inspection") -> Table:
     return table
 
 
-def _operation_table(inspection: "Inspection") -> Table:
+def _operation_table(inspection: Any) -> Table:
     with_delegate = inspection.partitions is not None
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("operation", "total")
@@ -51,7 +51,7 @@ def _operation_table(inspection: "Inspection") -> Table:
     return table
 
 
-def notes(inspection: "Inspection") -> list[str]:
+def notes(inspection: Any) -> list[str]:
     """Sentences about the file."""
     found = []
     if inspection.macs:
@@ -95,7 +95,7 @@ def _document_notes(document: Mapping[str, Any]) -> list[str]:
     return [shortened(sentence, SENTENCE) for sentence in found]
 
 
-def as_text(inspection: "Inspection") -> str:
+def as_text(inspection: Any) -> str:
     """The report for people, without colours."""
     console = Console(width=120, color_system=None)
     with console.capture() as capture:
@@ -111,11 +111,11 @@ def shown(text: str) -> Text:
     return Text(printable(text))
 
 
-def _type(tensor: "TensorInfo") -> str:
+def _type(tensor: Any) -> str:
     return f"{tensor.dtype} (as {tensor.quantized_dtype})" if tensor.quantized_dtype else tensor.dtype
 
 
-def _sizes(tensor: "TensorInfo") -> str:
+def _sizes(tensor: Any) -> str:
     if tensor.shape is None:
         return "unknown"
     return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"

@@ -69,7 +69,7 @@ def test_a_model_without_edits_is_not_cloned(cloned):
     assert cloned == []
 
 
-def test_constant_channel_gates_of_a_concurrent_block_are_frozen():
+def test_constant_gates_of_a_concurrent_block_are_frozen():
     block = ConcurrentSqueezeExcite(2, name="both")
     image = keras.Input((5, 4, 8))
     model = keras.Model(image, layers.Conv2D(2, 1, name="conv")(block(image)))
