@@ -125,8 +125,8 @@ def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers
             returned = keras.tree.flatten(outputs)
             path, index = f"{prefix}{operation.name}", counts[operation.name]
             counts[operation.name] += 1
-            shapes = [tuple(tuple(x.shape) for x in tensors) for tensors in (given, returned)]
-            found.append(Call(operation, path, *shapes, index, reads, numbers.new(returned)))
+            takes, gives = (tuple(tuple(x.shape) for x in tensors) for tensors in (given, returned))
+            found.append(Call(operation, path, takes, gives, index, reads, numbers.new(returned)))
             return outputs
 
         return call
