@@ -15,9 +15,9 @@ from keras_se.layers import SqueezeExcite
 def constant_gates(
     model: keras.Model, columns: Sequence[np.ndarray], tolerance: float
 ) -> dict[str, tuple[Any, np.ndarray]]:
-    """SE blocks whose channel gates hardly depend on the data, by path, with these gates: the middles of their ranges.
+    """SE blocks whose channel gates hardly depend on the data, by path, each with the middle of its gates' ranges.
 
-    Considered are blocks that are called once, without a mask: for other masks the gates could be others.
+    Only blocks that are called once and without a mask are considered: with other masks, the gates could differ.
 
     Args:
         model: The model.
