@@ -102,7 +102,7 @@ class Program:
             name=self.name,
             macro=self._macro,
             size=len(self.content),
-            arithmetic=self.quantize or "floats",
+            arithmetic=self.quantize or "float32",
             operations=len(self.methods),
             samples=self.golden.samples,
             memory=self.arena.total(),
@@ -113,7 +113,7 @@ class Program:
 
     def _model_header(self) -> str:
         length = define(f"{self._macro}_MODEL_SIZE", len(self.content), "bytes")
-        note = comment(f"{self.name}.tflite, aligned to {ALIGNMENT} bytes, as the runtime reads it in place.")
+        note = comment(f"{self.name}.tflite, aligned to {ALIGNMENT} bytes because the runtime reads it in place.")
         declared = declaration(f"{self.name}_model", "uint8", f"{self._macro}_MODEL_SIZE")
         return header(f"{self.name}_model.h", ["#include <stdint.h>", length], [f"{note}\n{declared}"])
 
@@ -126,10 +126,9 @@ class Program:
         macro, arena = self._macro, self.arena
         total = f"({macro}_ARENA_TENSORS + (sizeof(void *) > 4 ? {arena.persistent[8]} : {arena.persistent[4]}))"
         note = comment(
-            "The memory that the runtime needs, in bytes. This is an estimate: the tensors that operations pass on "
-            "are planned as the runtime plans them; what it keeps besides is an allowance for its reference "
-            "kernels. Kernels made for a processor, as CMSIS-NN, can need more. The program in main.cc prints what "
-            "was used."
+            "The memory that the runtime needs, in bytes. This is an estimate: intermediate tensors are placed as the "
+            "runtime places them, and persistent structures are an allowance for its reference kernels. Kernels that "
+            "are optimized for a processor, such as CMSIS-NN, can need more. main.cc prints how much was used."
         )
         blocks = [
             "#include <stddef.h>\n#include <stdint.h>",
@@ -142,7 +141,7 @@ class Program:
 
     def _tensor_settings(self, name: str, tensor: FileTensor) -> str:
         macro = f"{self._macro}_{name}"
-        meaning = "A value q stands for SCALE * (q - ZERO_POINT)." if tensor.scales else "Values are as they are."
+        meaning = "A value q stands for SCALE * (q - ZERO_POINT)." if tensor.scales else "Values are not quantized."
         c_type = "float" if tensor.type == "FLOAT32" else f"{tensor.type.lower()}_t"
         lines = [
             comment(f'{name.replace("_", " ").capitalize()}, "{tensor.name}". {meaning}'),
@@ -171,8 +170,8 @@ class Program:
             for name, value, output in zip(names, self.golden.tolerances, self.golden.outputs, strict=True)
         ]
         note = comment(
-            "Samples, and what LiteRT's reference kernels compute of them, one after the other. A kernel that rounds "
-            "the other way can be off by the tolerance: of integers, so many steps of the quantization."
+            "Samples, and the outputs that LiteRT's reference kernels compute for them, one after the other. A kernel "
+            "that rounds the other way can differ by the tolerance: for integers, a number of quantization steps."
         )
         constants = [define(f"{self._macro}_GOLDEN_SAMPLES", self.golden.samples), *tolerances]
         declared = [declaration(name, values.dtype.name, length) for name, values, length in self._golden_arrays()]

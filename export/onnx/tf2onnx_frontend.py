@@ -2,7 +2,7 @@
 
 tf2onnx is looking for a maintainer, so whatever it gets wrong is corrected here. Each correction says why it exists and
 when it can go. Two change the graph (`_convert_erfc`, `_captures_to_initializers`), and so does `fix_resize_scales`;
-three patch tf2onnx while it runs (`_scalar_additions`, `_no_copies`, `_no_leftovers`).
+four patch tf2onnx while it runs (`_scalar_additions`, `_fixed_numbers`, `_no_copies`, `_no_leftovers`).
 """
 
 import os
@@ -28,7 +28,7 @@ def float_graph(model: InferenceModel, opset: int, layout: str, batch_size: int 
     nchw = layout == "nchw"
 
     def convert() -> Any:
-        with _scalar_additions():
+        with _scalar_additions(), _fixed_numbers():
             return tf2onnx.convert.from_function(
                 serve,
                 input_signature=function.structured_input_signature[0],
@@ -99,6 +99,17 @@ def _scalar_additions() -> Iterator[None]:
 
 
 @contextmanager
+def _fixed_numbers() -> Iterator[None]:
+    """Numbers the generated names of every conversion from the start.
+
+    Why: tf2onnx counts over the whole process and sorts nodes by name, so that their order depends on where the count
+    gains a digit, and a later export of the same model can have other bytes. Can go when it counts per graph.
+    """
+    with _replaced(require("tf2onnx.utils", "onnx"), "INTERNAL_NAME", 1):
+        yield
+
+
+@contextmanager
 def low_memory() -> Iterator[None]:
     """Converts with a few copies of the weights in memory. Without it, SENet-154 (460 MB of weights) takes 22 GB."""
     with _no_copies(), _no_leftovers():
@@ -142,9 +153,9 @@ def _no_leftovers() -> Iterator[None]:
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, function: Any) -> Iterator[None]:
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     original = getattr(owner, name)
-    setattr(owner, name, function)
+    setattr(owner, name, value)
     try:
         yield
     finally:

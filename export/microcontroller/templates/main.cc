@@ -1,4 +1,4 @@
-/* Runs network on its golden inputs, and compares what it computes. Returns 0 if all is as it should be. */
+/* Runs network on its golden inputs and compares the outputs. Returns 0 if all are within the tolerance. */
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -22,18 +22,18 @@ alignas(16) uint8_t arena[NETWORK_ARENA_SIZE];
 template <typename Value>
 bool Fill(TfLiteTensor *input, const Value *values, size_t count) {
   if (input == nullptr || input->bytes != count * sizeof(Value)) {
-    MicroPrintf("An input has another size than the golden one.");
+    MicroPrintf("The size of an input differs from that of its golden sample.");
     return false;
   }
   std::memcpy(input->data.raw, values, input->bytes);
   return true;
 }
 
-/* How many values of an output are too far from the golden ones; those that are no numbers are. */
+/* Counts the values of an output that differ from the golden ones by more than the tolerance, or are NaN. */
 template <typename Value>
 int Different(const TfLiteTensor *output, const Value *golden, size_t count, double tolerance) {
   if (output == nullptr || output->bytes != count * sizeof(Value)) {
-    MicroPrintf("An output has another size than the golden one.");
+    MicroPrintf("The size of an output differs from that of its golden sample.");
     return 1;
   }
   const Value *values = reinterpret_cast<const Value *>(output->data.raw);
@@ -51,7 +51,7 @@ int main() {
   tflite::InitializeTarget();
   const tflite::Model *model = tflite::GetModel(network_model);
   if (model->version() != TFLITE_SCHEMA_VERSION) {
-    MicroPrintf("The runtime reads another version of the file format.");
+    MicroPrintf("The runtime supports another version of the file format.");
     return 1;
   }
   static tflite::MicroMutableOpResolver<1> resolver;

@@ -93,9 +93,7 @@ def test_next_larger_scale_is_right_for_all_sizes() -> None:
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 @pytest.mark.parametrize(("before", "after"), [((11, 13), (23, 25)), ((4, 8), (6, 4)), ((6, 8), (9, 12))])
-def test_files_with_odd_sizes_match_keras(
-    before: tuple, after: tuple, interpolation: str, opset: int, tmp_path
-) -> None:
+def test_odd_sizes_match_keras(before: tuple, after: tuple, interpolation: str, opset: int, tmp_path) -> None:
     image = keras.Input((*before, 2), name="image")
     x = keras.layers.Resizing(*after, interpolation=interpolation)(image)
     model = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same", name="map")(x))

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import onnx
 import pytest
+import tf2onnx
 from tf2onnx.graph import Node
 
-from keras_se.export import to_onnx
+from keras_se.export import ExportError, to_onnx
 from keras_se.export.onnx import tf2onnx_frontend
 from tests.support.networks import sample
 
@@ -51,6 +52,17 @@ def test_updating_a_node_keeps_no_deleted_attributes():
             node.update_proto()
         assert resident() - before < 200e6  # of 1,000 MB
     assert node._op.attribute[0].t.raw_data == kernel.raw_data
+
+
+def test_every_conversion_starts_numbering_anew(tmp_path, monkeypatch):
+    """tf2onnx counts names over the process, and sorts nodes by name: 9990 comes after 10000."""
+    utils, starts = tf2onnx.utils, []
+    monkeypatch.setattr(utils, "INTERNAL_NAME", 9990)
+    monkeypatch.setattr(tf2onnx.convert, "from_function", lambda *_, **__: starts.append(utils.INTERNAL_NAME))
+    with pytest.raises(ExportError):
+        to_onnx(sample("grouped").model, tmp_path / "model.onnx")
+    assert set(starts) == {1}
+    assert utils.INTERNAL_NAME == 9990
 
 
 def resident() -> int:
