@@ -46,7 +46,7 @@ def test_offsets_are_aligned(found):
     assert all(offset % ALIGNMENT == 0 and offset >= 0 for offset in plan(found))
 
 
-def test_largest_buffers_are_placed_first_and_others_fill_gaps():
+def test_plan_places_largest_first_in_the_first_gap():
     found = [Buffer(16, 0, 1), Buffer(64, 0, 1), Buffer(32, 2, 3), Buffer(16, 1, 3), Buffer(64, 3, 4)]
     assert plan(found) == [64, 0, 64, 96, 0]
     assert peak(found, plan(found)) == 112
@@ -96,7 +96,7 @@ CASES = [
 
 @pytest.mark.reference
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_arena_estimate_suffices_and_is_at_most_twice_the_need(micro, name, mode, capfd):
+def test_estimate_is_close_above_the_runtime(micro, name, mode, capfd):
     content = next(micro(name, mode).path.glob("*.tflite")).read_bytes()
     arena = estimated_arena(read_graph(content))
     runtime().Interpreter.from_bytes(content, arena_size=1 << 20).print_allocations()

@@ -444,7 +444,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_only_an_unchanged_folder_is_replaced_when_asked(tmp_path):
+def test_only_untouched_folders_are_overwritten(tmp_path):
     model, folder = se_resnet(), tmp_path / "folder"
     to_microcontroller(model, folder)
     with pytest.raises(FileExistsError, match="overwrite=True"):

@@ -171,7 +171,7 @@ def test_a_mean_over_space_becomes_a_pooling(axes):
     assert len(model.graph.initializer) == 0
 
 
-def test_mean_of_a_transposed_image_becomes_a_pooling():
+def test_mean_of_transposed_image_becomes_a_pooling():
     assert poolings_of(mean_graph(4, [1, 2], 0, turned=True)) == ["GlobalAveragePool", "Squeeze"]
     model = mean_graph(4, [1, 2], 0, turned=True, also_an_output=True)
     assert poolings_of(model) == ["Transpose", "GlobalAveragePool", "Squeeze"]
@@ -206,7 +206,7 @@ def test_a_grouped_convolution_is_one_convolution(exported):
 
 
 @pytest.mark.filterwarnings("ignore:In the future `np.object` will be defined:FutureWarning")  # Keras looks for it
-def test_onnxruntime_refuses_keras_export_of_grouped_conv(tmp_path):
+def test_onnxruntime_refuses_grouped_convolutions_of_keras(tmp_path):
     """Why this package traces models itself. Once Keras writes a sound file, `inlined_functions` can go."""
     network = sample("grouped")
     network.model.export(str(tmp_path / "keras.onnx"), format="onnx", verbose=False)

@@ -148,7 +148,7 @@ def test_a_hard_sigmoid_of_other_slope_is_no_part_of_a_swish() -> None:
 
 
 @pytest.mark.parametrize("quantize", [None, case("float16", slow=True), "int8"])
-def test_in_a_network(tmp_path: Any, quantize: str | None) -> None:
+def test_activations_of_a_network_are_fused(tmp_path: Any, quantize: str | None) -> None:
     model = SEMobileNetV3Small(input_shape=(32, 32, 3), alpha=0.25, classes=3, include_preprocessing=False)
     x = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
     data = {"calibration_data": x} if quantize == "int8" else {}

@@ -168,7 +168,7 @@ def lambda_layer(x):
 
 
 @pytest.mark.parametrize("operation", [slicing, arithmetic, lambda_layer], ids=lambda f: f.__name__)
-def test_network_with_keras_ops_exports(tmp_path, operation):
+def test_networks_with_operations_and_lambdas_export(tmp_path, operation):
     image = keras.Input((8, 8, 3), name="image")
     x = operation(layers.BatchNormalization(name="bn")(conv(name="conv")(image)))
     model = keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x), name="network")
@@ -285,7 +285,7 @@ def test_a_layer_that_another_model_has_too_is_rewritten():
     assert norms(fold_batch_norm(features)) == []
 
 
-def test_constant_gates_of_a_loaded_sequential_are_folded(tmp_path):
+def test_gates_of_a_loaded_sequential_model_are_frozen(tmp_path):
     image = keras.Input((4, 4, 8))
     model = keras.Sequential([image, SqueezeExcite(2, name="se"), layers.Conv2D(2, 1)])
     model.get_layer("se").reduce_bias.assign(np.full(4, -100.0))

@@ -236,7 +236,7 @@ NOT_MOVED = [
 
 
 @pytest.mark.parametrize("build", NOT_MOVED, ids=lambda build: build.__name__)
-def test_squeeze_stays_where_moving_changes_or_saves_nothing(build):
+def test_squeeze_stays_where_moving_is_inexact_or_costly(build):
     image = keras.Input((4, 6, 4), dtype="float64")
     model = keras.Model(image, build(image))
     assert squeeze_before_convolution(model) is model
@@ -295,7 +295,7 @@ def test_blocks_of_models_inside_are_moved():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rewritten(x)), expected, rtol=1e-11)
 
 
-def test_constant_gates_are_folded_before_the_squeeze_moves():
+def test_constant_gates_are_frozen_rather_than_moved():
     image = keras.Input((4, 4, 3), name="image")
     block = SqueezeExcite(2, name="se")
     model = keras.Model(image, block(layers.Conv2D(8, 1, name="conv")(image)))
@@ -321,7 +321,7 @@ def doubled(x):
     return 2 * keras.ops.sigmoid(x)
 
 
-def test_network_with_a_gate_that_cannot_be_copied_is_unchanged(tmp_path):
+def test_uncopiable_gate_exports_without_rewrites(tmp_path):
     image = keras.Input((6, 6, 4))
     y = SqueezeExcite(2, gate=doubled, name="se")(layers.Conv2D(8, 1)(image))
     model = keras.Model(image, layers.GlobalAveragePooling2D()(y))
