@@ -74,6 +74,7 @@ def test_export_and_verify_a_file(capfd: pytest.CaptureFixture[str], model_file:
     assert files() == {model_file, "images.npy", *(artifact["path"] for artifact in artifacts)}
 
 
+@pytest.mark.export
 def test_a_builder_has_the_same_random_weights_each_time(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["export", *BUILD, "-f", "onnx"]) == 0
     assert "se_mobilenet.onnx" in capfd.readouterr().out
