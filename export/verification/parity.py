@@ -80,9 +80,9 @@ def rounded_kernel(kernel: np.ndarray, quantize: str | None) -> np.ndarray:
         return np.ldexp(np.round(fraction * 2**18) / 2**18, exponent).astype(kernel.dtype)
     if bits == 16:
         return kernel.astype("float16").astype(kernel.dtype)
-    # 8 bits for each output channel, which is the last axis, or the last two of a depthwise kernel.
+    # A scale for each output channel, which is the last axis, or the last two of a depthwise kernel.
     axes = tuple(range(kernel.ndim - 1 if kernel.shape[-1] > 1 else kernel.ndim - 2))
-    step = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True) / 127, np.finfo("float32").tiny)
+    step = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True) / (2 ** (bits - 1) - 1), np.finfo("float32").tiny)
     return (np.round(kernel / step) * step).astype(kernel.dtype)
 
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_right_is_refused(folder: Path, model: keras.Model, tmp_p
         with pytest.raises(ValueError, match=match):
             to_tflite(model, tmp_path / "a.tflite", quantize="int8", calibration_data=data)
 
-    refused("How images are prepared must be known", str(folder))
+    refused("A folder of images requires the preprocessing", str(folder))
     refused(r"must be a folder with images.*without any", Images(tmp_path / "empty", PREPARED))
     refused("must be a folder that exists and can be read. Received: '/nope'", Images("/nope", PREPARED))
     refused("samples must be a positive integer", Images(folder, PREPARED, samples=0))
