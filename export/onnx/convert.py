@@ -23,7 +23,7 @@ from keras_se.export.request import ExportRequest, full_request
 from keras_se.graph.walk import layers_by_path
 from keras_se.version import __version__
 
-# What tf2onnx writes, and this package tests.
+# The operator sets that tf2onnx writes and this package tests.
 OPSETS = range(13, 19)
 DEFAULT_OPSET = 17
 LAYOUTS = ("nhwc", "nchw")
@@ -98,8 +98,12 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     source, notes = request.optimized()
     graph = float_graph(source, opset, layout, request.batch_size)
     if request.optimize:
-        _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
-    # Before the graph is quantized, whose tensors are named after these.
+        pool_means(graph)
+        remove_identity_reshapes(graph)
+        fold_pads(graph)
+        if request.mode.activation_bits != 8:
+            fuse_hard_activations(graph)
+    # Before quantization, which names its tensors after these.
     _rename(graph, source)
     graph = request.format.writer(request.mode)(graph, source, request)
     _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: request.quantize or "none"})
@@ -109,23 +113,15 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
 
 
 def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
-    """The graph as it is."""
+    """Returns the graph unchanged."""
     return graph
-
-
-def _optimize(graph: Any, in_8_bits: bool) -> None:
-    pool_means(graph)
-    remove_identity_reshapes(graph)
-    fold_pads(graph)
-    if not in_8_bits:
-        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
     _rename(graph, model)
     _name_sizes(graph)
     graph.producer_name, graph.producer_version, graph.graph.name = "keras_se", __version__, model.model.name
-    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx writes there what differs each time
+    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx's text differs from run to run
     require("onnx", "onnx").helper.set_model_props(graph, properties)
 
 
@@ -134,7 +130,7 @@ def _rename(graph: Any, model: InferenceModel) -> None:
 
 
 def _name_sizes(model: Any) -> None:
-    # tf2onnx numbers unknown sizes; a name tells which are the same.
+    # tf2onnx numbers unknown sizes; names show which are the same.
     for value in (*model.graph.input, *model.graph.output):
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.HasField("dim_value"):

@@ -25,7 +25,7 @@ def inspect(path: Path) -> Inspection:
     """
     onnx = require("onnx", "onnx")
     try:
-        # Weights in other files stay unread: a file from a stranger may name any.
+        # Weights in other files are not read: a file from a stranger can name any path.
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors differ between its versions
         raise ValueError(f"FILE must be a whole ONNX file. Received: {str(path)!r} ({_line(error)})") from error

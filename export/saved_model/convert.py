@@ -115,10 +115,10 @@ def save(
     shapes: Mapping[str, tuple] | None = None,
     more: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Any:
-    """Writes a SavedModel, and returns the traced model, of which `more` makes further signatures."""
+    """Writes a SavedModel, and returns the traced model; `more` makes further signatures from it."""
     tf = require("tensorflow", "tensorflow")
     _, function = trace(model, batch_size, shapes)
-    module = tf.Module()  # of the variables alone: TensorFlow would trace a `tf.function` in it once more
+    module = tf.Module()  # with variables only: TensorFlow would trace a `tf.function` in it again
     module.model_variables = [variable.value for variable in model.model.variables]
     with clean_scopes():
         tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})

@@ -1,4 +1,4 @@
-"""Further signatures of a SavedModel: one takes pixels, another the bytes of image files."""
+"""Further signatures of a SavedModel, which take pixels or the bytes of image files."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ SIGNATURES = ("uint8", "encoded")
 
 
 def names_of(signatures: Any) -> tuple[str, ...]:
-    """Checks the argument `signatures`, and returns the names in it, each once."""
+    """The distinct names in the argument `signatures`; a `ValueError` for an invalid one."""
     names = (signatures,) if isinstance(signatures, str) else signatures
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in SIGNATURES for name in names):
         allowed = " or ".join(f'"{name}"' for name in SIGNATURES)
@@ -32,14 +32,14 @@ def names_of(signatures: Any) -> tuple[str, ...]:
 
 
 def serving_of(model: Any, names: Sequence[str], prepared: Preprocessing | None) -> "Serving | None":
-    """The signatures of a model, or `None` if there are no `names`. Unknown preprocessing is a `ValueError`."""
+    """The signatures of a model, or `None` without `names`; a `ValueError` if the preprocessing is not known."""
     if not names:
         return None
     known = prepared or getattr(model, "preprocessing", None)
     if not isinstance(known, Preprocessing):
         raise ValueError(
-            "signatures requires the preprocessing of images. Set model.preprocessing, or pass "
-            f"preprocessing=keras_se.weights.Preprocessing(...). Received: signatures={tuple(names)} for {model.name!r}"
+            f"signatures requires the preprocessing of images. Received: signatures={tuple(names)} for {model.name!r}. "
+            "Set model.preprocessing, or pass preprocessing=keras_se.weights.Preprocessing(...)."
         )
     (height, width), channels_first = image_shape(model)
     sized = replace(known, size=(height or known.size[0], width or known.size[1]))
@@ -102,7 +102,7 @@ class Serving:
         expected = self._expected(pixels)
         rounded = self._expected(pixels, lambda kernel: rounded_kernel(kernel, None))
         for name in self.names:
-            function = artifact.runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
+            function = artifact.runner.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
             outputs = run_in_batches({"images": images}, partial(_run, function), batch_size)
             reference, found, other = comparable(self.inference, expected, outputs, rounded)
