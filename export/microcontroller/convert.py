@@ -1,5 +1,6 @@
 """Keras → a folder of C sources for LiteRT for Microcontrollers (tflite-micro)."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +9,19 @@ from typing import Any
 
 from keras_se._validation import one_of, positive_integer
 from keras_se.export.artifact import Artifact
+from keras_se.export.errors import ExportError
 from keras_se.export.frontend.backend_process import on_any_backend
 from keras_se.export.microcontroller import FORMAT
 from keras_se.export.microcontroller.arena import estimated_arena
 from keras_se.export.microcontroller.c_source import identifier, is_identifier
 from keras_se.export.microcontroller.golden import golden_vectors
-from keras_se.export.microcontroller.manifest import sha256, write_manifest
-from keras_se.export.microcontroller.resolver import micro_methods
+from keras_se.export.microcontroller.manifest import write_manifest
 from keras_se.export.microcontroller.sources import Program
 from keras_se.export.pipeline import write_verified
 from keras_se.export.request import ExportRequest, full_request
+from keras_se.export.targets.tflite_micro_ops import METHODS
 from keras_se.export.tflite import convert as tflite
-from keras_se.export.tflite.graph import read_graph
+from keras_se.export.tflite.graph import FileGraph, read_graph
 from keras_se.export.tflite.quantize import write_floats
 
 __all__ = ["resolve", "to_microcontroller", "write", "write_floats"]
@@ -130,10 +132,10 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     content = file.read_bytes()
     graph = read_graph(content)
     golden = golden_vectors(file, request.samples, request.plan.golden, request.mode.golden_steps)
-    program = Program(name, content, graph, micro_methods(graph), estimated_arena(graph), golden, request.quantize)
+    program = Program(name, content, graph, _methods(graph), estimated_arena(graph), golden, request.quantize)
     for file_name, text in program.sources().items():
         (path / file_name).write_text(text, encoding="utf-8")
-    write_manifest(path, _facts(program, sha256(file)))
+    write_manifest(path, _facts(program))
     return notes
 
 
@@ -148,15 +150,26 @@ def _name(given: str | None, model_name: str) -> str:
     return given
 
 
-def _facts(program: Program, digest: str) -> dict[str, Any]:
-    graph, golden = program.graph, program.golden
+def _methods(graph: FileGraph) -> list[str]:
+    """The resolver methods that add the graph's operations, in alphabetical order of the operations."""
+    names = graph.operation_counts()
+    if missing := [name for name in names if name not in METHODS]:
+        raise ExportError(
+            f"LiteRT for Microcontrollers does not support {', '.join(missing)}, which the converted network contains."
+        )
+    return [METHODS[name] for name in names]
+
+
+def _facts(program: Program) -> dict[str, Any]:
+    graph, arena, golden = program.graph, program.arena, program.golden
+    digest = hashlib.sha256(program.content).hexdigest()
     return {
         "name": program.name,
         "model": {"file": f"{program.name}.tflite", "size": len(program.content), "sha256": digest},
         "arena": {
-            "tensors": program.arena.tensors,
-            **{f"persistent_{8 * word}_bit": size for word, size in program.arena.persistent.items()},
-            **{f"estimate_{8 * word}_bit": program.arena.total(word) for word in program.arena.persistent},
+            "tensors": arena.tensors,
+            **{f"persistent_{8 * word}_bit": size for word, size in arena.persistent.items()},
+            **{f"estimate_{8 * word}_bit": arena.total(word) for word in arena.persistent},
         },
         "operations": graph.operation_counts(),
         "classes": program.classes,

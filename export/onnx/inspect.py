@@ -10,6 +10,7 @@ from keras_se.export.errors import require
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_quantization
 from keras_se.export.inspect.macs import count_macs
 from keras_se.export.metadata import KEY, parsed
+from keras_se.export.onnx.graph import subgraphs
 from keras_se.export.probes.sandbox import RefusedError, probe
 
 # Names of the default domain of operators.
@@ -151,14 +152,9 @@ class _Graph:
         return tensor
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
+def _graphs(graph: Any) -> list[Any]:
     """A graph, and the graphs of its branches and loops."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for subgraph in (attribute.g, *attribute.graphs):
-                if subgraph.node:
-                    yield from _graphs(subgraph)
+    return [graph, *subgraphs(graph.node)]
 
 
 def _initializers(graph: Any) -> Iterator[Any]:
