@@ -50,7 +50,7 @@ def images(size: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(2, size, size, 3)).astype("float32")
 
 
-SLOW = ("SEInceptionV3", "SEInceptionResNetV2")
+SLOW = ("SEDenseNet121", "SEInceptionV3", "SEInceptionResNetV2")
 
 
 @pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in NETWORKS])
