@@ -125,7 +125,7 @@ class ExportRequest:
             samples = self.read(given, "verification_data")
         if self.prepare is not None:
             samples = samples.map(self.prepare)
-        return replace(self, calibration=calibration, samples=samples)
+        return replace(self, calibration=calibration and calibration.of(self.inputs), samples=samples)
 
 
 def resolve_request(

@@ -58,8 +58,10 @@ class CalibrationData(dict[str, np.ndarray]):
 
     def of(self, inputs: Sequence[Tensor]) -> "CalibrationData":
         """The same samples in the types of these inputs."""
-        dtypes = {tensor.name: tensor.dtype for tensor in inputs}
-        return CalibrationData({name: x.astype(dtypes[name], copy=False) for name, x in self.items()}, self.labels)
+        if all(self[tensor.name].dtype == tensor.dtype for tensor in inputs):
+            return self  # with its hash and summary, if they were computed
+        arrays = {tensor.name: self[tensor.name].astype(tensor.dtype, copy=False) for tensor in inputs}
+        return CalibrationData(arrays, self.labels, self.classes)
 
     def map(self, function: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]) -> "CalibrationData":
         """The arrays that a function makes of these, with the same labels."""

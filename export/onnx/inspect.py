@@ -138,12 +138,12 @@ class _Graph:
     def _arithmetic(self, inputs: tuple[TensorInfo, ...]) -> str:
         """The type of arithmetic: the type before a dequantization, since runtimes fuse the two."""
         tensors = [self._before_dequantizing(tensor) for tensor in inputs]
-        kinds = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
-        if kinds <= set(SMALL):
+        dtypes = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
+        if dtypes <= set(SMALL):
             return "int8"
-        if kinds & set(SMALL):
-            return "int16x8" if kinds & {"int16", "uint16"} else "float32"  # widened before it is used
-        return next((kind for kind in ("float32", "float16", "float64", "bfloat16") if kind in kinds), min(kinds))
+        if dtypes & set(SMALL):
+            return "int16x8" if dtypes & {"int16", "uint16"} else "float32"  # widened before it is used
+        return next((kind for kind in ("float32", "float16", "float64", "bfloat16") if kind in dtypes), min(dtypes))
 
     def _before_dequantizing(self, tensor: TensorInfo) -> TensorInfo:
         maker = self._makers.get(tensor.name)
@@ -171,9 +171,9 @@ def _initializers(graph: Any) -> Iterator[Any]:
 def _mode(operations: tuple[Operation, ...], constants: Mapping[str, TensorInfo]) -> str | None:
     if any(operation.kind in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger") for operation in operations):
         return "dynamic"
-    kinds = {operation.arithmetic for operation in operations if operation.macs}
+    computed = {operation.arithmetic for operation in operations if operation.macs}
     for mode in ("int8", "int16x8"):
-        if mode in kinds:
+        if mode in computed:
             return mode
     weights = {tensor.dtype for tensor in constants.values() if len(tensor.shape or ()) > 1}
     return "float16" if "float16" in weights else None
