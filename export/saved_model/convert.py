@@ -85,7 +85,7 @@ def resolve(request: ExportRequest, *, signatures: Sequence[str] = ()) -> Export
         preprocessing=serving.prepared,
         preprocesses=False,
         prepare=serving.feeds if source.takes_pixels else None,
-        check=check_signatures,
+        check=serving.check,
     )
 
 
@@ -101,11 +101,6 @@ def write_floats(model: InferenceModel, request: ExportRequest, path: Path) -> N
     serving = request.plan
     more = None if serving is None else partial(serving.functions, batch_size=request.batch_size)
     save(model, path, request.batch_size, more=more)
-
-
-def check_signatures(request: ExportRequest, artifact: Artifact) -> None:
-    """Runs each further signature of the file, and compares it with the model."""
-    request.plan.check(artifact, request.verification_samples, request.batch_size)
 
 
 def save(

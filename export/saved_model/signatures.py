@@ -14,6 +14,7 @@ from keras_se.export.errors import ExportError, require
 from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import random_feeds
+from keras_se.export.request import ExportRequest
 from keras_se.export.saved_model.image_ops import load_image
 from keras_se.export.verification.match_detections import comparable
 from keras_se.export.verification.parity import SAMPLES, compare, rounded_kernel
@@ -52,7 +53,7 @@ class Serving:
 
     Attributes:
         inference: The original model, which takes prepared images of three channels.
-        names: Some of `SIGNATURES`.
+        names: The requested names in `SIGNATURES`.
         prepared: The preprocessing, with the model's image size if it is fixed.
         channels_first: The layout of the model's images. Signatures take channels last.
     """
@@ -92,19 +93,15 @@ class Serving:
         data_format = "channels_first" if self.channels_first else "channels_last"
         return {name: self.prepared.preprocess_input(column, data_format) for name, column in pixels.items()}
 
-    def check(self, artifact: Artifact, feeds: Mapping[str, np.ndarray], batch_size: int | None) -> None:
-        """Runs each signature of the file, and compares it with the model.
-
-        Raises:
-            ExportError: if the outputs of a signature differ.
-        """
-        pixels = self._pixels(feeds)
+    def check(self, request: ExportRequest, artifact: Artifact) -> None:
+        """Runs each signature of the file; an `ExportError` if its outputs are not those of the model."""
+        pixels = self._pixels(request.verification_samples)
         expected = self._expected(pixels)
         rounded = self._expected(pixels, lambda kernel: rounded_kernel(kernel, None))
         for name in self.names:
             function = artifact.runner.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
-            outputs = run_in_batches({"images": images}, partial(_run, function), batch_size)
+            outputs = run_in_batches({"images": images}, partial(_run, function), request.batch_size)
             reference, found, other = comparable(self.inference, expected, outputs, rounded)
             parity = compare(reference, found, quantize=None, rounded=other)
             if not parity.passed:
