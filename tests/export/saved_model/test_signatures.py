@@ -220,7 +220,7 @@ def test_unknown_image_sizes_are_served(tmp_path: Path) -> None:
 WRONG = [
     (
         {"signatures": ("uint8",)},
-        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'$",
+        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'\.",
     ),
     (
         {"signatures": ("png",), "preprocessing": PREPARED},
