@@ -199,21 +199,14 @@ def check_calibration(data: Any, modes: Sequence[Mode]) -> None:
 
 def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:
     """The inputs with every size known: that of the model, or that of `input_shape` where the model's is unknown."""
-    shapes: Mapping[str, Any]
-    if input_shape is None:
-        shapes = {}
-    elif isinstance(input_shape, Mapping):
-        shapes, names = input_shape, [tensor.name for tensor in inputs]
-        if unknown := [name for name in shapes if name not in names]:
-            raise ValueError(
-                f"input_shape must be a shape, or a mapping from names of the inputs {names}. "
-                f"Received: input_shape={input_shape!r}, with {unknown[0]!r}"
-            )
-    elif len(inputs) == 1:
-        shapes = {inputs[0].name: input_shape}
-    else:
+    names = [tensor.name for tensor in inputs]
+    shapes: Any = {} if input_shape is None else input_shape
+    if not isinstance(shapes, Mapping) and len(names) == 1:
+        shapes = {names[0]: input_shape}
+    if not isinstance(shapes, Mapping) or not set(shapes) <= set(names):
         raise ValueError(
-            f"input_shape must be a mapping from input name to shape. Received: input_shape={input_shape!r}"
+            "input_shape must be the shape of the only input, or a mapping from input names to shapes. "
+            f"Received: input_shape={input_shape!r} for the inputs {names}"
         )
     return tuple(replace(tensor, shape=_known_shape(tensor, shapes.get(tensor.name))) for tensor in inputs)
 

@@ -142,5 +142,5 @@ def test_a_file_of_another_kind_is_refused(exported, format, mode):
 
 
 def test_another_model_is_refused(exported):
-    with pytest.raises(ValueError, match="must take inputs of the same shape"):
+    with pytest.raises(ValueError, match="must have inputs of the same shape"):
         layer_errors(exported("se_resnet", "tflite", "int8").path, se_mobilenet())

@@ -128,7 +128,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"formats": 5}, "formats must be a string or a list of strings"),
     ({"quantize": 5}, "quantize must be a string or a list of strings. Received: quantize=5"),
     ({"quantize": [["int8"]]}, "quantize must be a string or a list of strings"),
-    ({"formats": "tflite", "input_shape": {"typo": (6, 5)}}, r"input_shape must be .*\['steps'\].* with 'typo'"),
+    (
+        {"formats": "tflite", "input_shape": {"typo": (6, 5)}},
+        r"input_shape must be .*'typo'.* inputs \['steps'\]",
+    ),
     *(
         (
             {"formats": "tflite", "input_shape": shape},
