@@ -1,6 +1,6 @@
 """An `Inspection` for people: tables and sentences, without characters that could disturb a terminal.
 
-The class itself imports this module for its text, and so is not imported here.
+`Inspection` imports this module, which therefore does not import it.
 """
 
 from collections.abc import Mapping
@@ -71,14 +71,12 @@ def notes(inspection: Any) -> list[str]:
     found += [f"{title}: {listed(names)}." for title, names in lists if names]
     found += [f"Operator set {domain or 'ai.onnx'}: {version}." for domain, version in inspection.opsets.items()]
     found += [f"{key}: {value}" for key, value in inspection.metadata.items()]
-    found += _document_notes(inspection.document or {})
+    found += _document_notes(inspection.document) if inspection.document else []
     return [printable(sentence) for sentence in found]
 
 
 def _document_notes(document: Mapping[str, Any]) -> list[str]:
     """Sentences about the document in a file, whose values can be any JSON."""
-    if not document:
-        return []
     source = str(document.get("source_sha256"))[:12]
     found = [f"Made by {document['made_by']} {document.get('version')} of {document.get('model_name')} ({source})."]
     if isinstance(labels := document.get("labels"), list):
@@ -107,7 +105,7 @@ def as_text(inspection: Any) -> str:
 
 
 def shown(text: str) -> Text:
-    """A cell that is printed literally: brackets are no markup."""
+    """A cell that is printed literally: brackets are not markup."""
     return Text(printable(text))
 
 

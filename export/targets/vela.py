@@ -31,13 +31,13 @@ def left_on_the_cpu(inspection: Inspection) -> Iterator[Reason]:
     """Compiles the file for each accelerator, in a temporary folder; a reason for each operation left on the CPU."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for accelerator in ACCELERATORS:
-        for reason in _of(inspection, accelerator):
+        for reason in _left_by(inspection, accelerator):
             found.setdefault(reason, []).append(accelerator)
     for (problem, where, action), accelerators in found.items():
         yield Reason(f"{problem} ({', '.join(accelerators)})", where, action, SOURCE)
 
 
-def _of(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
+def _left_by(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
     status, output = _compile(inspection.path, accelerator)
     if status:
         yield f"Vela does not compile the file: {last_line(output)}", "", "Export it with quantize='int8'."

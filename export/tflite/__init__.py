@@ -8,7 +8,7 @@ from keras_se.export.modes import Mode
 
 
 def _recognises(path: Path) -> bool:
-    return path.suffix == ".tflite" and path.is_file()  # opening a FIFO would be waiting
+    return path.suffix == ".tflite" and path.is_file()  # opening a FIFO would wait
 
 
 def _keeps_layers(mode: Mode, value: Any) -> bool:

@@ -14,7 +14,7 @@ from keras_se.export.artifact import Artifact, exported_model
 from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.inference_model import InferenceModel
-from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
+from keras_se.export.frontend.tensor_spec import random_feeds
 from keras_se.export.modes import MODES
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.tflite.converter import float_file
@@ -56,11 +56,9 @@ class LayerError:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity: it is `None`."""
-        values = {**vars(self), "fused": list(self.fused)}
-        return {
-            name: None if isinstance(value, float) and not np.isfinite(value) else value
-            for name, value in values.items()
-        }
+        ratios = ((name, getattr(self, name)) for name in ("sqnr", "own", "cosine"))
+        finite = {name: value if np.isfinite(value) else None for name, value in ratios}
+        return {**vars(self), "fused": list(self.fused), **finite}
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,6 @@ class LayerErrors:
             "layers": [row.to_dict() for row in self.rows],
             "missing": list(self.missing),
         }
-
-
-def _stored_optimize(artifact: Artifact) -> bool:
-    options = (artifact.metadata or {}).get("options")
-    return not isinstance(options, dict) or options.get("optimize") is not False
 
 
 def layer_errors(
@@ -137,15 +130,19 @@ def layer_errors(
     inference = InferenceModel(exported_model(artifact, model, preprocessing))
     artifact.check_same_tensors(inference)
     source = inference
-    if _stored_optimize(artifact) if optimize is None else optimize:
-        mode = MODES[artifact.quantize]
-        source, _ = optimized(inference, runtime="LiteRT", activation_bits=mode.activation_bits)
+    if optimize is None:
+        options = (artifact.metadata or {}).get("options")
+        optimize = not isinstance(options, dict) or options.get("optimize") is not False
+    if optimize:
+        bits = MODES[artifact.quantize].activation_bits
+        source, _ = optimized(inference, runtime="LiteRT", activation_bits=bits)
     runner: Any = artifact.runner
-    inputs = _with_sizes(inference.inputs, runner.inputs)
+    shapes = {tensor.name: tensor.shape for tensor in runner.inputs}
+    inputs = tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inference.inputs)
     known = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
     feeds = known.first(samples)
     content = TensorValues(Path(path).read_bytes())
-    floats = TensorValues(float_file(source, {tensor.name: tensor.shape for tensor in inputs}, content.batch))
+    floats = TensorValues(float_file(source, shapes, content.batch))
     pair = _Pair(source, floats, content)
     sums = pair.compared(feeds, runner.stored)
     return LayerErrors(
@@ -163,12 +160,6 @@ def check_backend() -> None:
         raise ValueError(
             f"Comparing layers requires Keras on TensorFlow. Received: {backend}. Set KERAS_BACKEND=tensorflow."
         )
-
-
-def _with_sizes(inputs: Sequence[Tensor], known: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The model's inputs, in the model's order, with the file's sizes."""
-    shapes = {tensor.name: tensor.shape for tensor in known}
-    return tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inputs)
 
 
 @dataclass
@@ -201,7 +192,7 @@ class _Pair:
         self._layers = dict(layers_by_path(model.model))
         names = LayerNames(model)
         self._floats, self._quantized = floats, quantized
-        self._owners = names.of_operations(self._floats.graph)
+        self._owners = names.of_operations(floats.graph)
         expected = _results(floats.graph, self._owners)
         found = _results(quantized.graph, names.of_operations(quantized.graph))
         # The tensor of each layer in both files.
@@ -273,11 +264,10 @@ def _results(graph: FileGraph, owners: Sequence[tuple[str, ...]]) -> dict[str, i
 
 def _missing(model: keras.Model, named: set[str]) -> list[str]:
     """The layers without a row that are neither inside a layer with a row nor contain one."""
-    layers = dict(layers_by_path(model))
     holding = {path.rsplit("/", count)[0] for path in named for count in range(1, path.count("/") + 1)}
     return [
         path
-        for path, layer in layers.items()
+        for path, layer in dict(layers_by_path(model)).items()
         if not isinstance(layer, keras.layers.InputLayer | keras.Model)
         and path not in holding
         and not within(path, frozenset(named))
