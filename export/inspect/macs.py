@@ -66,7 +66,7 @@ def count_macs(
 ) -> int | None:
     """Multiply-accumulates of an operation in its format's own domain; `None` if a shape is not known.
 
-    `transposed` says that the kernel of a matrix product is.
+    `transposed` says whether the kernel of a matrix product is transposed.
     """
     if kind in PRODUCTS and outputs:
         return gating_macs(inputs, outputs[0])

@@ -3,7 +3,7 @@
 `Inspection` imports this module, which therefore does not import it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -33,7 +33,7 @@ def _io_table(inspection: Any) -> Table:
         for tensor in tensors:
             scale = "" if tensor.scale is None else f"{tensor.scale:.6g}"
             zero_point = "" if tensor.zero_point is None else str(tensor.zero_point)
-            table.add_row(role, shown(tensor.name), _sizes(tensor), _type(tensor), scale, zero_point)
+            table.add_row(role, shown(tensor.name), sizes(tensor.shape), _type(tensor), scale, zero_point)
     return table
 
 
@@ -113,7 +113,8 @@ def _type(tensor: Any) -> str:
     return f"{tensor.dtype} (as {tensor.quantized_dtype})" if tensor.quantized_dtype else tensor.dtype
 
 
-def _sizes(tensor: Any) -> str:
-    if tensor.shape is None:
+def sizes(shape: Sequence[int | None] | None, times: str = "x") -> str:
+    """A shape for people: `?x224x224x3`."""
+    if shape is None:
         return "unknown"
-    return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
+    return times.join("?" if size is None else str(size) for size in shape) or "scalar"

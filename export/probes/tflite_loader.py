@@ -1,7 +1,7 @@
 """A program: `tflite_loader.py MODEL RESULT` loads a TFLite file in LiteRT and describes its graphs as JSON.
 
-It runs in a process of its own (`sandbox.py`), with a limit on its memory: a file from a stranger can crash LiteRT, and
-a FlatBuffer can claim the same long list a thousand times.
+It runs in its own process (`sandbox.py`), with a limit on its memory: a file from a stranger can crash LiteRT, and a
+FlatBuffer can refer to the same long list a thousand times.
 """
 
 import json

@@ -32,13 +32,8 @@ def report_content(
 ) -> dict[str, Any]:
     """The variables of the template.
 
-    Args:
-        model: The Keras model.
-        inference: The exported model, with preprocessing if that is in the files.
-        artifacts: The files.
-        data: Inputs by name; by default those of `evaluation`, or random ones.
-        evaluation: Labelled data to measure accuracy on.
-        prepared: The preprocessing of images in the files.
+    `inference` is the exported model: the model, behind its preprocessing if that is in the files (`prepared`). Files
+    are run on `data`, or else on those of `evaluation`, or on random inputs.
     """
     artifacts = [replace(artifact) for artifact in artifacts]  # copies, whose runtimes are freed after this call
     feeds, source = _samples(inference, artifacts, data, evaluation)

@@ -63,13 +63,9 @@ def file_reports(
     evaluation: Evaluation | None,
     prepared: Preprocessing | None = None,
 ) -> list[FileReport]:
-    """Measures and inspects the files.
+    """Measures and inspects the files. Their runtimes stay in memory as long as the artifacts.
 
-    Args:
-        artifacts: The files. Their runtimes stay in memory as long as they do.
-        feeds: Inputs by name; files are timed on the first sample.
-        evaluation: Labelled data to measure accuracy on.
-        prepared: The preprocessing of images in the files; with it, all data are pixels.
+    Files are timed on the first sample of `feeds`. If files have preprocessing (`prepared`), all data are pixels.
     """
     here = [index for index, artifact in enumerate(artifacts) if FORMATS[artifact.format].runs_here]
     sample = {name: x[:1] for name, x in feeds.items()}

@@ -72,12 +72,8 @@ def squeeze_section(
 ) -> Section:
     """Compares the gates of all blocks with those that the quantized TFLite files compute.
 
-    Args:
-        model: The exported model, with preprocessing if that is in the files.
-        artifacts: The files.
-        feeds: Inputs by name, of which the first samples are used.
-        source: The Keras model, without preprocessing that is in the files.
-        prepared: That preprocessing, for files without metadata.
+    `model` is the exported model, and `source` the Keras model without the preprocessing in the files, which is
+    `prepared` for files without metadata. The first samples of `feeds` are used.
     """
     few = {tensor.name: feeds[tensor.name][:SAMPLES] for tensor in model.inputs}
     expected = keras_gates(model.model, list(few.values()))

@@ -1,6 +1,7 @@
 """Renders the content of a report as a page."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from rich.filesize import decimal
 
 from keras_se._text import printable
 from keras_se.export.errors import require
+from keras_se.export.inspect.tables import sizes
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
@@ -42,12 +44,6 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.2f}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
-def _shape(shape: Any) -> str:
-    if shape is None:
-        return "unknown"
-    return " × ".join("?" if size is None else str(size) for size in shape) or "scalar"  # noqa: RUF001
-
-
 FILTERS = {
     "bytes": decimal,
     "count": lambda value: f"{value:,}",
@@ -56,5 +52,5 @@ FILTERS = {
     "points": _points,
     "power": lambda value: f"{value:.1e}",
     "milliseconds": _milliseconds,
-    "shape": _shape,
+    "shape": partial(sizes, times=" × "),  # noqa: RUF001
 }

@@ -57,7 +57,7 @@ def _action(kind: str) -> str:
 
 
 def _compile(path: Path, accelerator: str) -> tuple[int, str]:
-    """Runs Vela in a process of its own; its exit status and its output."""
+    """Runs Vela in another process; returns its exit status and its output."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.tflite"
         shutil.copyfile(path, model)

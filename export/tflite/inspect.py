@@ -18,7 +18,7 @@ EIGHT_BITS_OR_FEWER = ("int8", "uint8", "int4", "int2")
 
 
 def inspect(path: Path) -> Inspection:
-    """Reads a TFLite file, in a process of its own that also loads it in LiteRT.
+    """Reads a TFLite file in another process, which also loads it in LiteRT.
 
     Raises:
         ValueError: for another kind of file, or a damaged one.

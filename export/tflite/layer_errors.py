@@ -26,7 +26,7 @@ from keras_se.export.verification.parity import SAMPLES
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
-# A relative difference between the noise of an output and that of its inputs that is only rounding of the sums.
+# Noise that exceeds that of the inputs by this share or less is only rounding of the sums.
 ROUNDING = 1e-6
 
 
@@ -41,8 +41,7 @@ class LayerError:
         se: Whether it is a squeeze-and-excitation layer, or part of one.
         sqnr: The signal-to-quantization-noise ratio of its output in dB, over all samples: 20 is an error of a tenth
             (root mean square), 40 of a hundredth. Infinite without any error.
-        own: The same, without the relative noise that the layer's inputs already had: the layer added or amplified the
-            rest.
+        own: The same ratio for the noise that the layer adds or amplifies: without the relative noise of its inputs.
         cosine: The cosine between its output and the output in floats, averaged over samples.
     """
 
@@ -68,8 +67,8 @@ class LayerErrors:
     Attributes:
         path: The file.
         samples: The number of samples that were run.
-        rows: A `LayerError` for each layer, the largest added error first. (Errors propagate: sorted by `sqnr`, layers
-            behind a bad one could come before it.)
+        rows: A `LayerError` for each layer, the smallest `own` first: errors propagate, so a small `sqnr` alone can
+            come from an earlier layer.
         missing: Layers whose output is not in the file: they were folded into another layer, or compute nothing.
     """
 
@@ -112,8 +111,8 @@ def layer_errors(
     Args:
         path: A quantized TFLite file.
         model: The Keras model that it was exported from.
-        data: Inputs in any form of calibration data, of which the first samples are run. The default is random inputs,
-            which calibrated files compute poorly.
+        data: Inputs in any form of calibration data, of which the first samples are run; by default random ones, on
+            which calibrated files are less precise.
         samples: The number of samples.
         optimize, preprocessing: The options of the export; by default those in the file's metadata.
 
@@ -225,7 +224,7 @@ class _Pair:
 
     def rows(self, sums: Mapping[str, _Sums]) -> Iterator[LayerError]:
         before = self._before()
-        chosen = frozenset(path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS))
+        chosen = {path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS)}
         for path, total in sums.items():
             received = max((sums[other].ratio for other in before[path] if other in sums), default=0.0)
             added = total.ratio - received if total.ratio > received * (1 + ROUNDING) else 0.0
@@ -270,7 +269,7 @@ def _missing(model: keras.Model, named: set[str]) -> list[str]:
         for path, layer in dict(layers_by_path(model)).items()
         if not isinstance(layer, keras.layers.InputLayer | keras.Model)
         and path not in holding
-        and not within(path, frozenset(named))
+        and not within(path, named)
     ]
 
 

@@ -111,7 +111,7 @@ def quantized_but(
     owners = LayerNames(model).of_operations(graph)
     kept = operations_of(graph, owners, choice.paths)
     found = {path for paths in owners for path in paths}
-    lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
+    lost = sorted(path for path in choice.paths if not any(within(other, {path}) for other in found))
     if not kept:
         raise ExportError(f"The file has no operation of the layers to keep: {listed(lost)}.")
     floats = operations_of(graph, owners, paths_in_floats(model.model))

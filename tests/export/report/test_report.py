@@ -158,7 +158,7 @@ def test_a_page_is_replaced_only_if_asked_and_never_half(reported, tmp_path: Pat
     _, artifacts, _, _ = reported
     model, path = sample("se_resnet").model, tmp_path / "page.html"
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match="replaced only with overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"exists already\. Replace it with overwrite=True"):
         write_report(model, path, artifacts[2:3])
     with pytest.raises(FileExistsError, match=r"se_resnet_report\.html' exists already"):
         export(model, reported[0], "tflite", quantize="float16", report=True)
