@@ -9,8 +9,8 @@ from tests.support.toy_format.runner import Runner
 
 def inspect(path: Path) -> Inspection:
     runner = Runner(path)
-    inputs = tuple(TensorInfo(one.name, (None, *one.shape), one.dtype, end=True) for one in runner.inputs)
-    outputs = tuple(TensorInfo(name, None, "float32", end=True) for name in runner.outputs)
+    inputs = tuple(TensorInfo(one.name, (None, *one.shape), one.dtype, io=True) for one in runner.inputs)
+    outputs = tuple(TensorInfo(name, None, "float32", io=True) for name in runner.outputs)
     size, document = path.stat().st_size, read_metadata(path)
     mode = (document or {}).get("quantize")
     return Inspection(path, "toy", size, mode, inputs, outputs, (), document=document)
