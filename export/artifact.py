@@ -1,4 +1,4 @@
-"""What an export returns: the file, what is known of it, and a way to run it."""
+"""The result of an export: the file, facts about it, and a way to run it."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_se.export.data.calibration import CalibrationData, read_data
-from keras_se.export.data.preprocessing import preprocessing_of, with_preprocessing
+from keras_se.export.data.preprocessing import prepared_model, preprocessing_of
 from keras_se.export.formats import FORMATS, format_of
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import feeds_of, random_feeds
@@ -27,12 +27,13 @@ class Artifact:
 
     Attributes:
         path: The file, or the folder of a SavedModel.
-        format: `"saved_model"`, `"tflite"` or `"onnx"`.
-        quantize: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`.
-        parity: How it compares with the Keras model, or `None` for a file that was opened and not verified.
-        calibration: Of int8, int16x8 and selective, what the quantizer saw: `samples`, the range of each of the
-            `inputs`, and how many samples were of each of the `classes`, if images came in a folder for each.
-        notes: What the export did that its user may want to know, a sentence each.
+        format: Its format, a name in `FORMATS`.
+        quantize: Its mode: `None`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or `"selective"`.
+        parity: Its comparison with the Keras model, or `None` for a file that was opened and not verified.
+        calibration: The data that int8, int16x8 and selective were calibrated on: the number of `samples`, the range of
+            each of the `inputs`, and the number of samples of each of the `classes`, if images came in a folder for
+            each class.
+        notes: Findings of the export that its user may want to know, a sentence each.
     """
 
     path: Path
@@ -47,7 +48,7 @@ class Artifact:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "Artifact":
-        """An artifact of a file that exists. Raises a `ValueError` for a file that cannot be one, or cannot be run."""
+        """The artifact of an existing file; a `ValueError` for a file of no format, or one that cannot be run."""
         path = Path(path)
         row = format_of(path)
         try:
@@ -62,7 +63,7 @@ class Artifact:
 
     @cached_property
     def metadata(self) -> dict[str, Any] | None:
-        """What the file says of itself (`read_metadata`), or `None`."""
+        """The metadata that the file carries (`read_metadata`), or `None`."""
         return read_metadata(self.path)
 
     @property
@@ -75,12 +76,12 @@ class Artifact:
         """Runs the file in its own runtime.
 
         Args:
-            batch: What the Keras model takes: an array (samples, …), or a list or mapping of arrays for several
-                inputs. Any number of samples, floats in the Keras layout, whatever the file's own batch, types and
-                layout are.
+            batch: The inputs of the Keras model: an array (samples, …), or a list or mapping of arrays for several
+                inputs. Any number of samples, in the Keras layout and types, whatever the file's batch, layout and
+                types are.
 
         Returns:
-            What the Keras model returns, as float arrays: one array, or several in the model's structure (by name
+            The outputs of the Keras model, as float arrays: one array, or several in the model's structure (by name
             if the file was opened without its model).
         """
         inputs = {tensor.name: tensor for tensor in self.runner.inputs}
@@ -91,7 +92,7 @@ class Artifact:
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def verified(self, model: InferenceModel, data: CalibrationData) -> "Artifact":
-        """This artifact with its parity, compared with the model on the given samples."""
+        """This artifact with its parity: the comparison with the model on the given samples."""
         runner = self.runner
         self.check_same_tensors(model)
         feeds = data.of(runner.inputs)
@@ -102,22 +103,19 @@ class Artifact:
             model.reference(feeds, lambda kernel: rounded_kernel(kernel, self.quantize)),
         )
         parity = compare(expected, outputs, quantize=self.quantize, rounded=rounded, steps=runner.steps)
-        artifact = Artifact(
-            self.path,
-            self.format,
-            self.quantize,
-            parity,
-            (*self.notes, *_weak_points(parity, expected)),
-            self.calibration,
-            model.pack_outputs,
-            tuple(tensor.name for tensor in model.inputs),
-            tuple(tensor.name for tensor in model.outputs),
+        artifact = replace(
+            self,
+            parity=parity,
+            notes=(*self.notes, *_weak_points(parity, expected)),
+            _pack=model.pack_outputs,
+            _input_order=tuple(tensor.name for tensor in model.inputs),
+            _output_order=tuple(tensor.name for tensor in model.outputs),
         )
         artifact.__dict__["runner"] = runner
         return artifact
 
     def check_same_tensors(self, model: InferenceModel) -> None:
-        """Raises a `ValueError` if the file has other inputs and outputs than the model."""
+        """Raises a `ValueError` unless the file and the model have the same inputs and outputs."""
         runner = self.runner
         wanted, found = [tensor.name for tensor in model.inputs], [tensor.name for tensor in runner.inputs]
         if set(wanted) != set(found) or {tensor.name for tensor in model.outputs} != set(runner.outputs):
@@ -129,12 +127,13 @@ class Artifact:
         for tensor in model.inputs:
             if not _compatible(tensor.shape, sizes[tensor.name]):
                 raise ValueError(
-                    "The file and the model must take inputs of the same shape (--input-shape of a builder's network). "
-                    f"Received: {sizes[tensor.name]} in the file, {tensor.shape} in the model, for {tensor.name!r}"
+                    f"The file and the model must have inputs of the same shape. Received: {sizes[tensor.name]} in the "
+                    f"file, {tensor.shape} in the model, for {tensor.name!r}. Build the network for the file's shape "
+                    "(--input-shape)."
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """For JSON."""
         return {
             "path": str(self.path),
             "format": self.format,
@@ -147,7 +146,7 @@ class Artifact:
 
     @cached_property
     def runner(self) -> Runner:
-        """The file in its own runtime, which is in memory from the first use on."""
+        """The file in its own runtime, loaded at the first use."""
         return FORMATS[self.format].open(self.path)
 
 
@@ -156,7 +155,7 @@ def _compatible(a: Sequence[int | None], b: Sequence[int | None]) -> bool:
 
 
 def _weak_points(parity: Parity, expected: Mapping[str, np.ndarray]) -> list[str]:
-    """Notes on outputs that say little about the file."""
+    """Notes on outputs that show little about the file."""
     if parity.passed and not parity.conclusive:
         return [parity.reason]
     return [
@@ -174,39 +173,37 @@ def verify(
     Args:
         path: The file, or the folder of a SavedModel.
         model: The Keras model that it was exported from.
-        data: Inputs to compare on, in the forms that calibration data has; random ones by default. A quantized
-            file is only right on data like what it was calibrated with.
-        samples: How many random samples.
-        preprocessing: As it was in `export`, of a file that takes pixels. By default what the file says of itself.
+        data: Inputs to compare on, in the forms of calibration data; random inputs by default. A quantized file is only
+            accurate on data like its calibration data.
+        samples: The number of random samples.
+        preprocessing: For a file that takes pixels, as in `export`. By default as in the file's metadata.
 
     Returns:
-        An `Artifact` whose `parity.passed` tells.
+        An `Artifact` whose `parity` is the comparison.
 
     Raises:
         ValueError: for a file that cannot be run, or whose inputs and outputs are not the model's.
     """
     artifact = Artifact.open(path)
-    inference = InferenceModel(exported_model(artifact, model, preprocessing))
-    # The file's sizes may be fixed where the model's are not.
+    inference = exported_model(artifact, model, preprocessing)
+    # The file can have a fixed size where the model has an unknown one.
     shapes = {tensor.name: tensor.shape for tensor in artifact.runner.inputs}
     inputs = [replace(tensor, shape=shapes.get(tensor.name, tensor.shape)) for tensor in inference.inputs]
     artifact.check_same_tensors(inference)
-    known = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
-    verified = artifact.verified(inference, known)
+    feeds = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
+    verified = artifact.verified(inference, feeds)
     if data is None and MODES[artifact.quantize].calibrated:
         note = (
-            f"Compared on random inputs: {artifact.quantize} files are right on data like their calibration data. "
-            "Give some with data= (--data)."
+            f"Compared on random inputs, but {artifact.quantize} files are accurate only on data like their "
+            "calibration data. Give some with data= (--data)."
         )
         return replace(verified, notes=(*verified.notes, note))
     return verified
 
 
-def exported_model(artifact: Artifact, model: Any, preprocessing: Any) -> Any:
-    """The model that a file was made of: the given one, or with its preprocessing before it, if that is in the file."""
+def exported_model(artifact: Artifact, model: Any, preprocessing: Any) -> InferenceModel:
+    """The model that a file was exported from: after its preprocessing, if the file contains that."""
     if preprocessing is None:
         preprocessing = stored_preprocessing(artifact.metadata) or False
-    prepared = preprocessing_of(model, preprocessing)
-    if prepared is None:
-        return model
-    return with_preprocessing(model, prepared, FORMATS[artifact.format].pixel_dtype(MODES[artifact.quantize]))
+    dtype = FORMATS[artifact.format].pixel_dtype(MODES[artifact.quantize])
+    return prepared_model(model, preprocessing_of(model, preprocessing), dtype)

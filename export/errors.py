@@ -1,4 +1,4 @@
-"""What goes wrong in an export that is no mistake of the caller's."""
+"""The error of a failed export."""
 
 from keras_se._optional import require
 
@@ -8,5 +8,5 @@ __all__ = ["ExportError", "require"]
 class ExportError(RuntimeError):
     """The conversion failed, or the file does not compute what the Keras model computes.
 
-    Wrong arguments are `ValueError`, `FileExistsError` and their like instead, raised before any work is done.
+    Invalid arguments are a `ValueError`, `FileExistsError` or similar instead, raised before any work is done.
     """

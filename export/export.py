@@ -1,5 +1,6 @@
-"""All formats in one call."""
+"""Exports a model to several formats and modes in one call."""
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from keras_se._files import check_target
 from keras_se._validation import one_of
 from keras_se.export.artifact import Artifact
-from keras_se.export.data.calibration import CalibrationData, read_data
+from keras_se.export.data.calibration import CalibrationData
 from keras_se.export.data.evaluation import evaluation_of
 from keras_se.export.formats import FORMATS, Format, replaceable_export
 from keras_se.export.frontend.backend_process import on_any_backend
@@ -19,16 +20,6 @@ from keras_se.export.report.write import check_report, write_report
 from keras_se.export.request import ExportRequest, Source, check_calibration, resolve_request
 
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
-# The options that some formats have and others have not, and their values where nobody asks for one.
-DEFAULTS: Mapping[str, Any] = {
-    "keep": None,
-    "keep_as": None,
-    "io_dtype": "float32",
-    "input_shape": None,
-    "opset": None,
-    "layout": "nhwc",
-    "signatures": (),
-}
 
 
 class Job(NamedTuple):
@@ -78,21 +69,20 @@ def export(
     Args:
         model: A functional or Sequential `keras.Model`.
         directory: A folder that exists.
-        formats: A name of `FORMATS`, or several: also `"microcontroller"`, if asked for.
-        quantize: A mode, or several. A format that does not have a mode is written once, in floats.
+        formats: A name in `FORMATS`, or a list of names. `"microcontroller"` is written only if named.
+        quantize: A mode, or a list of modes. A format that does not support a mode is written once, in floats.
         calibration_data, keep, keep_as, io_dtype, batch_size, input_shape, opset, layout, optimize, verification_data,
-            overwrite: As in `to_saved_model`, `to_tflite`, `to_onnx` and `to_microcontroller`; each format gets those
-            that it has. `io_dtype` applies to the modes that have it, and some mode must.
-        preprocessing: Whether files take images as they are, pixels from 0 to 255: `True` for a model of
-            `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are `uint8` then, but for int16x8
-            (float32); of int8 and selective files the outputs are, too, if `io_dtype` does not say otherwise.
-            Calibration and verification data are pixels.
+            labels, overwrite: As in `to_saved_model`, `to_tflite`, `to_onnx` and `to_microcontroller`. Each file gets
+            the options that its format and mode support; an option that no file supports is an error.
+        preprocessing: Whether files take unprepared images, pixels from 0 to 255: `True` for a model of
+            `keras_se.weights.load`, or a `keras_se.weights.Preprocessing`. Inputs are then `uint8`, except for int16x8
+            (float32); so are the outputs of int8 and selective files, unless `io_dtype` is `"int8"`. Calibration and
+            verification data are pixels.
         signatures: Further signatures of the SavedModel, as in `to_saved_model`. With these, its `serving_default`
-            takes what the model takes, whatever `preprocessing` says.
-        labels: Names of the output's channels, for the metadata of all files, as in `to_tflite`.
-        metadata_file: Whether to write the metadata of TFLite and ONNX files to a file beside each, too.
+            takes the model's inputs, with or without `preprocessing`.
+        metadata_file: Whether to also write the metadata of TFLite and ONNX files to a file beside each.
         report: Whether to write a page about the files beside them, `<name>_report.html`: see `write_report`.
-        evaluation_data: Labelled data for the report, `(x, y)` or an `.npz` file with `x` and `y`: pixels, if
+        evaluation_data: Labelled data for the report, `(x, y)` or an `.npz` file with `x` and `y`; pixels if
             `preprocessing` is given.
         on_start: Called with each path before it is written, to show progress.
 
@@ -100,20 +90,20 @@ def export(
         An `Artifact` for each file, in the order of `formats` and `quantize`.
 
     Raises:
-        ValueError: for an argument that cannot be right.
-        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to; before any is.
+        ValueError: for an invalid argument, before any file is written.
+        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to; also before.
         ExportError: if a conversion fails, or a file does not compute what the model computes. Files that were
-            finished before it stay.
+            finished before stay.
     """
-    modes = [one_of("quantize", mode, tuple(MODES)) for mode in _several("quantize", quantize, (str, type(None)))]
-    formats = [one_of("formats", name, tuple(FORMATS)) for name in _several("formats", formats, (str,))]
+    modes = [one_of("quantize", mode, tuple(MODES)) for mode in _listed("quantize", quantize, (str, type(None)))]
+    formats = [one_of("formats", name, tuple(FORMATS)) for name in _listed("formats", formats, (str,))]
     if not formats or not modes:
         raise ValueError(
-            f"formats must name a format, and quantize a mode. Received: formats={formats!r}, quantize={quantize!r}"
+            f"formats and quantize must not be empty lists. Received: formats={formats!r}, quantize={quantize!r}"
         )
     if not any(mode in FORMATS[name].modes for mode in modes for name in formats):
         raise ValueError(
-            f"quantize must be a mode that one of the formats has. Received: quantize={modes}, formats={formats}"
+            f"quantize must be a mode that one of the formats supports. Received: quantize={modes}, formats={formats}"
         )
     if metadata_file and all(FORMATS[name].is_folder for name in formats):
         single = " or ".join(row.name for row in FORMATS.values() if not row.is_folder)
@@ -136,7 +126,7 @@ def export(
     if evaluation_data is not None and not report:
         raise ValueError(f"evaluation_data requires report=True. Received: report={report!r}")
     source = Source(model, preprocessing)
-    # A request that would be refused is refused before any file is written.
+    # All requests are checked before any file is written.
     shared = {"labels": labels, "optimize": optimize, "batch_size": batch_size}
     requests = [resolve_request(job.format, source, job.mode.name, **shared, **_taken(given, job)) for job in jobs]
     calibration, verification_data = _read_once(requests, calibration_data, verification_data)
@@ -153,75 +143,69 @@ def export(
         check_target(job.path, overwrite, replaceable_export)
         if metadata_file and not job.format.is_folder:
             check_target(beside(job.path), overwrite)
-    started = on_start or (lambda path: None)
+    start = on_start or (lambda path: None)
     artifacts = []
     for job, request in zip(jobs, requests, strict=True):
-        started(job.path)
+        start(job.path)
         file = metadata_file and not job.format.is_folder
         artifacts.append(write_verified(request, job.path, metadata_file=file, overwrite=overwrite))
     if report:
-        started(page)
-        seen = calibration if any(artifact.calibration for artifact in artifacts) else verification_data
-        about = {
-            "data": seen if evaluation is None else None,
-            "evaluation_data": evaluation,
-            "preprocessing": source.preprocessing or False,
-        }
+        start(page)
+        data = (verification_data if calibration is None else calibration) if evaluation is None else None
+        about = {"data": data, "evaluation_data": evaluation, "preprocessing": source.preprocessing or False}
         write_report(model, page, artifacts, **about, overwrite=overwrite)
     return artifacts
 
 
 def _is_default(name: str, value: Any) -> bool:
-    """Whether an option has the value that it has where nobody asks for one; an empty one is none."""
-    default = DEFAULTS[name]
+    """Whether an option of `export` has its default value; an empty list is also one."""
+    default = inspect.signature(export).parameters[name].default
     return value is default or (isinstance(value, str | tuple | list) and value in (default, [], ()))
 
 
 def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
-    """Refuses an option that none of the files has."""
+    """Refuses an option that none of the files supports."""
     for name, value in given.items():
         if any(job.format.takes(name, job.mode, value) for job in jobs):
             continue
-        able = []
+        supported = []
         for row in FORMATS.values():
             modes = [mode for mode in row.modes if row.takes(name, MODES[mode], value)]
             if modes:
                 only = "" if len(modes) == len(row.modes) else f" with quantize={' or '.join(map(repr, modes))}"
-                able.append(f"formats={row.name!r}{only}")
-        if not able:  # a value that no mode has: of the type of inputs and outputs
+                supported.append(f"formats={row.name!r}{only}")
+        if not supported:  # an `io_dtype` that no mode supports
             known = dict.fromkeys(dtype for mode in MODES.values() for dtype in mode.io_dtypes)
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}. Received: {name}={value!r}")
         raise ValueError(
-            f"{name}={value!r} requires {' or '.join(able)}. Received: formats={[job.format.name for job in jobs]}, "
-            f"quantize={[job.mode.name for job in jobs]}"
+            f"{name}={value!r} requires {' or '.join(supported)}. "
+            f"Received: formats={[job.format.name for job in jobs]}, quantize={[job.mode.name for job in jobs]}"
         )
 
 
 def _taken(given: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    """The options that a file has."""
+    """The options that a file supports."""
     return {name: value for name, value in given.items() if job.format.takes(name, job.mode, value)}
 
 
 def _read_once(
     requests: Sequence[ExportRequest], calibration_data: Any, verification_data: Any
 ) -> tuple[CalibrationData | None, CalibrationData | None]:
-    """Calibration and verification data, each read once, for the request whose inputs say most."""
-    (widest, *_) = sorted(requests, key=lambda request: (not request.mode.calibrated, not request.format.fixed_sizes))
-    pixels = widest.source.takes_pixels
+    """Calibration and verification data, each read once, for the request that is strictest about its inputs."""
+    strictest = min(requests, key=lambda request: (not request.mode.calibrated, not request.format.fixed_sizes))
     calibration = verification = None
-    if widest.mode.calibrated:
-        calibration = read_data(widest.inputs, calibration_data, pixels=pixels)
+    if strictest.mode.calibrated:
+        calibration = strictest.read(calibration_data, "calibration_data")
     if verification_data is not None:
-        verification = read_data(widest.inputs, verification_data, "verification_data", pixels=pixels)
+        verification = strictest.read(verification_data, "verification_data")
     return calibration, verification
 
 
-def _several(name: str, value: Any, kinds: tuple[type, ...]) -> tuple[Any, ...]:
-    """One value or several, as a tuple."""
-    values = (value,) if isinstance(value, kinds) else tuple(value) if isinstance(value, Iterable) else (value,)
-    wrong = [one for one in values if not isinstance(one, kinds)]
-    if wrong:
-        raise ValueError(f"{name} must be a name, or several. Received: {name}={value!r}")
+def _listed(name: str, value: Any, types: tuple[type, ...]) -> tuple[Any, ...]:
+    """A value or a list of values, as a tuple."""
+    values = (value,) if isinstance(value, types) or not isinstance(value, Iterable) else tuple(value)
+    if not all(isinstance(one, types) for one in values):
+        raise ValueError(f"{name} must be a string or a list of strings. Received: {name}={value!r}")
     return values
 
 
@@ -231,7 +215,7 @@ def report_path(name: str, directory: str | os.PathLike) -> Path:
 
 
 def planned(name: str, directory: str | os.PathLike, formats: Sequence[str], modes: Sequence[str | None]) -> list[Job]:
-    """The files that `export` writes, in order. A format that does not have a mode is written once, in floats."""
+    """The files that `export` writes, in order."""
     return [
         Job(row, mode, Path(directory) / f"{_stem(name)}{f'_{mode.name}' if mode.name else ''}{row.suffix}")
         for row in dict.fromkeys(FORMATS[row] for row in formats)

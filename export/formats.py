@@ -1,4 +1,4 @@
-"""The table of export formats. Another format is a folder, whose `FORMAT` object says all of it, and a row here."""
+"""The table of export formats. A new format is a folder, which defines a `FORMAT` object, and a row here."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ FORMATS: dict[str, Format] = {row.name: row for row in (SAVED_MODEL, TFLITE, MIC
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file or folder that exists, or a `ValueError`."""
+    """The format of an existing file or folder; a `ValueError` for any other path."""
     row = next((row for row in FORMATS.values() if path.exists() and row.recognises(path)), None)
     if row is None:
         known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
@@ -24,7 +24,7 @@ def format_of(path: Path) -> Format:
 
 
 def replaceable_export(folder: Path) -> str:
-    """The rule of `keras_se._files` for exports: they replace empty folders, and exports that nobody added to."""
+    """The rule for `keras_se._files`: an export replaces empty folders, and exports that nobody added to."""
     row = next((row for row in FORMATS.values() if row.recognises(folder)), None)
     if row is not None:
         return row.loss(folder)

@@ -1,4 +1,4 @@
-"""What a format consists of: the class of the objects that each format's folder defines, and that of its runner."""
+"""The interfaces of a format: `Format`, of which each format's folder defines an object, and `Runner`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from keras_se.export.modes import MODES, Mode
 
 
 class Runner(Protocol):
-    """A file in its own runtime.
+    """A file opened in its own runtime.
 
     Attributes:
         inputs: The inputs, without the batch.
         outputs: The names of the outputs.
         steps: The quantization step of each output that has one.
-        quantize: The mode, read off the file.
+        quantize: The mode, as the file shows it.
     """
 
     inputs: Sequence[Tensor]
@@ -33,7 +33,7 @@ class Runner(Protocol):
 
 
 def any_mode(mode: Mode, value: Any) -> bool:
-    """For `Format.options`: all modes have the option."""
+    """For `Format.options`: all modes support the option."""
     return True
 
 
@@ -41,29 +41,31 @@ def any_mode(mode: Mode, value: Any) -> bool:
 class Format:
     """A format, and everything that depends on the format alone.
 
-    Its folder is a package with the modules `convert` (`to_<name>`, `resolve`, `write` and `write_floats`), `runner`
-    (`Runner`), `metadata` (`tensors`, `embed`, `embedded`) and `inspect` (`inspect`), which are imported where they are
-    needed.
+    Its folder is a package with the modules `convert` (`resolve`, `write`, `write_floats`, and the exporter
+    `to_<name>`), `runner` (`Runner`), `metadata` (`tensors`, `embed`, `embedded`) and `inspect` (`inspect`). They are
+    imported when they are needed.
 
     Attributes:
-        name: What `export` and the command line call it.
+        name: The name in `export` and on the command line.
         package: The folder's name as a package.
-        suffix: How its paths end: `.tflite`, or `_saved_model` for a folder.
-        runtime: The program that runs the file, and verifies it.
-        runtime_module: What that is imported as.
-        extra: The extra of keras-se that brings it.
-        used_for: Where such files go.
-        recognises: Whether a path that exists is such a file.
-        loss: Why a folder of this format cannot be replaced without loss, as a part of a sentence; empty if it can.
+        suffix: The end of its paths: `.tflite`, or `_saved_model` for a folder.
+        runtime: The program that runs and verifies the file.
+        runtime_module: The module that imports the runtime.
+        extra: The extra of keras-se that installs it.
+        used_for: The devices that run such files.
+        recognises: Whether an existing path is such a file.
         packages: The packages that write and run the file, whose versions its metadata list.
-        fixed_sizes: Whether its files have no unknown sizes: a batch of 1, if nothing else is asked for.
-        runs_here: Whether its files are made for this machine: what is for boards is not timed.
-        options: The options of its own that `export` hands on, each with a function of (mode, value) that tells whether
-            the mode has such an option.
+        loss: Why a folder of this format cannot be replaced without loss, as a noun phrase; empty if it can.
+        fixed_sizes: Whether its files have no unknown sizes; their batch is 1 by default.
+        runs_here: Whether files run on this machine and can be timed; those for boards do not.
+        intermediate_tensors: Whether the intermediate tensors of quantized files can be read, for their gates in
+            reports and for `layer_errors`.
+        options: The format's own options that `export` passes on, each with a function of (mode, value) that says
+            whether the mode supports it.
         call_program: The file in `probes/` that calls the runtime for benchmarks, or the path of another one.
         profiler: The file in `probes/` that profiles a call, or the path of another one; or `None`.
         colours: In reports, on a light and on a dark page.
-        marker: In plots, as matplotlib calls it.
+        marker: In plots, in matplotlib's notation.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Format:
     loss: Callable[[Path], str] = lambda folder: ""
     fixed_sizes: bool = False
     runs_here: bool = True
+    intermediate_tensors: bool = False
     options: Mapping[str, Callable[[Mode, Any], bool]] = field(default_factory=dict)
     call_program: str | Path | None = None
     profiler: str | Path | None = None
@@ -90,55 +93,50 @@ class Format:
 
     @property
     def modes(self) -> tuple[str | None, ...]:
-        """What `quantize` can be."""
+        """The values of `quantize` that the format supports."""
         return (None, *(name for name, mode in MODES.items() if self.name in mode.writers))
 
     def writer(self, mode: Mode) -> Callable[..., Any]:
-        """The function that writes files in a mode; for floats the format's own `write_floats`."""
-        if mode.name is not None:
-            return mode.writer(self.name)
-        write_floats: Callable[..., Any] = self._module("convert").write_floats
-        return write_floats
+        """The function that writes files in a mode."""
+        return mode.writer(self.name) if mode.name else self._function("convert", "write_floats")
 
     @property
     def convert(self) -> Callable[..., Any]:
         """The exporter, `to_<name>`."""
-        exporter: Callable[..., Any] = getattr(self._module("convert"), f"to_{self.name}")
-        return exporter
+        return self._function("convert", f"to_{self.name}")
 
     @property
     def resolve(self) -> Callable[..., Any]:
-        """Checks the options of the format, and makes a request of them."""
-        resolve: Callable[..., Any] = self._module("convert").resolve
-        return resolve
+        """Checks the format's own options, and adds them to a request."""
+        return self._function("convert", "resolve")
 
     @property
     def write(self) -> Callable[..., Sequence[str]]:
         """Writes the file of a request to a path, and returns notes."""
-        write: Callable[..., Sequence[str]] = self._module("convert").write
-        return write
-
-    @property
-    def metadata(self) -> Any:
-        """How files carry their document: a module with `tensors`, `embed` and `embedded`."""
-        return self._module("metadata")
+        return self._function("convert", "write")
 
     @property
     def inspect(self) -> Callable[[Path], Any]:
-        inspect: Callable[[Path], Any] = self._module("inspect").inspect
-        return inspect
+        return self._function("inspect", "inspect")
+
+    @property
+    def metadata(self) -> Any:
+        """The module that stores the document in files: `tensors`, `embed` and `embedded`."""
+        return import_module(f"{self.package}.metadata")
 
     def open(self, path: Path) -> Runner:
-        runner: Runner = self._module("runner").Runner(path)
+        """The file at a path, in its runtime."""
+        runner: Runner = self._function("runner", "Runner")(path)
         return runner
 
     def pixel_dtype(self, mode: Mode) -> str:
-        """The type of pixels in Keras. A quantizer wants floats, and makes the file's own input uint8 by `io_dtype`."""
+        """The type of pixels in Keras: floats where a quantizer makes the file's input uint8 (`io_dtype`)."""
         return "float32" if mode.calibrated and "io_dtype" in self.options else "uint8"
 
     def takes(self, option: str, mode: Mode, value: Any) -> bool:
-        """Whether files of this format, in a mode, have an option."""
+        """Whether files of this format support an option in a mode."""
         return option in self.options and self.options[option](mode, value)
 
-    def _module(self, name: str) -> Any:
-        return import_module(f"{self.package}.{name}")
+    def _function(self, module: str, name: str) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(import_module(f"{self.package}.{module}"), name)
+        return function

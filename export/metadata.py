@@ -1,7 +1,7 @@
-"""What a file says of itself: a JSON document that travels with it.
+"""The metadata of a file: a JSON document that the file carries.
 
-It has no times and no paths: the same export has the same bytes. It tells how the file compares with the Keras model,
-and so it is appended to what was verified, which stays as it is.
+It has no times and no paths, so that the same export has the same bytes. It contains the comparison with the Keras
+model, and so it is appended after verification.
 """
 
 import json
@@ -23,21 +23,16 @@ from keras_se.version import __version__
 from keras_se.weights import Preprocessing
 
 KEY = MAKER = "keras_se"
-# Bytes of a document, of anybody's file: a longer one is not ours.
+# The largest document in bytes: a longer one in a file is not from this package.
 LIMIT = 4 << 20
-# What of `Parity` a file has, and how it is rounded: Keras computes in several threads, whose last digits can differ.
+# The fields of `Parity` in the document. They are rounded (to two significant digits, or four decimal places), since
+# Keras computes in several threads and the last digits can differ.
 SIGNIFICANT, PLACES = ("max_abs", "mean_abs", "error", "tolerance"), ("cosine", "top1_agreement")
 PARITY = (*SIGNIFICANT, *PLACES, "samples", "passed", "conclusive")
 
 
 def document_of(request: ExportRequest, tensors: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
-    """The document of a file.
-
-    Args:
-        request: The request that it was written for.
-        tensors: The file's `inputs` and `outputs`, and more of the kind.
-        parity: How it compares with the model.
-    """
+    """The document of the file of a request. `tensors` are its `inputs`, `outputs` and the like, by these names."""
     calibration = request.calibration
     return {
         "made_by": MAKER,
@@ -64,7 +59,7 @@ def _parity_facts(parity: Parity) -> dict[str, Any]:
 
 
 def parsed(data: bytes | str | None) -> dict[str, Any] | None:
-    """A document of this package's, or `None` for anything else that a file can hold."""
+    """A document of this package, or `None` for any other content."""
     if data is None or len(data) > LIMIT:
         return None
     try:
@@ -75,7 +70,7 @@ def parsed(data: bytes | str | None) -> dict[str, Any] | None:
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
-    """What an exported file says of itself.
+    """The metadata of an exported file.
 
     Example:
 
@@ -91,18 +86,17 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
         `options`; `inputs` and `outputs` (`name`, `shape`, `dtype`, and `scale` and `zero_point` where they are
         quantized), and the inputs of a SavedModel's further `signatures`; `labels`; `preprocessing`, and whether it is
         `in_file`; `source_sha256`, of the Keras model's configuration and weights; `calibration`, with the `sha256` of
-        the data; `parity`, to two digits. `None` for a file that carries no such document, as one that something else
-        made.
+        the data; `parity`, rounded. `None` for a file without such a document, for instance from another tool.
 
     Raises:
-        ValueError: for a path that does not exist, or is of none of these formats.
+        ValueError: for a path that does not exist, or has none of these formats.
     """
     path = Path(path)
     return parsed(format_of(path).metadata.embedded(path))
 
 
 def stored_preprocessing(document: Mapping[str, Any] | None) -> Preprocessing | None:
-    """What is done to images in a file, by what it says of itself; `None` where it says nothing that can be."""
+    """The preprocessing in a file, by its document; `None` if the document states none, or an invalid one."""
     stored = (document or {}).get("preprocessing")
     if not isinstance(stored, dict) or stored.get("in_file") is not True:
         return None
@@ -126,12 +120,12 @@ def _finite(number: str) -> float:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # tensorflow-cpu and the like have the module's name and their own
+    except PackageNotFoundError:  # tensorflow-cpu, for instance, has the module tensorflow
         return str(getattr(import_module(package.replace("-", "_")), "__version__", "unknown"))
 
 
 def _preprocessing_facts(request: ExportRequest) -> dict[str, Any] | None:
-    """How images are prepared, and whether the file does that itself."""
+    """The preprocessing of images, and whether it is in the file."""
     known = request.preprocessing or getattr(request.source.model, "preprocessing", None)
     if isinstance(known, Preprocessing):
         scale, offset = (1 / (255 * np.asarray(known.std)), -np.asarray(known.mean) / np.asarray(known.std))

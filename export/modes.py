@@ -1,4 +1,4 @@
-"""The modes of quantization: one object each, and the only place that knows them. Another mode is a row."""
+"""The modes of quantization: an object each, and the only place that knows them. A new mode is a row here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,29 +11,33 @@ class Mode:
     """A mode of quantization.
 
     Attributes:
-        name: What `quantize` calls it.
-        writers: The formats that have it, by name, each with the function that writes such a file, as the format
-            defines it, or `"module:function"`, which is imported where it is needed. Floats are every format's own.
-        tolerance: The least that `Parity.tolerance` is.
-        margin: How many times the error of rounded kernels alone a sound file can be off: activations are rounded too.
-        conclusive: Above this tolerance, a network amplifies rounding so much that its outputs say little: one that is
-            constant is off by 1.
-        weight_bits: How many bits kernels have: 32, 16 (floats), or 8 (integers, a scale per output channel).
-        activation_bits: How many bits activations have where they are integers: 8 or 16.
+        name: The value of `quantize`.
+        writers: The formats that support the mode, by name, each with the function that writes such a file, as the
+            format defines it: the function, or `"module:function"`, which is imported when it is needed. Floats have
+            none here, since each format has its `write_floats`.
+        tolerance: The lower bound of `Parity.tolerance`.
+        margin: A sound file may be this many times further off than the Keras model with rounded kernels, since
+            activations are rounded, too.
+        conclusive: Above this tolerance, the network amplifies rounding so much that its outputs say little: constant
+            outputs have an error of 1.
+        weight_bits: The bits of a kernel's values: 32 or 16 for floats, 8 or fewer for integers with a scale for each
+            output channel.
+        activation_bits: The bits of integer activations: 8 or 16.
         calibrated: Whether it learns ranges from calibration data.
-        keeps_layers: Whether chosen layers can be kept out of it (`keep`).
-        io_dtypes: What inputs and outputs can be; the first is the default.
-        native_dtype: The type that inputs and outputs have in a network that converts none.
-        pixel_dtype: The type of inputs and outputs that are pixels, if it is not asked for another one.
-        golden_steps: How many steps a kernel on a board may be off: in 16 bits the runtime's own softmax was seen to
-            be off by two, a sixteenth of an 8-bit step.
-        looks_like: What such files look like by their operations: an int8 file of a detector has some in floats.
+        keeps_layers: Whether chosen layers can be excluded from it (`keep`).
+        io_dtypes: The types that inputs and outputs can have; the first is the default.
+        native_dtype: The type of inputs and outputs that the network does not have to convert.
+        pixel_dtype: The type of inputs and outputs where inputs are pixels, unless another one is asked for.
+        golden_steps: How many quantization steps a kernel on a board may be off: the runtime's own 16-bit softmax was
+            seen to be off by two, a sixteenth of an 8-bit step.
+        looks_like: The modes that `inspect` can infer from the operations of such a file; by default, this one. The
+            int8 file of a detector has some operations in floats.
         packages: Packages that write it, besides those of the format.
-        drawn: The rank at which a report draws its gates beside those of Keras; 0 for never.
+        drawn: A report draws the gates of the file whose mode has the smallest number here; 0 is for never.
     """
 
     name: str | None
-    writers: dict[str, str | Callable[..., Any]]
+    writers: Mapping[str, str | Callable[..., Any]]
     tolerance: float
     margin: float
     conclusive: float = 0.5
@@ -49,45 +53,28 @@ class Mode:
     packages: tuple[str, ...] = ()
     drawn: int = 0
 
-    @property
-    def label(self) -> str:
-        """The name for people."""
-        return self.name or "float32"
-
     def writer(self, format: str) -> Callable[..., Any]:
         """The function that writes a file of a format in this mode."""
         found = self.writers[format]
-        if not isinstance(found, str):
-            return found
-        module, _, function = found.partition(":")
-        writer: Callable[..., Any] = getattr(import_module(module), function)
-        return writer
-
-    def describes(self, found: str | None) -> bool:
-        """Whether a file of this mode can look like one of the mode `found`."""
-        return found in (self.looks_like or (self.name,))
+        if isinstance(found, str):
+            module, _, function = found.partition(":")
+            found = getattr(import_module(module), function)
+        return found
 
 
 _TFLITE = "keras_se.export.tflite.quantize"
 _ONNX = "keras_se.export.onnx.quantize"
 
-# The tolerances, margins and conclusive tolerances rest on sound and on damaged files of residual, dense, mobile and
-# shuffled networks and of an LSTM, with fresh, random, data-fitted and trained weights. Where outputs can tell, the
-# error of a sound file could be half as much again; a damaged one is refused as often as that allows.
+# Tolerances, margins and conclusive tolerances were set on sound and damaged files of residual, dense, mobile and
+# shuffled networks and of an LSTM, with fresh, random, data-fitted and trained weights. Where outputs are conclusive,
+# the error of a sound file could be 1.5 times as large; within that limit, as many damaged files as possible fail.
 MODES: dict[str | None, Mode] = {
     mode.name: mode
     for mode in (
-        Mode(
-            None,
-            {},
-            tolerance=2e-4,
-            margin=8.0,
-            conclusive=0.1,
-            weight_bits=32,
-        ),
+        Mode(None, {}, tolerance=2e-4, margin=8.0, conclusive=0.1, weight_bits=32),
         Mode(
             "float16",
-            {"tflite": f"{_TFLITE}:write_float16", "onnx": f"{_ONNX}:in_float16"},
+            {"tflite": f"{_TFLITE}:write_float16", "onnx": f"{_ONNX}:to_float16"},
             tolerance=2e-3,
             margin=5.0,
             conclusive=0.3,
@@ -104,11 +91,7 @@ MODES: dict[str | None, Mode] = {
         ),
         Mode(
             "int8",
-            {
-                "tflite": f"{_TFLITE}:write_int8",
-                "microcontroller": f"{_TFLITE}:write_int8",
-                "onnx": f"{_ONNX}:in_int8",
-            },
+            {**dict.fromkeys(("tflite", "microcontroller"), f"{_TFLITE}:write_int8"), "onnx": f"{_ONNX}:to_int8"},
             tolerance=0.12,
             margin=4.0,
             activation_bits=8,
@@ -122,7 +105,7 @@ MODES: dict[str | None, Mode] = {
         ),
         Mode(
             "int16x8",
-            {"tflite": f"{_TFLITE}:write_int16x8", "microcontroller": f"{_TFLITE}:write_int16x8"},
+            dict.fromkeys(("tflite", "microcontroller"), f"{_TFLITE}:write_int16x8"),
             tolerance=0.03,
             margin=2.5,
             activation_bits=16,
@@ -149,7 +132,7 @@ MODES: dict[str | None, Mode] = {
     )
 }
 
-# The least error that each mode forgives, by name.
+# The lower bound of each mode's tolerance, by name.
 TOLERANCES = {name: mode.tolerance for name, mode in MODES.items()}
 
 
@@ -159,7 +142,7 @@ def calibrated_names() -> tuple[str | None, ...]:
 
 
 def stated_mode(found: str | None, document: Mapping[str, Any] | None) -> str | None:
-    """The mode of a file: the one that its own document states, if the file looks like that, and else as `found`."""
+    """The mode of a file: the one that its document states if the file looks like it, otherwise the one `found`."""
     stated = (document or {}).get("quantize")
     mode = MODES.get(stated) if isinstance(stated, str) else None
-    return mode.name if mode is not None and mode.describes(found) else found
+    return mode.name if mode is not None and found in (mode.looks_like or (mode.name,)) else found

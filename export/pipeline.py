@@ -1,4 +1,4 @@
-"""The steps that all formats share: write to a staging place, run, compare, and only then give the file its name."""
+"""The steps that all formats share: write to a staging folder, run, compare, and only then give the file its name."""
 
 import json
 import os
@@ -27,8 +27,8 @@ def write_verified(
 ) -> Artifact:
     """Writes the file of a request, and publishes it if it computes what the model computes.
 
-    The document about the file has the comparison in it, and so comes behind what was verified (`embed`), or into a
-    file beside it (`metadata_file`): nothing that was verified is changed.
+    The metadata contain the comparison, so they are appended after it (`embed`), or written to a file beside the file
+    (`metadata_file`). The verified bytes do not change.
 
     Raises:
         ExportError: if the conversion fails, the file does not run, or its outputs are too far from the model's.
@@ -57,13 +57,13 @@ def write_verified(
                 f"The {row.name} file of {name} does not compute what the Keras model computes: {artifact.parity}"
             )
         document = document_of(request, tensors, artifact.parity)
-        # Without the runner, which has the staged file open.
         seen = None if request.calibration is None else request.calibration.summary
+        # The copy has no runner: that has the staged file open.
         artifact = replace(artifact, path=Path(path).absolute(), calibration=seen)
         if embed:
             row.metadata.embed(staged, json.dumps(document, separators=(",", ":"), allow_nan=False).encode())
         if metadata_file:
-            # It gets its name before the file does: the file is the sign that all is done.
+            # It gets its name before the file does, so that a file is always complete.
             other = places.enter_context(published(beside(path), overwrite))
             other.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return artifact
@@ -77,12 +77,12 @@ def check_suffix(request: ExportRequest, path: str | os.PathLike) -> None:
 
 
 def beside(path: str | os.PathLike) -> Path:
-    """The file beside a file that has its metadata."""
+    """The path of the metadata file of a file."""
     return Path(f"{os.fspath(path)}.json")
 
 
 def _reason(error: Exception) -> str:
-    # Keras tells which layer was called, what happened in bold letters, and then with which arguments.
+    # Keras writes the layer, then the error in bold letters, then the arguments.
     text = COLOURS.sub("", str(error)).split("Arguments received by ")[0]
     _, called, message = text.rpartition("Exception encountered when calling ")
     layer, _, message = message.partition("\n") if called else ("", "", text)
@@ -93,5 +93,5 @@ def _reason(error: Exception) -> str:
 
 def _line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
-    # TensorFlow puts the path through the code first, and what happened last.
+    # TensorFlow writes the traceback first, and the error last.
     return lines[-1] if lines[0].startswith("in user code") else lines[0]

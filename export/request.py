@@ -1,7 +1,4 @@
-"""The request for one file: the arguments of an export, checked and resolved once.
-
-Nothing behind it checks them again.
-"""
+"""The request for one file: the arguments of an export, checked and resolved once, and not checked again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +23,8 @@ class Source:
     """A Keras model and its preprocessing, shared by all files of one export.
 
     Attributes:
-        model: The model as it was given.
-        preprocessing: What files do to pixels before the network; `None` for files that take what the model takes.
+        model: The model of the caller.
+        preprocessing: The preprocessing that files contain; `None` for files that take the model's inputs.
     """
 
     def __init__(self, model: Any, preprocessing: Any = False):
@@ -44,7 +41,7 @@ class Source:
         return source_sha256(self.model)
 
     def inference(self, pixel_dtype: str = "float32") -> InferenceModel:
-        """The model as it is exported: behind its preprocessing, with pixels of a type, if it gets one."""
+        """The model as it is exported: after its preprocessing, with pixels of a type, if files contain that."""
         key = pixel_dtype if self.takes_pixels else ""
         if key not in self._inference:
             self._inference[key] = prepared_model(self.model, self.preprocessing, pixel_dtype)
@@ -53,23 +50,23 @@ class Source:
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is to be written, and of what.
+    """One file to write.
 
     Attributes:
         source: The Keras model.
-        format, mode: Of the file.
-        inference: The model as it is exported, and compared with.
-        inputs: Its inputs as data are read for them; with all sizes, where the format's files have fixed ones.
+        format, mode: The format and the mode of the file.
+        inference: The model as it is exported, and compared with the file.
+        inputs: Its inputs, for which data are read; without unknown sizes if the format's files have fixed sizes.
         labels: Names of the output's channels.
         optimize: Whether the graph is rewritten before conversion.
         batch_size: The file's batch; `None` for any.
-        options: The format's own options, as its metadata state them.
-        plan: What the format made of options that are not plain values.
-        preprocessing: What is done to images, by the file (`preprocesses`) or before it.
-        calibration: What a quantizer learns ranges from.
-        samples: What the file is verified on; the first of them.
-        prepare: What is done to samples before the file gets them.
-        check: Looks at more of the file, an `Artifact`, after it was verified, and raises an `ExportError`.
+        options: The format's own options, as they appear in the metadata.
+        plan: An object of the format, made from options that are not plain values.
+        preprocessing: The preprocessing of images, by the file (`preprocesses`) or before it.
+        calibration: The data that a quantizer learns ranges from.
+        samples: The data that the file is verified on; the first of them are used.
+        prepare: Prepares samples for the file.
+        check: Checks the verified file, an `Artifact`, further, and raises an `ExportError`.
     """
 
     source: Source
@@ -108,23 +105,27 @@ class ExportRequest:
     def verification_samples(self) -> CalibrationData:
         return self.samples.first(SAMPLES)
 
+    def read(self, data: Any, argument: str) -> CalibrationData:
+        """Data for the inputs."""
+        return read_data(self.inputs, data, argument, pixels=self.source.takes_pixels)
+
     def optimized(self) -> tuple[InferenceModel, list[str]]:
-        """The model as it is converted, and notes on its rewrites."""
+        """The model as it is converted, after its rewrites, and notes on them."""
         if not self.optimize:
             return self.inference, []
         runtime, bits = self.format.runtime, self.mode.activation_bits
         return optimized(self.inference, self.calibration, runtime=runtime, activation_bits=bits)
 
     def with_data(self, calibration: CalibrationData | None, verification_data: Any) -> "ExportRequest":
-        """The request with what it is calibrated and verified on: calibration data, if there are no others."""
+        """The request with its data. Without verification data, calibration data or random samples serve as such."""
         given = calibration if verification_data is None else verification_data
         if given is None:
             samples = CalibrationData(random_feeds(self.inputs, SAMPLES))
         else:
-            samples = read_data(self.inputs, given, "verification_data", pixels=self.source.takes_pixels)
+            samples = self.read(given, "verification_data")
         if self.prepare is not None:
             samples = samples.map(self.prepare)
-        return replace(self, calibration=calibration, samples=samples)
+        return replace(self, calibration=calibration and calibration.of(self.inputs), samples=samples)
 
 
 def resolve_request(
@@ -138,7 +139,7 @@ def resolve_request(
     input_shape: Any = None,
     **options: Any,
 ) -> ExportRequest:
-    """A request without data: everything else is known to be right, and may be said before data are read.
+    """Checks all arguments but data, which take longer to read: a `ValueError` for an invalid one.
 
     Args:
         format: The file's format.
@@ -146,9 +147,6 @@ def resolve_request(
         quantize: The name of the mode.
         labels, optimize, batch_size, input_shape: As in the exporters.
         **options: The format's own.
-
-    Raises:
-        ValueError: for an argument that cannot be right.
     """
     mode = mode_of(format, quantize)
     if batch_size is not None:
@@ -156,20 +154,13 @@ def resolve_request(
     elif format.fixed_sizes:
         batch_size = 1
     inference = source.inference(format.pixel_dtype(mode))
-    request = ExportRequest(
-        source,
-        format,
-        mode,
-        inference,
-        resolved_inputs(inference.inputs, input_shape) if format.fixed_sizes else inference.inputs,
-        labels_of(labels, inference.outputs),
-        optimize,
-        batch_size,
-        preprocessing=source.preprocessing,
-    )
-    if format.fixed_sizes:  # its files state the sizes that were asked for
-        shapes = None if input_shape is None else {name: list(shape) for name, shape in request.shapes.items()}
-        request = replace(request, options={"input_shape": shapes})
+    inputs, stated = inference.inputs, {}
+    if format.fixed_sizes:  # the metadata state the sizes that were asked for
+        inputs = resolved_inputs(inputs, input_shape)
+        stated["input_shape"] = input_shape if input_shape is None else {x.name: list(x.shape) for x in inputs}
+    named = labels_of(labels, inference.outputs)
+    request = ExportRequest(source, format, mode, inference, inputs, named, optimize, batch_size, stated)
+    request = replace(request, preprocessing=source.preprocessing)
     resolved: ExportRequest = format.resolve(request, **options)
     return resolved
 
@@ -184,22 +175,20 @@ def full_request(
     preprocessing: Any = False,
     **options: Any,
 ) -> ExportRequest:
-    """The request of a call that writes one file. Arguments and errors are those of the exporters."""
+    """The request of an exporter, which writes one file. Arguments and errors are those of the exporters."""
     check_calibration(calibration_data, (mode_of(format, quantize),))
     request = resolve_request(format, Source(model, preprocessing), quantize, **options)
-    calibration = None
-    if request.mode.calibrated:
-        calibration = read_data(request.inputs, calibration_data, pixels=request.source.takes_pixels)
+    calibration = request.read(calibration_data, "calibration_data") if request.mode.calibrated else None
     return request.with_data(calibration, verification_data)
 
 
 def mode_of(format: Format, quantize: Any) -> Mode:
-    """The mode of a name, if files of the format can have it."""
+    """The mode of a name, if the format supports it."""
     return MODES[one_of("quantize", quantize, format.modes, f" for {format.name}")]
 
 
 def check_calibration(data: Any, modes: Sequence[Mode]) -> None:
-    """Refuses calibration data where no mode uses any."""
+    """Refuses calibration data if no mode uses them."""
     if data is not None and not any(mode.calibrated for mode in modes):
         listed = " or ".join(repr(name) for name in calibrated_names())
         raise ValueError(
@@ -209,7 +198,7 @@ def check_calibration(data: Any, modes: Sequence[Mode]) -> None:
 
 
 def resolved_inputs(inputs: Sequence[Tensor], input_shape: Any) -> tuple[Tensor, ...]:
-    """The inputs with every size known: those of the model, or of `input_shape` where it has unknown ones."""
+    """The inputs with every size known: that of the model, or that of `input_shape` where the model's is unknown."""
     shapes: Mapping[str, Any]
     if input_shape is None:
         shapes = {}

@@ -1,4 +1,4 @@
-"""Arrays in `.npy` and `.npz` files, which may come from anybody: nothing in them is run."""
+"""Reads arrays from `.npy` and `.npz` files. Files may come from strangers: no code in them is run."""
 
 import os
 import zipfile
@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-# An archive may be any size. One that unpacks to more than this must not unpack to this many times its own size.
+# An archive that unpacks to more than this many bytes must not be packed more than this many times.
 LARGEST_UNPACKED, MOST_PACKED = 2**28, 50
 
 
@@ -15,7 +15,7 @@ def read_arrays(path: str | os.PathLike, argument: str) -> np.ndarray | dict[str
 
     Args:
         path: The file.
-        argument: What it is called in errors.
+        argument: The name of the argument, for errors.
 
     Raises:
         ValueError: for a file that is missing, unreadable, or would fill the memory.

@@ -1,4 +1,4 @@
-"""Samples for a model, from data of every kind: read and checked once, and shared by all that use them."""
+"""Samples for a model, from data of every kind: read and checked once, and shared by calibration and verification."""
 
 import hashlib
 import os
@@ -19,8 +19,8 @@ class CalibrationData(dict[str, np.ndarray]):
     """Arrays by input name, samples first, checked when they were read.
 
     Attributes:
-        labels: What came beside the inputs, samples first; `None` if nothing did.
-        classes: How many samples are of each class, where the data say so.
+        labels: The labels that came with the inputs, samples first, or `None`.
+        classes: The number of samples of each class, if images came in a folder for each class.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CalibrationData(dict[str, np.ndarray]):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What a quantizer sees: the number of samples, the range of each input, and the samples of each class."""
+        """The number of samples, the range of each input, and the number of samples of each class."""
         ranges = {
             name: {"min": float(x.min()), "max": float(x.max()), "mean": float(np.mean(x, dtype="float64"))}
             for name, x in self.items()
@@ -53,17 +53,18 @@ class CalibrationData(dict[str, np.ndarray]):
         return digest.hexdigest()
 
     def first(self, samples: int) -> "CalibrationData":
-        """The first samples."""
         labels = None if self.labels is None else self.labels[:samples]
         return CalibrationData({name: x[:samples] for name, x in self.items()}, labels, self.classes)
 
     def of(self, inputs: Sequence[Tensor]) -> "CalibrationData":
-        """The same samples in the types of these inputs, of whole numbers that fit."""
-        dtypes = {tensor.name: tensor.dtype for tensor in inputs}
-        return CalibrationData({name: x.astype(dtypes[name], copy=False) for name, x in self.items()}, self.labels)
+        """The same samples in the types of these inputs."""
+        if all(self[tensor.name].dtype == tensor.dtype for tensor in inputs):
+            return self  # with its hash and summary, if they were computed
+        arrays = {tensor.name: self[tensor.name].astype(tensor.dtype, copy=False) for tensor in inputs}
+        return CalibrationData(arrays, self.labels, self.classes)
 
     def map(self, function: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]) -> "CalibrationData":
-        """Other arrays, made of these."""
+        """The arrays that a function makes of these, with the same labels."""
         return CalibrationData(function(self), self.labels, self.classes)
 
 
@@ -79,24 +80,24 @@ def read_data(
               or a mapping from input name to array; for one input, also a tuple `(x, y)` with labels;
             - the path of an `.npy` file with such an array, or of an `.npz` file with one array for each input, or with
               `x` and `y`;
-            - the path of a folder of images, or `keras_se.export.Images`, which says more, for a model of one input;
-            - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind, with labels or without, or a
+            - the path of a folder of images, or `keras_se.export.Images`, which has options, for a model of one input;
+            - an iterable (a generator, a `tf.data.Dataset`) of batches of that kind, with or without labels, or a
               function without arguments that returns one (TensorFlow's `representative_dataset`). It is read to its
               end;
             - `CalibrationData` for the same inputs, which were checked before.
-        argument: What the data are called in errors.
-        pixels: Whether they must be pixels from 0 to 255, as preprocessing is part of the file. They are rounded to
-            whole numbers.
+        argument: The name of the argument, for errors.
+        pixels: Whether the data must be pixels from 0 to 255, since preprocessing is part of the file. They are rounded
+            to whole numbers.
 
     Raises:
         ValueError: if the data are missing, empty, unreadable, of the wrong shape, or not finite.
     """
     if isinstance(data, CalibrationData):
         return data.of(inputs)
-    if pixels:  # prepared images must not become whole numbers before that is seen
+    if pixels:  # checked before rounding, which would hide that images are already prepared
         given = _read([replace(tensor, dtype=ANY) for tensor in inputs], data, argument)
         check_pixels(given, argument)
-        # Resized images have values between whole numbers, which a file that takes bytes cannot be given.
+        # Resized images have fractional values, which a uint8 input cannot take.
         whole = {name: np.round(column) for name, column in given.items()}
         return CalibrationData(feeds_of(inputs, whole, argument), given.labels, given.classes)
     return _read(inputs, data, argument)
@@ -105,9 +106,9 @@ def read_data(
 def _read(inputs: Sequence[Tensor], data: Any, argument: str) -> CalibrationData:
     if data is None:
         raise ValueError(
-            f"{argument} must be given: about 100 samples of what the model will see, prepared as for training, as an "
-            "array (samples, height, width, channels), an .npy or .npz file, an iterable of batches, or a folder of "
-            "images (--calibration). Received: None"
+            f"{argument} must be given: about 100 typical inputs, prepared as for training, as an array (samples, "
+            "height, width, channels), an .npy or .npz file, an iterable of batches, or a folder of images "
+            "(--calibration). Received: None"
         )
     names = [tensor.name for tensor in inputs]
     classes: Mapping[str, int] = {}
@@ -118,7 +119,7 @@ def _read(inputs: Sequence[Tensor], data: Any, argument: str) -> CalibrationData
         data = Images(data)
     if isinstance(data, Images):
         if len(inputs) != 1:
-            raise ValueError(f"A folder of images requires a model of one input. Received: {argument} for {names}")
+            raise ValueError(f"A folder of images requires a model with one input. Received: {argument} for {names}")
         data, classes = data.load(inputs[0], argument)
     elif isinstance(data, str | os.PathLike):
         data, labels = _from_file(read_arrays(data, argument), names)
@@ -142,7 +143,7 @@ def _from_file(arrays: np.ndarray | dict[str, np.ndarray], names: list[str]) -> 
 
 
 def _is_labelled(data: Any, inputs: Sequence[Tensor]) -> bool:
-    """Whether it is `(x, y)`: for one input, a tuple of two that are not samples themselves."""
+    """Whether the data are `(x, y)`: for one input, a tuple of two arrays that are not samples themselves."""
     pair = isinstance(data, tuple) and len(data) == 2 and len(inputs) == 1
     return pair and rank(data[0]) == len(inputs[0].shape) + 1
 
@@ -155,7 +156,7 @@ def _from_batches(inputs: Sequence[Tensor], batches: Any, argument: str) -> tupl
         )
     feeds, labels = [], []
     for batch in batches:
-        # Data sets have (x, y), or (x, y, weights), and x of several inputs is a structure of its own.
+        # Data sets yield (x, y) or (x, y, weights); for several inputs, x is itself a list or a mapping.
         labelled = isinstance(batch, tuple) and len(batch) in (2, 3)
         labelled = labelled and (len(inputs) == 1 or isinstance(batch[0], list | tuple | Mapping))
         x = batch[0] if labelled else batch

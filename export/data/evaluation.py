@@ -1,4 +1,4 @@
-"""Labelled data, and how many samples of it a classifier gets right."""
+"""Labelled data, and the accuracy of a classifier on them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ ARGUMENT = "evaluation_data"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Inputs by name, samples first, and the number of the class of each sample."""
+    """Inputs by name, samples first, and the class number of each sample."""
 
     data: CalibrationData
     classes: np.ndarray
@@ -35,12 +35,12 @@ def evaluation_of(model: InferenceModel, data: Any, *, pixels: bool = False) -> 
 
     Args:
         model: The classifier: one output, (samples, classes).
-        data: `(x, y)`: inputs as calibration data has them, and the number of the class of each sample, shape
-            (samples,) or (samples, 1); or the path of an `.npz` file with arrays named `x` and `y`.
+        data: `(x, y)`: inputs in the forms of calibration data, and the class number of each sample, shape (samples,)
+            or (samples, 1); or the path of an `.npz` file with arrays named `x` and `y`.
         pixels: Whether inputs must be pixels from 0 to 255.
 
     Raises:
-        ValueError: for another model, or data that does not fit it.
+        ValueError: for another model, or data that do not fit it.
     """
     if isinstance(data, Evaluation):
         return data
@@ -63,7 +63,7 @@ def _classes(y: Any, samples: int, count: int | None) -> np.ndarray:
         labels = labels[:, 0]
     if labels.shape != (samples,) or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"y of {ARGUMENT} must be the number of the class of each of the {samples} samples. "
+            f"y of {ARGUMENT} must be the class number of each of the {samples} samples. "
             f"Received: shape {labels.shape}, dtype {labels.dtype}"
         )
     if labels.min() < 0 or (count is not None and labels.max() >= count):

@@ -1,4 +1,4 @@
-"""Images in a folder, as calibration data."""
+"""Reads images of a folder as samples."""
 
 import os
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ SAMPLES = 100
 
 @dataclass(frozen=True)
 class Images:
-    """Images of a folder, resized for the model and prepared as it wants them.
+    """Images of a folder, resized and prepared for the model.
 
-    A folder of folders has a class in each; samples are then taken from all classes alike, as far as they go.
+    In a folder of folders, each folder is a class. Samples are then taken from the classes in turn.
 
     Example:
 
@@ -27,11 +27,11 @@ class Images:
     >>> data = Images("photos", samples=200, seed=1)
 
     Attributes:
-        folder: Where they are: `.jpg`, `.png`, `.bmp` and `.webp` files.
-        preprocessing: How they are resized and prepared: a `keras_se.weights.Preprocessing`. By default that of the
-            model (`model.preprocessing`); one that scales its input itself gets pixels from 0 to 255.
-        samples: How many at most.
-        seed: Of the choice, if there are more.
+        folder: The folder of `.jpg`, `.png`, `.bmp` and `.webp` files.
+        preprocessing: A `keras_se.weights.Preprocessing`; by default that of the model (`model.preprocessing`). A model
+            that scales its input itself gets pixels from 0 to 255.
+        samples: The largest number of images.
+        seed: The seed of the choice, if there are more.
     """
 
     folder: str | os.PathLike
@@ -44,11 +44,10 @@ class Images:
         non_negative_integer("seed", self.seed)
 
     def load(self, tensor: Tensor, argument: str) -> tuple[np.ndarray, dict[str, int]]:
-        """Samples for an input, and how many are of each class.
+        """Samples for an input, and the number of samples of each class.
 
         Raises:
-            ValueError: for a folder without images, a file that is none, or a model that does not tell how images are
-                prepared.
+            ValueError: for a folder without images, an unreadable one, or unknown preprocessing.
         """
         prepared = self._preprocessing(tensor, argument)
         chosen = self._chosen(argument)
@@ -60,20 +59,20 @@ class Images:
         given = self.preprocessing or tensor.preprocessing
         if len(tensor.shape) != 3 or tensor.shape[-1] != 3 or None in tensor.shape:
             raise ValueError(
-                f"A folder of images goes with an input of known size and three channels. Received: {argument} = "
+                f"A folder of images requires an input of known size and three channels. Received: {argument} = "
                 f"{str(self.folder)!r} for the input {tensor.name!r} of shape {tensor.shape}"
             )
         if given is None and tensor.scaling is None:
             raise ValueError(
-                "How images are prepared must be known: set model.preprocessing, or give "
-                "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)) (--prepared-as). "
-                f"Received: {argument} = {str(self.folder)!r} for a model that does not tell"
+                "A folder of images requires the preprocessing of the model. "
+                f"Received: {argument} = {str(self.folder)!r} for a model without it. Set model.preprocessing, or pass "
+                "keras_se.export.Images(folder, preprocessing=keras_se.weights.Preprocessing(...)) (--prepared-as)."
             )
         height, width = (size or 0 for size in tensor.shape[:2])  # known, by the first check
         return replace(given or Preprocessing(), size=(height, width))
 
     def _chosen(self, argument: str) -> list[tuple[Path, str]]:
-        """Files with their classes; the classes take turns."""
+        """Files with their classes, from the classes in turn."""
         folder, samples = Path(self.folder), positive_integer("samples", self.samples)
         rng = np.random.default_rng(self.seed)
         groups = []

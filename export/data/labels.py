@@ -7,21 +7,21 @@ from typing import Any
 
 from keras_se.export.frontend.tensor_spec import Tensor
 
-# Characters of all labels together.
+# The largest number of characters of all labels together.
 LONGEST = 1 << 20
 IMAGENET = "imagenet"
 
 
 def labels_of(labels: Any, outputs: Sequence[Tensor]) -> tuple[str, ...] | None:
-    """The labels that an argument means, checked.
+    """The labels that an argument stands for.
 
     Args:
         labels: A list of strings; the path of a text file with one on each line; `"imagenet"` for the names of its
             classes; or `None`.
-        outputs: The model's.
+        outputs: The model's outputs.
 
     Raises:
-        ValueError: for anything else, for a model of several outputs, and for another number of labels than channels.
+        ValueError: for anything else, unless the model has one output with as many channels as there are labels.
     """
     if labels is None:
         return None
@@ -33,7 +33,7 @@ def labels_of(labels: Any, outputs: Sequence[Tensor]) -> tuple[str, ...] | None:
         )
     if len(outputs) != 1 or not outputs[0].shape:
         names = [tensor.name for tensor in outputs]
-        raise ValueError(f"labels go with a model of one output that has channels. Received: outputs {names}")
+        raise ValueError(f"labels requires a model with one output that has channels. Received: outputs {names}")
     channels = outputs[0].shape[-1]
     if len(found) != channels:
         raise ValueError(
@@ -61,15 +61,9 @@ def _read(path: str | os.PathLike) -> list[str]:
 
 
 def _is_label(label: Any) -> bool:
-    return isinstance(label, str) and bool(label.strip()) and len(label.splitlines()) == 1 and _is_text(label)
-
-
-def _is_text(label: str) -> bool:
-    try:
-        label.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
+    if not isinstance(label, str) or not label.strip() or len(label.splitlines()) != 1:
         return False
-    return True
+    return label.encode(errors="ignore").decode() == label  # False with half of a surrogate pair
 
 
 def _shown(labels: Any, found: Any) -> str:

@@ -21,16 +21,15 @@ from keras_se.export.errors import ExportError
 from keras_se.export.probes.sandbox import crash
 
 Exporter = TypeVar("Exporter", bound=Callable[..., Any])
-# Errors that come back as what they were; all others as an `ExportError`.
-KINDS: dict[str, type[Exception]] = {
+# Errors that keep their type between the processes; all others become an `ExportError`.
+ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (ValueError, TypeError, FileExistsError, NotADirectoryError, PermissionError, ImportError, OSError)
 }
 
 
 def on_any_backend(function: Exporter) -> Exporter:
-    """An exporter, a function of (model, path, …), which runs in a process of TensorFlow if Keras is not on it."""
-
+    """An exporter, a function of (model, path, …), run in a process of TensorFlow if Keras has another backend."""
     signature = inspect.signature(function)
     place = list(signature.parameters)[1]
 
@@ -41,17 +40,17 @@ def on_any_backend(function: Exporter) -> Exporter:
         check_path(path, place)
         if keras.backend.backend() == "tensorflow" or not isinstance(model, keras.Model):
             return function(model, path, **given)
-        given.pop("on_start", None)  # nothing can be told from over there
-        return _elsewhere(function, model, path, {key: _portable(value) for key, value in given.items()})
+        given.pop("on_start", None)  # a function cannot be called from the other process
+        return _in_other_process(function, model, path, {key: _portable(value) for key, value in given.items()})
 
     return call  # type: ignore[return-value]
 
 
-def _elsewhere(function: Callable[..., Any], model: keras.Model, path: Any, options: dict[str, Any]) -> Any:
+def _in_other_process(function: Callable[..., Any], model: keras.Model, path: Any, options: dict[str, Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         source, job, answer = (Path(folder) / part for part in ("model.keras", "job", "answer"))
         model.save(source)
-        # Written and read by this package alone, in a folder of this process's own.
+        # Safe to unpickle: only this package writes and reads them, in a folder of this process.
         given = (str(Path(path).absolute()), options, getattr(model, "preprocessing", None))
         job.write_bytes(pickle.dumps((function.__module__, function.__name__, *given)))
         done = subprocess.run(
@@ -63,11 +62,11 @@ def _elsewhere(function: Callable[..., Any], model: keras.Model, path: Any, opti
         )
         if not answer.is_file():
             lines = done.stderr.strip().splitlines() or ["it was ended"]
-            told = f"it {crash(done.returncode)}" if done.returncode < 0 else lines[-1]
-            raise ExportError(f"{model.name} could not be exported in a process of TensorFlow: {told}")
+            reason = f"it {crash(done.returncode)}" if done.returncode < 0 else lines[-1]
+            raise ExportError(f"Exporting {model.name} in a process of TensorFlow failed: {reason}")
         kind, result, several = pickle.loads(answer.read_bytes())
     if kind != "artifacts":
-        raise KINDS.get(kind, ExportError)(result)
+        raise ERRORS.get(kind, ExportError)(result)
     structure = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     artifacts = [
         replace(artifact, _pack=lambda outputs: keras.tree.pack_sequence_as(structure, list(outputs)))
@@ -77,7 +76,7 @@ def _elsewhere(function: Callable[..., Any], model: keras.Model, path: Any, opti
 
 
 def _portable(value: Any) -> Any:
-    """Arrays of any backend as NumPy's; a generator is read to its end."""
+    """A value that can be pickled: arrays of any backend become NumPy's, and a generator is read to its end."""
     if value is None or isinstance(value, str | int | float | os.PathLike | np.ndarray) or is_dataclass(value):
         return value
     if isinstance(value, Mapping):
@@ -91,7 +90,7 @@ def _portable(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Batches:
-    """What a generator gave. A list would stand for several inputs."""
+    """The batches of a generator. A list would mean several inputs."""
 
     items: tuple
 
@@ -100,18 +99,18 @@ class Batches:
 
 
 def _main(source: str, job: str, answer: str) -> None:
-    """The other process: loads the model, exports it, and writes what came of it."""
+    """The other process: loads the model, exports it, and writes the artifacts or the error."""
     module, name, path, options, preprocessing = pickle.loads(Path(job).read_bytes())
     try:
         model = keras.saving.load_model(source, compile=False, safe_mode=True)
         if preprocessing is not None:
             model.preprocessing = preprocessing
         made = getattr(importlib.import_module(module), name)(model, path, **options)
-        # Without what belongs to this process.
+        # A function cannot be pickled.
         plain = [replace(artifact, _pack=None) for artifact in (made if isinstance(made, list) else [made])]
         result: tuple[str, Any, bool] = ("artifacts", plain, isinstance(made, list))
     except Exception as error:
-        kind = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS), "")
+        kind = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ERRORS), "")
         result = (kind, str(error), False)
     Path(answer).write_bytes(pickle.dumps(result))
 

@@ -14,7 +14,7 @@ def batches(feeds: Feeds, size: int, *, fill: bool = True) -> Iterator[dict[str,
     Args:
         feeds: Arrays by name, samples first.
         size: Samples in a batch.
-        fill: Whether the last batch is filled up from the first samples; else it is smaller.
+        fill: Whether the last batch is filled up from the first samples; otherwise it is smaller.
     """
     count = len(next(iter(feeds.values())))
     for start in range(0, count, size):
@@ -23,9 +23,12 @@ def batches(feeds: Feeds, size: int, *, fill: bool = True) -> Iterator[dict[str,
 
 
 def run_in_batches(
-    feeds: Feeds, run: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]], size: int | None
+    feeds: Feeds,
+    run: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    size: int | None = None,
+    largest: int = BATCH,
 ) -> dict[str, np.ndarray]:
-    """Runs any number of samples, in batches of a fixed size, or of up to 32 where the size is `None`."""
-    parts = [run(batch) for batch in batches(feeds, size or BATCH, fill=size is not None)]
+    """Runs any number of samples, in batches of a fixed size, or of up to `largest` where the size is `None`."""
+    parts = [run(batch) for batch in batches(feeds, size or largest, fill=size is not None)]
     count = len(next(iter(feeds.values())))
     return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}

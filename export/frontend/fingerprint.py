@@ -1,4 +1,4 @@
-"""What a Keras model is known by: a hash of its configuration and its weights."""
+"""The fingerprint of a Keras model: a hash of its configuration and its weights."""
 
 import hashlib
 import json
@@ -9,14 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
-# What belongs to training, or to one process.
+from keras_se.export.frontend.io_names import default_name
+
+# Entries of a configuration that belong to training, or to one process.
 LEFT_OUT = ("compile_config", "shared_object_id")
 
 
 def source_sha256(model: keras.Model) -> str:
-    """The hash of a model, which a second build of the same code with the same weights has, too.
+    """The hash of a model; a second build from the same code with the same weights has the same.
 
-    Keras numbers unnamed layers over the whole process; here they are numbered over the model.
+    Keras numbers unnamed layers over the whole process; here they are numbered within the model.
     """
     digest = hashlib.sha256(json.dumps(_config(model), sort_keys=True, default=_plain).encode())
     for weight in model.weights:
@@ -31,33 +33,24 @@ def _config(model: keras.Model) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             config = {"class_name": type(model).__name__, "config": model.get_config()}
-    except Exception:  # a layer of somebody's that cannot be saved can still be exported
+    except Exception:  # a model with a custom layer that cannot be saved can still be exported
         return [type(layer).__name__ for layer in model.layers]
     names: dict[str, str] = {}
     for name, kind in _named(config):
-        if name not in names and (base := _unnamed(name, kind)):
+        if name not in names and (base := default_name(name, kind)):
             names[name] = f"{base}#{sum(known.startswith(f'{base}#') for known in names.values())}"
     return _renamed(config, names)
 
 
 def _named(config: Any) -> Iterator[tuple[str, str]]:
-    """Names in a configuration, with the class of what has them."""
+    """The names of objects in a configuration, with their classes."""
     if isinstance(config, dict):
-        own, inner = config.get("class_name"), config.get("config")
-        if isinstance(own, str) and isinstance(inner, dict) and isinstance(inner.get("name"), str):
-            yield inner["name"], own
+        kind, details = config.get("class_name"), config.get("config")
+        if isinstance(kind, str) and isinstance(details, dict) and isinstance(details.get("name"), str):
+            yield details["name"], kind
     if isinstance(config, dict | list | tuple):
         for value in config.values() if isinstance(config, dict) else config:
             yield from _named(value)
-
-
-def _unnamed(name: str, kind: str) -> str:
-    """What Keras made a name of, if nobody gave it: `conv2d` of `conv2d_3`."""
-    base, _, number = name.rpartition("_")
-    for candidate in (name, base if number.isdigit() else name):
-        if candidate.replace("_", "") == kind.lower():
-            return candidate
-    return ""
 
 
 def _renamed(config: Any, names: dict[str, str]) -> Any:
@@ -69,5 +62,5 @@ def _renamed(config: Any, names: dict[str, str]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for; nothing of it may tell where in memory it lies."""
+    """A value that JSON cannot express, without its address in memory, which differs between runs."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else type(value).__name__

@@ -6,16 +6,16 @@ import keras
 import numpy as np
 
 from keras_se.export.errors import ExportError
-from keras_se.export.frontend.tensor_spec import _tensors, random_feeds
+from keras_se.export.frontend.tensor_spec import random_feeds, tensors_of
 from keras_se.graph.copy_layers import copied, copy_weights
 from keras_se.graph.walk import layers_by_path
 
 CONVERTED = ("float16", "bfloat16", "float64")
-# Of a copy's outputs, relative to the largest one: what half precision can resolve.
+# The largest difference of the copy's outputs, relative to the largest output: half precision is no finer.
 COPY_TOLERANCE = 0.2
 
 
-def _float32(model: keras.Model) -> keras.Model:
+def float32_copy(model: keras.Model) -> keras.Model:
     """The model itself, or a float32 copy if any part of it computes in half precision or in float64."""
     dtypes = [layer.compute_dtype for _, layer in layers_by_path(model)]
     if not {*dtypes, *(str(tensor.dtype) for tensor in model.inputs)} & {*CONVERTED}:
@@ -25,7 +25,7 @@ def _float32(model: keras.Model) -> keras.Model:
         copy = copied(model, _float32_config)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise ValueError(
-            "Exporting a model in another precision than float32 requires layers that can be copied. "
+            "Exporting a model in a precision other than float32 requires layers that can be copied. "
             f"Received: {model.name!r} ({str(error).strip().splitlines()[0]})"
         ) from error
     copy_weights(model, copy)
@@ -48,8 +48,8 @@ def _float32_config(config: Any) -> Any:
 
 
 def _check_copy(model: keras.Model, copy: keras.Model) -> None:
-    # Files are compared with the copy, so it must be right itself, as far as half precision can show.
-    tensors = _tensors([str(i) for i in range(len(model.inputs))], model.inputs)
+    # Files are compared with the copy, so the copy itself must be right, as far as half precision can show.
+    tensors = tensors_of([str(i) for i in range(len(model.inputs))], model.inputs)
     batch = [keras.ops.convert_to_tensor(column) for column in random_feeds(tensors, 2).values()]
     results = []
     for candidate in (model, copy):

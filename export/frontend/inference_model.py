@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_se.export.frontend.batching import batches
-from keras_se.export.frontend.float32_copy import _float32
-from keras_se.export.frontend.io_names import _input_names, _output_names, _unique
-from keras_se.export.frontend.tensor_spec import _inputs, _tensors
+from keras_se.export.frontend.batching import run_in_batches
+from keras_se.export.frontend.float32_copy import float32_copy
+from keras_se.export.frontend.io_names import input_names, output_names, unique_names
+from keras_se.export.frontend.tensor_spec import inputs_of, tensors_of
 
 REFERENCE_BATCH = 8
 
@@ -29,17 +29,17 @@ class InferenceModel:
 
     def __init__(self, model: keras.Model):
         _check(model)
-        self.model = _float32(model)
+        self.model = float32_copy(model)
         sequential = isinstance(self.model, keras.Sequential)
         self._input = self.model.inputs[0] if sequential else self.model.input
         self._output = self.model.outputs[0] if sequential else self.model.output
-        names = _output_names(self.model, self._output)
-        self.inputs = _inputs(_input_names(self.model, self._input), self.model.inputs)
+        self.inputs = inputs_of(input_names(self.model, self._input), self.model.inputs)
         if len(self.inputs) == 1:
             self.inputs = (replace(self.inputs[0], preprocessing=getattr(model, "preprocessing", None)),)
-        taken = {tensor.name for tensor in self.inputs}  # ONNX has one name for one tensor
-        names = [f"{name}_output" if name in taken else name for name in _unique(names)]
-        self.outputs = _tensors(_unique(names), self.model.outputs)
+        taken = {tensor.name for tensor in self.inputs}  # in ONNX, an input and an output cannot have the same name
+        names = unique_names(output_names(self.model, self._output))
+        names = unique_names([f"{name}_output" if name in taken else name for name in names])
+        self.outputs = tensors_of(names, self.model.outputs)
 
     def __call__(self, *inputs: Any) -> list[Any]:
         """Flat inputs → flat outputs, in inference mode."""
@@ -49,11 +49,11 @@ class InferenceModel:
     def reference(
         self, feeds: Mapping[str, np.ndarray], rounded: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """What Keras computes of named inputs, as arrays by output name.
+        """The outputs that Keras computes for named inputs, as arrays by name.
 
         Args:
             feeds: Arrays by input name, samples first.
-            rounded: What is done to each kernel (a weight of rank 2 or more) first. The model keeps its own.
+            rounded: Rounds each kernel (a weight of rank 2 or more) first. The model's own kernels do not change.
         """
         compute = self if rounded is None else self._with_kernels(rounded)
 
@@ -62,8 +62,7 @@ class InferenceModel:
             arrays = map(keras.ops.convert_to_numpy, outputs)
             return {tensor.name: array for tensor, array in zip(self.outputs, arrays, strict=True)}
 
-        parts = [run(batch) for batch in batches(feeds, REFERENCE_BATCH, fill=False)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return run_in_batches(feeds, run, largest=REFERENCE_BATCH)
 
     def _with_kernels(self, rounded: Callable[[np.ndarray], np.ndarray]) -> Callable[..., list[Any]]:
         def value(variable: Any) -> Any:
@@ -81,7 +80,7 @@ class InferenceModel:
         return compute
 
     def renamed_like(self, other: "InferenceModel") -> "InferenceModel":
-        """This model with the other's names: a rewrite can drop the layer that an output was named after."""
+        """This model with the other's names, since a rewrite can drop the layer that an output was named after."""
         self.inputs, self.outputs = other.inputs, other.outputs
         return self
 
@@ -95,7 +94,6 @@ def _check(model: Any) -> None:
         raise ValueError(f"model must be a keras.Model. Received: {type(model).__name__}")
     if not getattr(model, "inputs", None):
         raise ValueError(
-            "model must be functional, or a Sequential model with an input: wrap another one in "
-            f"keras.Model(inputs, model(inputs)) with inputs = keras.Input(shape). Received: {type(model).__name__} "
-            f"{model.name!r}"
+            f"model must be functional, or a Sequential model with an input. Received: {type(model).__name__} "
+            f"{model.name!r}. Wrap it in keras.Model(inputs, model(inputs)) with inputs = keras.Input(shape)."
         )

@@ -1,4 +1,4 @@
-"""Names of inputs and outputs that every format takes, and that do not change from run to run."""
+"""Names of inputs and outputs that are valid in every format and the same in every run."""
 
 import keyword
 import re
@@ -9,7 +9,7 @@ import keras
 from keras_se.graph.keras_private import producer
 
 
-def _input_names(model: keras.Model, structure: Any) -> list[str]:
+def input_names(model: keras.Model, structure: Any) -> list[str]:
     if isinstance(structure, dict) and len(structure) == len(model.inputs):
         names = sorted(structure)
     else:
@@ -17,10 +17,10 @@ def _input_names(model: keras.Model, structure: Any) -> list[str]:
         unnamed = re.compile(r"keras_tensor(_\d+)?|input_layer(_\d+)?")
         names = ["input" if unnamed.fullmatch(tensor.name) else tensor.name for tensor in model.inputs]
     # Signatures are called with inputs by keyword.
-    return _unique([f"{name}_" if keyword.iskeyword(name) or name == "self" else name for name in names])
+    return unique_names([f"{name}_" if keyword.iskeyword(name) or name == "self" else name for name in names])
 
 
-def _output_names(model: keras.Model, structure: Any) -> list[str]:
+def output_names(model: keras.Model, structure: Any) -> list[str]:
     if isinstance(structure, dict) and len(structure) == len(model.outputs):
         return sorted(structure)
     if isinstance(model, keras.Sequential):
@@ -29,14 +29,21 @@ def _output_names(model: keras.Model, structure: Any) -> list[str]:
 
 
 def _stable_name(operation: Any) -> str:
-    """The name of a layer, without the number that Keras, which counts over the whole process, gives unnamed ones."""
-    name, _, number = operation.name.rpartition("_")
-    unnamed = number.isdigit() and name.replace("_", "") == type(operation).__name__.lower()
-    return name if unnamed else operation.name
+    return default_name(operation.name, type(operation).__name__) or operation.name
 
 
-def _unique(names: list[str]) -> list[str]:
-    """Names that every format takes: ASCII letters, digits and _, a letter first; no two the same."""
+def default_name(name: str, class_name: str) -> str:
+    """The name that Keras gives an unnamed layer, without its number: `conv2d` of `conv2d_3`; "" for a given name.
+
+    Keras counts over the whole process, so the number can change from run to run.
+    """
+    base, _, number = name.rpartition("_")
+    candidates = (name, base if number.isdigit() else name)
+    return next((candidate for candidate in candidates if candidate.replace("_", "") == class_name.lower()), "")
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """Names that are valid in every format: ASCII letters, digits and _, a letter first; no two the same."""
     names = [re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in names]
     names = [name if name[:1].isalpha() else f"tensor_{name.lstrip('_')}" for name in names]
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""Layers may have names that TensorFlow refuses for scopes: with spaces, umlauts, or an underscore first."""
+"""Scopes for layers whose names TensorFlow does not accept: with spaces, umlauts, or a leading underscore."""
 
 import re
 import zlib
@@ -10,25 +10,25 @@ from keras_se.export.errors import require
 
 
 def scope_name(name: str) -> str:
-    """The name of a layer as a scope: the same, if TensorFlow takes it, and otherwise no other layer's either."""
+    """The scope of a layer: its name if TensorFlow accepts it, otherwise a name that no other layer has."""
     clean = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
     if not re.match(r"[A-Za-z0-9.]", clean):
         clean = f"layer{clean}"
-    # With a letter first: a number would be one of TensorFlow's, for a scope that is opened again.
+    # The suffix begins with a letter: TensorFlow appends a number to a scope that is opened again.
     return clean if clean == name else f"{clean}_x{zlib.crc32(name.encode()):08x}"
 
 
 @contextmanager
 def clean_scopes() -> Iterator[None]:
-    """While a model is traced and saved, scopes have names that TensorFlow takes. The model keeps its own."""
+    """While a model is traced and saved, scopes have names that TensorFlow accepts. The model's names do not change."""
     tf = require("tensorflow", "tensorflow")
-    own = tf.Graph.name_scope
+    original = tf.Graph.name_scope
 
     def name_scope(graph: Any, name: Any) -> Any:
-        return own(graph, scope_name(name) if isinstance(name, str) and name else name)
+        return original(graph, scope_name(name) if isinstance(name, str) and name else name)
 
     tf.Graph.name_scope = name_scope
     try:
         yield
     finally:
-        tf.Graph.name_scope = own
+        tf.Graph.name_scope = original

@@ -1,4 +1,4 @@
-"""Inputs and outputs of a model as files have them: name, shape, dtype; and samples for them."""
+"""The inputs and outputs of a file: name, shape and dtype; and samples for inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +19,9 @@ ANY = ""
 class Tensor:
     """An input or output: its name in files, its shape without the batch (`None` where unknown), its dtype.
 
-    `scaling` is the scale and offset that the model's first layer applies to an input. `choices` is the number of valid
-    integers of an input, from 0 on, as far as it is known. `preprocessing` is the model's statement of how its images
-    are prepared.
+    Inputs have more: `scaling` is the scale and offset that the model's first layer applies; `choices` is the number
+    of valid integers, from 0 on, as far as it is known; `preprocessing` is the model's statement of how its images are
+    prepared.
     """
 
     name: str
@@ -33,10 +33,11 @@ class Tensor:
 
 
 def random_feeds(inputs: Sequence[Tensor], samples: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Normal values, with a level and a contrast for each sample; or whole numbers: an embedding's, or 0 and 1.
+    """Random samples by input name: normal values for floats; for integers, those of an embedding, or 0 and 1.
 
-    White noise alone has the same mean everywhere: a network that ends in a pooling would hardly tell samples apart.
-    A scaling at the input is undone: a model that scales pixels itself gets some. Unknown sizes are 32.
+    Each sample has its own level and contrast: white noise has the same mean everywhere, so a network that ends in a
+    pooling could hardly distinguish samples. A scaling at the input is undone, so that a model that scales pixels gets
+    pixels. Unknown sizes are 32.
     """
     rng = np.random.default_rng(seed)
     feeds = {}
@@ -106,12 +107,11 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
             f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
             f"Received: {array.shape}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for floats becomes infinite, and is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # a value too large for floats becomes infinite: refused later
         stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
     if stored.dtype.kind in "iub" and not np.array_equal(stored, array):
-        lowest, highest = (
-            (0, 1) if stored.dtype.kind == "b" else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
-        )
+        boolean = stored.dtype.kind == "b"
+        lowest, highest = (0, 1) if boolean else (np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
         raise ValueError(
             f"{argument} must be whole numbers from {lowest} to {highest} for the input {tensor.name!r}, of "
             f"{tensor.dtype}. Received: {array[stored != array].flat[0]}"
@@ -119,16 +119,16 @@ def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
     return stored
 
 
-def _tensors(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+def tensors_of(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     return tuple(
         Tensor(name, tuple(tensor.shape[1:]), str(tensor.dtype)) for name, tensor in zip(names, tensors, strict=True)
     )
 
 
-def _inputs(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
+def inputs_of(names: list[str], tensors: Sequence[Any]) -> tuple[Tensor, ...]:
     return tuple(
-        replace(tensor, scaling=_scaling(own), choices=_choices(own))
-        for tensor, own in zip(_tensors(names, tensors), tensors, strict=True)
+        replace(spec, scaling=_scaling(tensor), choices=_choices(tensor))
+        for spec, tensor in zip(tensors_of(names, tensors), tensors, strict=True)
     )
 
 
@@ -157,6 +157,6 @@ def _scaling(tensor: Any) -> tuple[np.ndarray, np.ndarray] | None:
         offset = -mean * scale
     else:
         return None
-    # One number, or one for each channel at the end; channels first are left alone.
+    # One number, or one for each channel of the last axis; a scaling of channels first is not reported.
     fits = all(value.size in (1, tensor.shape[-1]) for value in (scale, offset))
     return (scale.reshape(-1), offset.reshape(-1)) if fits and scale.all() else None

@@ -29,12 +29,12 @@ def trace(model: InferenceModel, batch_size: int | None, shapes: Mapping[str, tu
     """The model as a TensorFlow function with named inputs and outputs.
 
     Args:
-        model: What to trace.
+        model: The model.
         batch_size: A fixed batch, or `None` for any.
         shapes: Input shapes without the batch, by name, where they differ from the model's.
 
     Returns:
-        The `tf.function`, and what was traced of it.
+        The `tf.function`, and its concrete function.
     """
     tf = require("tensorflow", "tensorflow")
     specs = [

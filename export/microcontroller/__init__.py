@@ -1,4 +1,4 @@
-"""C sources for LiteRT for Microcontrollers. May import what the TFLite format may, and that format."""
+"""C sources for LiteRT for Microcontrollers. May import the same rooms as the TFLite format, and that format."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Computes golden vectors: inputs and the expected outputs, to compare a device with."""
+"""Computes golden vectors: inputs and expected outputs to compare a device with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from keras_se.export.errors import require
 from keras_se.export.tflite.runner import Runner, quantized
 
-# How much float outputs may differ: a share of the largest value.
+# How much float outputs may differ, relative to the largest value.
 FLOAT_TOLERANCE = 1e-4
 
 
@@ -65,7 +65,7 @@ def _tolerances(path: Path, interpreter: Any, outputs: list[np.ndarray], allowed
     for detail, output in zip(interpreter.get_output_details(), outputs, strict=True):
         if output.dtype.kind != "f":
             found.append(allowed)
-        else:  # a step as a float, if the network is quantized and its outputs are float
+        else:  # a step in the output's unit if the network is quantized, otherwise a share of the largest value
             step = runner.steps.get(names[detail["index"]], 0.0)
             found.append(float(np.float32(1.01 * allowed * step or FLOAT_TOLERANCE * np.abs(output).max())))
     return found

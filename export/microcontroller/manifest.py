@@ -1,6 +1,5 @@
 """Reads and writes the manifest, which marks a folder as an export and lists its files and facts."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +32,3 @@ def is_untouched(folder: Path) -> bool:
         return False
     found = {path.name: path.stat().st_size for path in folder.iterdir() if path.name != MANIFEST}
     return found == manifest.get("files")
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

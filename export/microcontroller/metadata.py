@@ -1,4 +1,4 @@
-"""The document of a folder for microcontrollers: a part of its manifest."""
+"""Stores the document of a folder for microcontrollers in its manifest."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def tensors(path: Path) -> dict[str, Any]:
 
 
 def embed(path: Path, document: bytes) -> None:
-    """Writes the manifest anew, with the document in it."""
+    """Replaces the manifest by one that contains the document."""
     manifest = read_manifest(path) or {}
     (path / MANIFEST).unlink()
     facts = {name: value for name, value in manifest.items() if name not in ("made_by", "files")}

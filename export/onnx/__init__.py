@@ -6,7 +6,7 @@ from keras_se.export.interfaces import Format, any_mode
 
 
 def _recognises(path: Path) -> bool:
-    return path.suffix == ".onnx" and path.is_file()  # opening a FIFO would be waiting
+    return path.suffix == ".onnx" and path.is_file()  # opening a FIFO would wait
 
 
 FORMAT = Format(

@@ -23,13 +23,9 @@ from keras_se.export.request import ExportRequest, full_request
 from keras_se.graph.walk import layers_by_path
 from keras_se.version import __version__
 
-# What tf2onnx writes, and this package tests.
+# The operator sets that tf2onnx writes and this package tests.
 OPSETS = range(13, 19)
-
-
 DEFAULT_OPSET = 17
-
-
 LAYOUTS = ("nhwc", "nchw")
 
 
@@ -59,31 +55,19 @@ def to_onnx(
     >>> artifact = to_onnx(SEResNet18(input_shape=(32, 32, 3)), "se_resnet18.onnx", layout="nchw")  # doctest: +SKIP
 
     Args:
-        model: A functional or Sequential `keras.Model`.
-        path: The file to write.
+        model, path, calibration_data, verification_data, labels, metadata_file, overwrite: As in `to_tflite`.
         quantize: `None`; `"float16"` (weights and arithmetic in 16-bit floats, half the size); `"int8"` (pairs of
             QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor; a softmax, and the boxes
-            of a detector, stay in floats). Inputs and outputs are floats in any case.
-        calibration_data: What int8 learns ranges from, and is verified on: see `keras_se.export.data.calibration`.
+            of a detector, stay in floats). Inputs and outputs are always floats.
         opset: The version of the operator set, from 13 to 18.
         layout: The layout of the file's image inputs and outputs (those of rank 4): `"nhwc"` as in Keras, or
-            `"nchw"`, which saves a transposition. `Artifact.predict` takes and returns the Keras layout in any case.
+            `"nchw"`, which saves a transposition. `Artifact.predict` always takes and returns the Keras layout.
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly, before conversion (`keras_se.export.passes`) and after.
-        verification_data: Inputs to verify the file on; by default calibration data, or random.
-        preprocessing: Whether the file takes pixels, of uint8, as in `export`.
-        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
-            line, or `"imagenet"`.
-        metadata_file: Whether to write the metadata to a file beside it, too: the path with `.json` at its end.
-        overwrite: Whether to replace a file that exists.
+        preprocessing: Whether the file takes uint8 pixels, as in `export`.
 
     Returns:
-        An `Artifact`.
-
-    Raises:
-        ValueError: for an argument that cannot be right.
-        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
-        ExportError: if the conversion fails, or the file does not compute what the model computes.
+        An `Artifact`. Errors are as in `to_tflite`.
     """
     request = full_request(
         FORMAT,
@@ -102,13 +86,9 @@ def to_onnx(
 
 
 def resolve(request: ExportRequest, *, opset: int = DEFAULT_OPSET, layout: str = LAYOUTS[0]) -> ExportRequest:
-    """A request with the options of ONNX files: the operator set, and the layout of images.
-
-    Raises:
-        ValueError: for an option that cannot be right.
-    """
-    opset = one_of("opset", opset, OPSETS)
-    return replace(request, options={"opset": opset, "layout": one_of("layout", layout, LAYOUTS)})
+    """Adds the options of ONNX files; a `ValueError` for an invalid one."""
+    options = {"opset": one_of("opset", opset, OPSETS), "layout": one_of("layout", layout, LAYOUTS)}
+    return replace(request, options=options)
 
 
 def write(request: ExportRequest, path: Path) -> Sequence[str]:
@@ -118,8 +98,12 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     source, notes = request.optimized()
     graph = float_graph(source, opset, layout, request.batch_size)
     if request.optimize:
-        _optimize(graph, in_8_bits=request.mode.activation_bits == 8)
-    # Before the graph is quantized, whose tensors are named after these.
+        pool_means(graph)
+        remove_identity_reshapes(graph)
+        fold_pads(graph)
+        if request.mode.activation_bits != 8:
+            fuse_hard_activations(graph)
+    # Before quantization, which names its tensors after these.
     _rename(graph, source)
     graph = request.format.writer(request.mode)(graph, source, request)
     _finish(graph, source, {LAYOUT_KEY: layout, QUANTIZE_KEY: request.quantize or "none"})
@@ -129,23 +113,15 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
 
 
 def write_floats(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
-    """The graph as it is."""
+    """Returns the graph unchanged."""
     return graph
-
-
-def _optimize(graph: Any, in_8_bits: bool) -> None:
-    pool_means(graph)
-    remove_identity_reshapes(graph)
-    fold_pads(graph)
-    if not in_8_bits:
-        fuse_hard_activations(graph)
 
 
 def _finish(graph: Any, model: InferenceModel, properties: Mapping[str, str]) -> None:
     _rename(graph, model)
     _name_sizes(graph)
     graph.producer_name, graph.producer_version, graph.graph.name = "keras_se", __version__, model.model.name
-    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx writes there what differs each time
+    graph.graph.doc_string = graph.doc_string = ""  # tf2onnx's text differs from run to run
     require("onnx", "onnx").helper.set_model_props(graph, properties)
 
 
@@ -154,7 +130,7 @@ def _rename(graph: Any, model: InferenceModel) -> None:
 
 
 def _name_sizes(model: Any) -> None:
-    # tf2onnx numbers unknown sizes; a name tells which are the same.
+    # tf2onnx numbers unknown sizes; names show which are the same.
     for value in (*model.graph.input, *model.graph.output):
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.HasField("dim_value"):

@@ -10,6 +10,7 @@ from keras_se.export.errors import require
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_quantization
 from keras_se.export.inspect.macs import count_macs
 from keras_se.export.metadata import KEY, parsed
+from keras_se.export.onnx.graph import subgraphs
 from keras_se.export.probes.sandbox import RefusedError, probe
 
 # Names of the default domain of operators.
@@ -25,7 +26,7 @@ def inspect(path: Path) -> Inspection:
     """
     onnx = require("onnx", "onnx")
     try:
-        # Weights in other files stay unread: a file from a stranger may name any.
+        # Weights in other files are not read: a file from a stranger can name any path.
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's errors differ between its versions
         raise ValueError(f"FILE must be a whole ONNX file. Received: {str(path)!r} ({_line(error)})") from error
@@ -137,12 +138,12 @@ class _Graph:
     def _arithmetic(self, inputs: tuple[TensorInfo, ...]) -> str:
         """The type of arithmetic: the type before a dequantization, since runtimes fuse the two."""
         tensors = [self._before_dequantizing(tensor) for tensor in inputs]
-        kinds = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
-        if kinds <= set(SMALL):
+        dtypes = {tensor.dtype for tensor in tensors if len(tensor.shape or ()) > 1} or {tensors[0].dtype}
+        if dtypes <= set(SMALL):
             return "int8"
-        if kinds & set(SMALL):
-            return "int16x8" if kinds & {"int16", "uint16"} else "float32"  # widened before it is used
-        return next((kind for kind in ("float32", "float16", "float64", "bfloat16") if kind in kinds), min(kinds))
+        if dtypes & set(SMALL):
+            return "int16x8" if dtypes & {"int16", "uint16"} else "float32"  # widened before it is used
+        return next((kind for kind in ("float32", "float16", "float64", "bfloat16") if kind in dtypes), min(dtypes))
 
     def _before_dequantizing(self, tensor: TensorInfo) -> TensorInfo:
         maker = self._makers.get(tensor.name)
@@ -151,14 +152,9 @@ class _Graph:
         return tensor
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
+def _graphs(graph: Any) -> list[Any]:
     """A graph, and the graphs of its branches and loops."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for subgraph in (attribute.g, *attribute.graphs):
-                if subgraph.node:
-                    yield from _graphs(subgraph)
+    return [graph, *subgraphs(graph.node)]
 
 
 def _initializers(graph: Any) -> Iterator[Any]:
@@ -175,9 +171,9 @@ def _initializers(graph: Any) -> Iterator[Any]:
 def _mode(operations: tuple[Operation, ...], constants: Mapping[str, TensorInfo]) -> str | None:
     if any(operation.kind in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger") for operation in operations):
         return "dynamic"
-    kinds = {operation.arithmetic for operation in operations if operation.macs}
+    computed = {operation.arithmetic for operation in operations if operation.macs}
     for mode in ("int8", "int16x8"):
-        if mode in kinds:
+        if mode in computed:
             return mode
     weights = {tensor.dtype for tensor in constants.values() if len(tensor.shape or ()) > 1}
     return "float16" if "float16" in weights else None

@@ -1,4 +1,4 @@
-"""The document in an ONNX file: an entry of its `metadata_props`."""
+"""Stores the document of an ONNX file in an entry of its `metadata_props`."""
 
 from pathlib import Path
 from typing import Any

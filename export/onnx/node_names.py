@@ -1,6 +1,6 @@
 """Names the nodes and tensors of an ONNX graph after layers: readable, and the same in every process.
 
-tf2onnx numbers what it adds over the whole process, and TensorFlow prefixes every name with the network's.
+tf2onnx numbers added nodes over the whole process, and TensorFlow prefixes every name with the network's.
 """
 
 import re

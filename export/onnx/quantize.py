@@ -1,9 +1,9 @@
-"""Quantizes an ONNX graph: float16, or 8-bit weights and activations."""
+"""How an ONNX graph is quantized in each mode: functions of (float graph, rewritten model, request) → graph."""
 
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,40 +24,35 @@ CALIBRATION_BATCH = 8
 FLOAT_OPERATIONS = ("Softmax",)
 
 
-def to_float16(model: Any) -> Any:
+def to_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
     """Converts weights and arithmetic to float16. Inputs and outputs keep their types."""
     module = require("onnxruntime.transformers.float16", "onnx")
     with warnings.catch_warnings():
         # A weight beyond the range of float16 is clipped: verification shows the effect.
         warnings.filterwarnings("ignore", "the float32 number", UserWarning)
-        half = module.convert_float_to_float16(model, keep_io_types=True)
+        half = module.convert_float_to_float16(graph, keep_io_types=True)
     # The converter appends the casts of the inputs at the end, after the nodes that read them.
     require("onnxruntime.transformers.onnx_model", "onnx").OnnxModel(half).topological_sort()
     return half
 
 
-def to_int8(model: Any, feeds: Mapping[str, np.ndarray], batch_size: int | None, keep: Sequence[str] = ()) -> Any:
-    """Quantizes with pairs of QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor.
-
-    Args:
-        model: An `onnx.ModelProto` in float.
-        feeds: Calibration data by input name, in the layout of the file.
-        batch_size: The file's batch, if it is fixed.
-        keep: Names of nodes that stay in float.
-    """
+def to_int8(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
+    """Quantizes with pairs of QuantizeLinear and DequantizeLinear: weights per channel, activations per tensor."""
     onnx = require("onnx", "onnx")
     quantization = require("onnxruntime.quantization", "onnx")
-    operations = {node.op_type for node in model.graph.node} - set(FLOAT_OPERATIONS)
+    nchw = request.options["layout"] == "nchw"
+    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in request.ranges_from.items()}
+    operations = {node.op_type for node in graph.graph.node} - set(FLOAT_OPERATIONS)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(model, source)
+        onnx.save(graph, source)
         quantization.quantize_static(
             source,
             target,
-            _reader(quantization, feeds, batch_size or CALIBRATION_BATCH),
+            _reader(quantization, feeds, request.batch_size or CALIBRATION_BATCH),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=sorted(operations),
-            nodes_to_exclude=list(keep),
+            nodes_to_exclude=float_nodes(graph, model),
             per_channel=True,
             # ONNX Runtime on x86 converts signed activations to unsigned ones, but not those with two readers, such as
             # the input of an SE block. A convolution between the two runs in float, and the network twice as slowly.
@@ -96,13 +91,3 @@ def float_nodes(graph: Any, model: InferenceModel) -> list[str]:
     # parameters belong to others; of the rest, an addition or a product may stay in float needlessly.
     layer_nodes = (node for node in graph.graph.node if node.name.split("/")[0] in names)
     return [node.name for node in layer_nodes if node.op_type not in PARAMETERS]
-
-
-def in_float16(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
-    return to_float16(graph)
-
-
-def in_int8(graph: Any, model: InferenceModel, request: ExportRequest) -> Any:
-    nchw = request.options["layout"] == "nchw"
-    feeds = {name: transposed(x, nchw, TO_NCHW) for name, x in request.ranges_from.items()}
-    return to_int8(graph, feeds, request.batch_size, float_nodes(graph, model))

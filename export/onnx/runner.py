@@ -13,8 +13,6 @@ from keras_se.export.modes import MODES
 from keras_se.export.onnx import FORMAT
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
-
-
 LAYOUT_KEY, QUANTIZE_KEY = "keras_se.layout", "keras_se.quantize"
 
 
@@ -34,7 +32,7 @@ class Runner:
         self.steps = _steps(path, self.outputs) if MODES[self.quantize].calibrated else {}
         self._nchw = metadata.get(LAYOUT_KEY, "nhwc") == "nchw"
         arguments = self._session.get_inputs()
-        self.inputs = [Tensor(arg.name, self._outside(arg.shape), _DTYPES[arg.type]) for arg in arguments]
+        self.inputs = [Tensor(arg.name, self._outside(arg.shape), _dtype(arg.type)) for arg in arguments]
         batch = arguments[0].shape[0]
         self._batch = batch if isinstance(batch, int) else None
 
@@ -71,13 +69,7 @@ def _steps(path: Path, outputs: list[str]) -> dict[str, float]:
     }
 
 
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(int8)": "int8",
-    "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
-}
+def _dtype(type_name: str) -> str:
+    """`tensor(float)` → `float32`."""
+    name = type_name.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(name, name)

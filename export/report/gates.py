@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_se.excitation import Gates
 from keras_se.export.artifact import Artifact
+from keras_se.export.formats import FORMATS
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.modes import MODES
 from keras_se.export.report.plots import histogram
@@ -81,7 +82,7 @@ def squeeze_section(
     quantized = {
         one.path.name if names.count(one.path.name) == 1 else str(one.path): one
         for one in artifacts
-        if one.format == "tflite" and one.quantize and expected
+        if FORMATS[one.format].intermediate_tensors and one.quantize and expected
     }
     found = {name: file_gates(artifact.path, model, expected, few) for name, artifact in quantized.items()}
     ranks = {name: MODES[artifact.quantize].drawn for name, artifact in quantized.items()}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from keras_se.export.interfaces import Format, any_mode
 
-# The files of a SavedModel. Others in its folder are the user's, such as requests to warm up a server (`assets.extra`).
+# The files of an exported SavedModel. Other files in its folder, such as a server's warm-up requests in `assets.extra`,
+# are the user's.
 FILES = (
     *("saved_model.pb", "fingerprint.pb", "keras_metadata.pb", "debug/saved_model_debug_info.pb"),
     *("variables/variables.*", "assets/*", "assets.extra/keras_se.json"),

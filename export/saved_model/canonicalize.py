@@ -14,7 +14,7 @@ ARGUMENT_NAME = "_user_specified_name"
 
 
 def canonicalize(folder: Path) -> None:
-    """Numbers the functions of a SavedModel from 0 on, and sorts them by name."""
+    """Numbers the functions of a SavedModel from 0 on, sorts them by name, and removes random identifiers."""
     protos = require("tensorflow.core.protobuf.saved_model_pb2", "tensorflow")
     file = folder / "saved_model.pb"
     model = protos.SavedModel.FromString(file.read_bytes())
@@ -25,17 +25,17 @@ def canonicalize(folder: Path) -> None:
         rename_strings(graph, {match[0]: f"{match[1]}{i}" for i, match in enumerate(numbered)})
         for function in functions:
             for argument in function.arg_attr.values():
-                # Of a captured variable, it is the variable's number in the process.
+                # For a captured variable, this is its number in the process.
                 if ARGUMENT_NAME in argument.attr and argument.attr[ARGUMENT_NAME].s.isdigit():
                     del argument.attr[ARGUMENT_NAME]
         functions.sort(key=lambda function: function.signature.name)
     file.write_bytes(model.SerializeToString(deterministic=True))
-    # A random identifier, and checksums of the file as it was. TensorFlow loads a SavedModel without it.
+    # It has a random identifier and checksums of the original file. TensorFlow loads a SavedModel without it.
     (folder / "fingerprint.pb").unlink()
 
 
 def rename_strings(value: Any, names: Mapping[str, str]) -> None:
-    """Replaces strings wherever they stand in a protobuf message, as keys of maps, too."""
+    """Replaces strings everywhere in a protobuf message, including keys of maps."""
     if isinstance(value, MutableMapping):
         if names.keys() & set(value):
             _rename_keys(value, names)
@@ -56,7 +56,7 @@ def rename_strings(value: Any, names: Mapping[str, str]) -> None:
 
 
 def _rename_keys(entries: MutableMapping, names: Mapping[str, str]) -> None:
-    # All out before any goes in: a new name can be the old one of another entry.
+    # All are removed before any is added: a new name can be the old name of another entry.
     moved = {names[key]: deepcopy(entries.pop(key)) for key in list(entries) if key in names}
     for key, entry in moved.items():
         if isinstance(entry, str):

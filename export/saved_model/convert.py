@@ -46,27 +46,18 @@ def to_saved_model(
     >>> artifact = to_saved_model(SEResNet18(input_shape=(32, 32, 3)), "se_resnet18_saved_model")  # doctest: +SKIP
 
     Args:
-        model: A functional or Sequential `keras.Model`.
+        model, verification_data, labels, overwrite: As in `to_tflite`.
         path: The folder to make.
         batch_size: A fixed batch, or `None` for any.
         optimize: Whether to rewrite the graph exactly before conversion (`keras_se.export.passes.pass_pipeline`).
-        verification_data: Inputs to verify the file on, in the forms of calibration data; random by default.
-        preprocessing: Whether the file takes pixels, of uint8, as in `export`. With `signatures` it is these that do,
-            and `serving_default` takes what the model takes; verification data are pixels all the same.
+        preprocessing: Whether the file takes uint8 pixels, as in `export`. With `signatures`, these take pixels, and
+            `serving_default` takes the model's inputs. Verification data are pixels in both cases.
         signatures: Any of `"uint8"` (images of shape (batch, height, width, 3), from 0 to 255) and `"encoded"` (a
             vector of strings, the bytes of JPEG or PNG files, resized and cropped as `Preprocessing.load_image` does).
             Both prepare images as `preprocessing` says, or `model.preprocessing`, and are verified like the first.
-        labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
-            line, or `"imagenet"`.
-        overwrite: Whether to replace a folder that exists.
 
     Returns:
-        An `Artifact`.
-
-    Raises:
-        ValueError: for an argument that cannot be right.
-        FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
-        ExportError: if the conversion fails, or the file does not compute what the model computes.
+        An `Artifact`. Errors are as in `to_tflite`.
     """
     request = full_request(
         FORMAT,
@@ -82,13 +73,7 @@ def to_saved_model(
 
 
 def resolve(request: ExportRequest, *, signatures: Sequence[str] = ()) -> ExportRequest:
-    """A request with the option of SavedModels: further signatures.
-
-    With these, it is them that take pixels, and `serving_default` takes what the model takes.
-
-    Raises:
-        ValueError: for an option that cannot be right.
-    """
+    """Adds further signatures, which then take the pixels; a `ValueError` for invalid ones."""
     source = request.source
     serving = serving_of(source.model, names_of(signatures), source.preprocessing)
     if serving is None:
@@ -100,7 +85,7 @@ def resolve(request: ExportRequest, *, signatures: Sequence[str] = ()) -> Export
         preprocessing=serving.prepared,
         preprocesses=False,
         prepare=serving.feeds if source.takes_pixels else None,
-        check=check_signatures,
+        check=serving.check,
     )
 
 
@@ -118,11 +103,6 @@ def write_floats(model: InferenceModel, request: ExportRequest, path: Path) -> N
     save(model, path, request.batch_size, more=more)
 
 
-def check_signatures(request: ExportRequest, artifact: Artifact) -> None:
-    """Runs each further signature of the file, and compares it with the model."""
-    request.plan.check(artifact, request.verification_samples, request.batch_size)
-
-
 def save(
     model: InferenceModel,
     folder: Path,
@@ -130,10 +110,10 @@ def save(
     shapes: Mapping[str, tuple] | None = None,
     more: Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Any:
-    """Writes a SavedModel, and returns the traced model, of which `more` makes further signatures."""
+    """Writes a SavedModel, and returns the traced model; `more` makes further signatures from it."""
     tf = require("tensorflow", "tensorflow")
     _, function = trace(model, batch_size, shapes)
-    module = tf.Module()  # of the variables alone: TensorFlow would trace a `tf.function` in it once more
+    module = tf.Module()  # with variables only: TensorFlow would trace a `tf.function` in it again
     module.model_variables = [variable.value for variable in model.model.variables]
     with clean_scopes():
         tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function, **(more(function) if more else {})})

@@ -14,9 +14,10 @@ from keras_se.export.saved_model.runner import SIGNATURE
 # Operations that hold, name or forward a tensor, and compute nothing.
 SILENT = {"Const", "Identity", "IdentityN", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-# The most operations of a graph with its functions inlined: a few functions that call each other twice make millions.
+# The most operations of a graph with its functions inlined: a few functions that call each other twice expand to
+# millions.
 LIMIT = 200_000
-# Files in a SavedModel in which its owner may describe it.
+# Files in a SavedModel with a description by its owner.
 NOTES = ("assets/keras_se.json", "keras_se.json")
 
 

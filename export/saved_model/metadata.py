@@ -1,4 +1,4 @@
-"""The document of a SavedModel: a file in `assets.extra`, where the format leaves room for other tools' files."""
+"""Stores the document of a SavedModel in a file in `assets.extra`, which the format reserves for other tools."""
 
 import json
 from pathlib import Path

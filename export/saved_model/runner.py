@@ -21,12 +21,13 @@ class Runner:
     def __init__(self, path: Path):
         tf = require("tensorflow", "tensorflow")
         try:
-            self._loaded = tf.saved_model.load(str(path))
+            self._loaded = tf.saved_model.load(str(path))  # kept: it owns the variables
         except tf.errors.OpError as error:  # damaged variables
             raise RuntimeError(error.message) from error
-        if SIGNATURE not in self._loaded.signatures:
+        self.signatures = self._loaded.signatures
+        if SIGNATURE not in self.signatures:
             raise ValueError(f"it has no signature {SIGNATURE!r}")
-        self._function = self._loaded.signatures[SIGNATURE]
+        self._function = self.signatures[SIGNATURE]
         specs = self._function.structured_input_signature[1]
         self.inputs = [Tensor(name, tuple(spec.shape[1:]), spec.dtype.name) for name, spec in specs.items()]
         self.outputs = list(self._function.structured_outputs)

@@ -1,4 +1,4 @@
-"""Further signatures of a SavedModel: one takes pixels, another the bytes of image files."""
+"""Further signatures of a SavedModel, which take pixels or the bytes of image files."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from keras_se.export.errors import ExportError, require
 from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.frontend.tensor_spec import random_feeds
+from keras_se.export.request import ExportRequest
 from keras_se.export.saved_model.image_ops import load_image
 from keras_se.export.verification.match_detections import comparable
 from keras_se.export.verification.parity import SAMPLES, compare, rounded_kernel
@@ -23,7 +24,7 @@ SIGNATURES = ("uint8", "encoded")
 
 
 def names_of(signatures: Any) -> tuple[str, ...]:
-    """Checks the argument `signatures`, and returns the names in it, each once."""
+    """The distinct names in the argument `signatures`; a `ValueError` for an invalid one."""
     names = (signatures,) if isinstance(signatures, str) else signatures
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in SIGNATURES for name in names):
         allowed = " or ".join(f'"{name}"' for name in SIGNATURES)
@@ -32,14 +33,14 @@ def names_of(signatures: Any) -> tuple[str, ...]:
 
 
 def serving_of(model: Any, names: Sequence[str], prepared: Preprocessing | None) -> "Serving | None":
-    """The signatures of a model, or `None` if there are no `names`. Unknown preprocessing is a `ValueError`."""
+    """The signatures of a model, or `None` without `names`; a `ValueError` if the preprocessing is not known."""
     if not names:
         return None
     known = prepared or getattr(model, "preprocessing", None)
     if not isinstance(known, Preprocessing):
         raise ValueError(
-            "signatures requires the preprocessing of images. Set model.preprocessing, or pass "
-            f"preprocessing=keras_se.weights.Preprocessing(...). Received: signatures={tuple(names)} for {model.name!r}"
+            f"signatures requires the preprocessing of images. Received: signatures={tuple(names)} for {model.name!r}. "
+            "Set model.preprocessing, or pass preprocessing=keras_se.weights.Preprocessing(...)."
         )
     (height, width), channels_first = image_shape(model)
     sized = replace(known, size=(height or known.size[0], width or known.size[1]))
@@ -52,7 +53,7 @@ class Serving:
 
     Attributes:
         inference: The original model, which takes prepared images of three channels.
-        names: Some of `SIGNATURES`.
+        names: The requested names in `SIGNATURES`.
         prepared: The preprocessing, with the model's image size if it is fixed.
         channels_first: The layout of the model's images. Signatures take channels last.
     """
@@ -92,19 +93,15 @@ class Serving:
         data_format = "channels_first" if self.channels_first else "channels_last"
         return {name: self.prepared.preprocess_input(column, data_format) for name, column in pixels.items()}
 
-    def check(self, artifact: Artifact, feeds: Mapping[str, np.ndarray], batch_size: int | None) -> None:
-        """Runs each signature of the file, and compares it with the model.
-
-        Raises:
-            ExportError: if the outputs of a signature differ.
-        """
-        pixels = self._pixels(feeds)
+    def check(self, request: ExportRequest, artifact: Artifact) -> None:
+        """Runs each signature of the file; an `ExportError` if its outputs are not those of the model."""
+        pixels = self._pixels(request.verification_samples)
         expected = self._expected(pixels)
         rounded = self._expected(pixels, lambda kernel: rounded_kernel(kernel, None))
         for name in self.names:
-            function = artifact.runner._loaded.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
+            function = artifact.runner.signatures[f"serving_{name}"]  # type: ignore[attr-defined]
             images = pixels if name == "uint8" else self._files(pixels)
-            outputs = run_in_batches({"images": images}, partial(_run, function), batch_size)
+            outputs = run_in_batches({"images": images}, partial(_run, function), request.batch_size)
             reference, found, other = comparable(self.inference, expected, outputs, rounded)
             parity = compare(reference, found, quantize=None, rounded=other)
             if not parity.passed:

@@ -11,7 +11,6 @@ from keras_se.export.targets.rules import TARGETS, VELA_RULES, Limit, Operators
 
 # Operations at the inputs and outputs of a quantized file that cost little outside LiteRT's delegate.
 LIGHT = ("QUANTIZE", "DEQUANTIZE", "SOFTMAX")
-OTHER_FORMAT = {"tflite": "Export it with to_tflite.", "onnx": "Export it with to_onnx."}
 
 
 def verdict(inspection: Inspection, target: str) -> Verdict:
@@ -37,7 +36,7 @@ def verdict(inspection: Inspection, target: str) -> Verdict:
     row = TARGETS[one_of("target", target, TARGETS)]
     if inspection.format != row.format:
         problem = f"{target} requires a file in the format {row.format}; this file is {inspection.format}."
-        return Verdict(target, (Reason(problem, "", OTHER_FORMAT[row.format], row.rows[0].source),))
+        return Verdict(target, (Reason(problem, "", f"Export it with to_{row.format}.", row.rows[0].source),))
     return Verdict(target, tuple(reasons(inspection, row.rows)))
 
 

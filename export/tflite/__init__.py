@@ -20,6 +20,7 @@ FORMAT = Format(
     recognises=_recognises,
     packages=("keras", "tensorflow", "ai-edge-litert"),
     fixed_sizes=True,
+    intermediate_tensors=True,
     options={
         "io_dtype": lambda mode, value: value in mode.io_dtypes,
         "input_shape": any_mode,

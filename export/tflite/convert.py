@@ -50,33 +50,33 @@ def to_tflite(
     Args:
         model: A functional or Sequential `keras.Model`.
         path: The file to write.
-        quantize: `None`; `"float16"` (16-bit float weights); `"dynamic"` (8-bit weights of dense layers and of
-            convolutions except depthwise ones, activations quantized while running); `"int8"` (everything in 8 bits,
-            weights per channel, except the boxes of a detector); `"int16x8"` (16-bit activations, 8-bit weights);
-            `"selective"` (int8, except for chosen layers).
-        calibration_data: About 100 samples, prepared as for training (`keras_se.export.data.calibration`). Int8,
-            int16x8 and selective take their ranges from them, and are verified on them.
-        keep: The layers that selective does not quantize to 8 bits: `"se"` (the default), every squeeze-and-excitation
-            layer; or a regular expression that matches the whole name or path (`backbone/stage1_se`) of a layer; or a
-            list of these. An operation that was fused from several layers is kept if one of them is. With float
-            outputs, a softmax that makes an output always stays in floats.
-        keep_as: The type of the kept layers: `"float32"` (the default), or `"int16"` (16-bit activations, 8-bit
-            weights), which LiteRT's delegate leaves to far slower kernels.
+        quantize: `None`; `"float16"` (weights in half the size); `"dynamic"` (8-bit weights of dense layers and of
+            convolutions except depthwise ones, activations quantized while running); `"int8"` (all in 8 bits, weights
+            per channel, except the boxes of a detector); `"int16x8"` (16-bit activations, 8-bit weights);
+            `"selective"` (as int8, except chosen layers).
+        calibration_data: Data that int8, int16x8 and selective learn ranges from and are verified on: see
+            `keras_se.export.data.calibration`. About 100 samples, prepared as for training.
+        keep: For selective, the layers that are not in 8 bits: `"se"` (the default), every squeeze-and-excitation
+            layer; or a regular expression that matches the whole name of a layer, or its path if it is in a nested
+            model (`backbone/stage1_se`); or a list of these. An operation that was fused from several layers is kept
+            if one of them is. A softmax that makes a float output always stays in floats.
+        keep_as: For selective, the type of these layers: `"float32"` (the default), or `"int16"` (16-bit activations,
+            8-bit weights), which LiteRT's delegate leaves to far slower kernels.
         io_dtype: The type of the file's inputs and outputs: `"float32"`; `"int8"` or `"uint8"` with int8 and selective,
             `"int16"` with int16x8. The outputs of a detector (`with_detections`) are always floats.
         batch_size: The file's fixed batch.
-        input_shape: The shape without the batch (for several inputs a mapping by name), required if the model has
-            unknown sizes.
-        optimize: Whether to rewrite the graph before conversion: exactly, but in int8, int16x8 and selective SE gates
-            that hardly vary become constants (`keras_se.export.passes.pass_pipeline`).
-        verification_data: Inputs to verify the file on; by default calibration data, or random.
-        preprocessing: Whether the file takes pixels, as in `export`: uint8, except int16x8 (float32). The outputs of an
-            int8 file are then uint8 too, unless `io_dtype` is `"int8"`.
+        input_shape: Shape without the batch (a mapping by name for several inputs), required where the model's own
+            has unknown sizes.
+        optimize: Whether to rewrite the graph before conversion: exactly, and for int8, int16x8 and selective with
+            constant SE gates made constants (`keras_se.export.passes.pass_pipeline`).
+        verification_data: Inputs to verify the file on; by default calibration data, or random inputs.
+        preprocessing: Whether the file takes pixels, as in `export`: uint8, except for int16x8 (float32). The outputs
+            of an int8 file are then also uint8, unless `io_dtype` is `"int8"`.
         labels: Names of the output's channels, for the file's metadata: a list of strings, a text file with one on each
             line, or `"imagenet"`.
         metadata: Whether the file carries its metadata (`read_metadata`), one or two kilobytes.
-        metadata_file: Whether to write the metadata to a file beside it, too: the path with `.json` at its end.
-        overwrite: Whether to replace an existing file.
+        metadata_file: Whether to also write the metadata to a file beside it: the path with `.json` at its end.
+        overwrite: Whether to replace a file that exists.
 
     Returns:
         An `Artifact`.
@@ -107,13 +107,9 @@ def to_tflite(
 def resolve(
     request: ExportRequest, *, io_dtype: str = "float32", keep: Any = None, keep_as: str | None = None
 ) -> ExportRequest:
-    """A request with the options of TFLite files: the type of inputs and outputs, and layers that stay in more bits.
-
-    Raises:
-        ValueError: for an invalid option, or a network that the mode does not support.
-    """
+    """Adds the options of TFLite files; a `ValueError` for an invalid one, or a network the mode does not support."""
     mode = request.mode
-    if request.source.takes_pixels and io_dtype == "float32":  # the default, but pixels are bytes
+    if request.source.takes_pixels and io_dtype == "float32":  # the default: pixels are bytes
         io_dtype = mode.pixel_dtype
     one_of("io_dtype", io_dtype, mode.io_dtypes, f" with quantize={mode.name!r}")
     refuse_mode(request.inference, mode.name)

@@ -126,7 +126,7 @@ def layer_errors(
             f"The file must be a quantized TFLite file. Received: {str(path)!r} ({artifact.format}, "
             f"{artifact.quantize or 'float32'})"
         )
-    inference = InferenceModel(exported_model(artifact, model, preprocessing))
+    inference = exported_model(artifact, model, preprocessing)
     artifact.check_same_tensors(inference)
     source = inference
     if optimize is None:

@@ -1,4 +1,4 @@
-"""Detections, made comparable: two that have nearly the same score may stand in another order in a file."""
+"""Sorts detections before they are compared: those with nearly equal scores can be in another order in a file."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,24 +12,23 @@ from keras_se.layers import Detections
 Outputs = Mapping[str, np.ndarray]
 # In the order in which Keras has the outputs of the layer.
 KEYS = ("boxes", "classes", "scores")
-# What is left of a detection of another class: of two that are nearly as likely, rounding decides.
+# The value of a detection of another class, in place of 1: rounding decides between two equally likely classes.
 WRONG_CLASS = 0.5
-FAR = 1e9  # nothing is, but what is no number
+FAR = 1e9  # the distance to values that are not finite
 
 
 def comparable(model: InferenceModel, reference: Outputs, *others: Outputs) -> Sequence[Outputs]:
-    """What is compared: the outputs themselves, or, of a model that returns `Detections`, the same as sets.
+    """The outputs to compare: unchanged, or, for a model that returns `Detections`, as sets.
 
-    Each image's detections are put into the order of those of the reference that they are most alike, in class, score
-    and box, the best first. Boxes and classes are then weighted by the reference's scores, relative to the highest:
-    which box has a place where no object is says nothing. Of classes it is compared whether they are the reference's:
-    how far apart their numbers are says nothing either. Scores are there twice, as they are, and in the reference's
-    order.
+    Each image's detections are sorted: each detection of the reference, the best first, gets the most similar one that
+    is left, by class, score and box. Boxes and classes are then weighted by the reference's scores, relative to the
+    highest: boxes without an object mean nothing. Classes are compared for equality, since the difference of their
+    numbers means nothing. Scores are compared twice, unsorted and sorted.
 
     Args:
-        model: What is exported.
+        model: The exported model.
         reference: The outputs of the Keras model, by name.
-        others: Those of a file, and of the Keras model with other weights.
+        others: The outputs of a file, and of the Keras model with rounded weights.
     """
     names = _names(model)
     if len(names) < len(KEYS):
@@ -38,7 +37,7 @@ def comparable(model: InferenceModel, reference: Outputs, *others: Outputs) -> S
 
 
 def _names(model: InferenceModel) -> dict[str, str]:
-    """What the outputs are called that are detections."""
+    """The names of the outputs that are detections, by `KEYS`."""
     found = {}
     for output, tensor in zip(model.outputs, model.model.outputs, strict=True):
         while isinstance(layer := producer(tensor), keras.Model):
@@ -67,7 +66,7 @@ def _in_order(names: Mapping[str, str], reference: Outputs, outputs: Outputs) ->
 
 
 def _distances(ours: Outputs, theirs: Outputs) -> np.ndarray:
-    """How unlike each detection of the reference is to each other one: (images, reference's, others)."""
+    """The distance between each detection of the reference and each other one: (images, reference's, others)."""
     unit = max(np.abs(ours["boxes"]).max(), np.finfo("float32").tiny)
     boxes = np.abs(ours["boxes"][:, :, None] - theirs["boxes"][:, None]).max(axis=-1) / unit
     scores = np.abs(ours["scores"][:, :, None] - theirs["scores"][:, None])

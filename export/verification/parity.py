@@ -1,4 +1,4 @@
-"""Whether a file computes what the Keras model computes."""
+"""Decides whether a file computes what the Keras model computes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,14 +8,14 @@ import numpy as np
 
 from keras_se.export.modes import MODES
 
-# How small the part of the outputs that depends on the input may be to be judged by itself, relative to the outputs:
-# where samples hardly differ, rounding that differs between them must not count many times over.
+# The error of the part of the outputs that depends on the input is relative to that part, or to this share of the
+# outputs if the part is smaller: where samples hardly differ, their rounding errors must not be magnified.
 LEAST_VARYING = 0.5
-# And how small the spread of the outputs may be, relative to the largest, before it is float rounding that is seen.
+# Errors are relative to at least this share of the largest output: a smaller spread is float rounding.
 LEAST_SPREAD = 1e-3
-
+# The number of samples that a file is verified on.
 SAMPLES = 8
-# Probabilities below this are the same to every runtime: some flush what is smaller to zero.
+# Smaller probabilities count as equal: some runtimes flush them to zero.
 SMALLEST_PROBABILITY = 1e-30
 
 
@@ -25,24 +25,24 @@ class Parity:
 
     Attributes:
         max_abs, mean_abs: Absolute difference, largest and mean, in the outputs' own unit.
-        cosine: Of all outputs of a sample, the mean over samples (1 is best; 0 where the file's outputs are all 0).
+        cosine: The cosine of all outputs of a sample, averaged over samples (1 is best; 0 if the file's outputs are
+            all 0).
         top1_agreement: Share of samples, or of positions for outputs of a higher rank, whose largest channel is the
-            same, from 0 to 1. Channels that the file cannot tell apart count as the same.
-        samples: How many samples were compared.
-        error: What is judged: root mean square of the difference, relative to that of the reference around its
-            mean; also of what samples differ in, by itself. The worst output counts. Of outputs of a softmax it is
-            taken of the logarithms: a softmax can hide a broken network behind a probability of 1. Of quantized
-            outputs, one step is forgiven, and probabilities below a step are the same.
-        tolerance: The largest `error` that passes: the mode's in `TOLERANCES`, or, if it is more, the mode's
-            margin times the error of the Keras model itself with its kernels rounded as the mode rounds them (to
-            16 bits, to 8 bits per channel; for floats, by a few millionths). So a deep network that amplifies
-            rounding is not refused for it, and a tame one is held to a tight bound.
+            same, from 0 to 1. Channels with equal values in the file count as the same.
+        samples: The number of samples that were compared.
+        error: Decides: the root mean square of the difference, relative to that of the reference around its mean, of
+            the whole outputs and of the part that differs between samples, whichever is larger. The worst output
+            counts. For the outputs of a softmax, logarithms are compared: a probability of 1 can hide a broken
+            network. For quantized outputs, one step is forgiven, and probabilities below a step count as equal.
+        tolerance: The largest `error` that passes: the mode's in `TOLERANCES`, or, if that is larger, the mode's margin
+            times the error of the Keras model with its kernels rounded as the mode rounds them (to 16 bits, to 8 bits
+            per channel; for floats, by a few millionths). A deep network that amplifies rounding gets a wide bound,
+            and others a tight one.
         passed: Whether all outputs are finite and the error is within the tolerance.
-        conclusive: Whether the outputs could tell: not if an output is quantized in steps that no value of the
-            model reaches, as of a softmax over very many classes; nor if the network amplifies rounding so much that
-            the tolerance is above the mode's own limit; nor if a file whose outputs are the same
-            for all samples would pass.
-        reason: Why the outputs could not tell, in a sentence; empty if they could.
+        conclusive: Whether the outputs are evidence. They are not if no value of the model reaches one quantization
+            step of an output, as with a softmax over very many classes; if the network amplifies rounding so much
+            that the tolerance exceeds the mode's limit; or if a file with the same outputs for all samples would pass.
+        reason: Why the comparison is inconclusive, in a sentence; empty if it is conclusive.
     """
 
     max_abs: float
@@ -57,7 +57,7 @@ class Parity:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN and no infinity: they are `None`."""
+        """For JSON, in which NaN and infinity become `None`."""
         values = asdict(self)
         return {
             name: None if isinstance(value, float) and not np.isfinite(value) else value
@@ -73,16 +73,16 @@ class Parity:
 
 
 def rounded_kernel(kernel: np.ndarray, quantize: str | None) -> np.ndarray:
-    """A kernel as the mode stores it; of floats, with six bits less, a relative error of up to 4e-6."""
+    """A kernel as the mode stores it; in float32, with six bits less, a relative error of up to 4e-6."""
     bits = MODES[quantize].weight_bits
     if bits == 32:
         fraction, exponent = np.frexp(kernel)
         return np.ldexp(np.round(fraction * 2**18) / 2**18, exponent).astype(kernel.dtype)
     if bits == 16:
         return kernel.astype("float16").astype(kernel.dtype)
-    # 8 bits for each output channel, which is the last axis, or the last two of a depthwise kernel.
+    # A scale for each output channel, which is the last axis, or the last two of a depthwise kernel.
     axes = tuple(range(kernel.ndim - 1 if kernel.shape[-1] > 1 else kernel.ndim - 2))
-    step = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True) / 127, np.finfo("float32").tiny)
+    step = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True) / (2 ** (bits - 1) - 1), np.finfo("float32").tiny)
     return (np.round(kernel / step) * step).astype(kernel.dtype)
 
 
@@ -98,8 +98,8 @@ def compare(
 
     Args:
         expected, actual: Arrays by output name, samples first.
-        quantize: The file's mode, which has a tolerance in `TOLERANCES`.
-        rounded: The reference's outputs with kernels that were rounded by `rounded_kernel`.
+        quantize: The file's mode.
+        rounded: The reference's outputs with kernels rounded by `rounded_kernel`.
         steps: The quantization step of each output that has one.
     """
     steps, mode = steps or {}, MODES[quantize]
@@ -113,7 +113,7 @@ def compare(
     tolerance = mode.tolerance
     if rounded is not None:
         noise = max(_error(reference[name], array, steps.get(name, 0.0)) for name, array in _arrays(rounded).items())
-        # Of a kernel that does not fit into 16 bits nothing can be told; its file has no finite outputs, either.
+        # A kernel that does not fit into 16 bits gives no bound; the outputs of its file are not finite, either.
         tolerance = max(tolerance, mode.margin * noise) if np.isfinite(noise) else tolerance
     reason = _inconclusive(reference, steps, tolerance, mode.conclusive)
     return Parity(
@@ -133,12 +133,12 @@ def compare(
 def _inconclusive(
     reference: Mapping[str, np.ndarray], steps: Mapping[str, float], tolerance: float, conclusive: float
 ) -> str:
-    """Why the outputs cannot tell a sound file from a broken one, or nothing if they can."""
+    """Why the outputs cannot distinguish a sound file from a broken one; "" if they can."""
     coarse = [name for name, step in steps.items() if np.abs(reference[name]).max() < step]
     if coarse:
         return (
             f"The output {coarse[0]} is quantized in steps of {steps[coarse[0]]:.2g}, and no value of the model "
-            "reached one: nothing of it is left, and nothing could be verified."
+            "reached one step: all its values are lost, and nothing could be verified."
         )
     if tolerance > conclusive:
         return (
@@ -149,8 +149,8 @@ def _inconclusive(
     if _file_error(reference, constant, steps) > tolerance:
         return ""
     if len(next(iter(reference.values()))) == 1:
-        return "Of one sample it cannot be told whether the outputs of the file depend on its inputs."
-    return "The outputs hardly depend on the inputs: a file that ignores its inputs would have passed, too."
+        return "One sample is not enough to tell whether the outputs of the file depend on its inputs."
+    return "The outputs hardly depend on the inputs: a file that ignores its inputs would also have passed."
 
 
 def _arrays(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -180,7 +180,7 @@ def _error(reference: np.ndarray, output: np.ndarray, step: float) -> float:
     error = _relative(output - reference, max(spread, least))
     if len(reference) == 1:
         return error
-    # What all samples have in common can hide that a file ignores its input: what they differ in is judged, too.
+    # A large common part can hide that a file ignores its input, so the part that differs is compared by itself.
     varying, found = reference - reference.mean(axis=0), output - output.mean(axis=0)
     return max(error, _relative(found - varying, max(_spread(varying), LEAST_VARYING * spread, least)))
 

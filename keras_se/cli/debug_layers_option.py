@@ -18,10 +18,12 @@ ROWS = 20
 
 def check_debug_layers(formats: Sequence[str], modes: Sequence[str]) -> None:
     """Refuses the option before the export if no file will have errors to show."""
+    from keras_se.export import FORMATS
     from keras_se.export.tflite.layer_errors import check_backend
 
     check_backend()
-    if "tflite" not in formats or not any(mode != "none" for mode in modes):
+    readable = any(name in FORMATS and FORMATS[name].intermediate_tensors for name in formats)
+    if not readable or not any(mode != "none" for mode in modes):
         raise ValueError(
             "--debug-layers requires a quantized TFLite file. "
             f"Received: --format {', '.join(formats)}, --quantize {', '.join(modes) or 'none'}"
@@ -30,9 +32,10 @@ def check_debug_layers(formats: Sequence[str], modes: Sequence[str]) -> None:
 
 def errors_of(artifacts: "Sequence[Artifact]", model: Any, data: Any, **options: Any) -> "dict[str, LayerErrors]":
     """The errors of each quantized TFLite file, by its path."""
-    from keras_se.export import layer_errors
+    from keras_se.export import FORMATS, layer_errors
 
-    quantized = [str(one.path) for one in artifacts if one.format == "tflite" and one.quantize]
+    readable = (one for one in artifacts if FORMATS[one.format].intermediate_tensors)
+    quantized = [str(one.path) for one in readable if one.quantize]
     return {path: layer_errors(path, model, data, **options) for path in quantized}
 
 

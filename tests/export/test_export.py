@@ -87,10 +87,10 @@ def test_all_targets_are_checked_before_any_is_written(tmp_path):
 
 BAD = {
     "format": ({"formats": ("tflite", "coreml")}, "formats must be one of .*'coreml'"),
-    "no format": ({"formats": ()}, "formats must name a format"),
+    "no format": ({"formats": ()}, "formats and quantize must not be empty"),
     "a string": ({"formats": "coreml"}, "formats must be one of .*'coreml'"),
     "mode": ({"quantize": ("float16", "int4")}, "quantize must be one of .*'int4'"),
-    "no mode": ({"quantize": ()}, "quantize a mode"),
+    "no mode": ({"quantize": ()}, "formats and quantize must not be empty"),
     "io_dtype of no mode": ({"io_dtype": "int4"}, "io_dtype must be one of 'float32', 'int8', 'uint8', 'int16'"),
     "io_dtype of a mode that is not asked for": ({"io_dtype": "int8"}, "io_dtype='int8' requires .*quantize='int8'"),
     "io_dtype of another mode": ({"io_dtype": "int16", "quantize": "int8"}, "requires .*quantize='int16x8'"),

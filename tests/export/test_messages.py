@@ -30,5 +30,5 @@ def test_a_layer_that_fails_is_named_with_its_reason(format: str, inside: bool, 
         model = keras.Model(x, layers.Dense(2)(model(x)), name="outer")
     with pytest.raises(ExportError) as raised:
         FORMATS[format].convert(model, tmp_path / f"m{FORMATS[format].suffix}")
-    assert str(raised.value) == f"{model.name} has no working {format} form: Refusing.call(): the moon is full"
+    assert str(raised.value) == f"Exporting {model.name} to {format} failed: Refusing.call(): the moon is full"
     assert not list(tmp_path.iterdir())

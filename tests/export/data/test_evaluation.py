@@ -39,7 +39,7 @@ def test_a_file(tmp_path: Path) -> None:
     [
         (X, r"evaluation_data must be labelled: \(x, y\)"),
         ((X, Y[:3]), r"each of the 4 samples. Received: shape \(3,\)"),
-        ((X, Y.astype("float32")), r"must be the number of the class .* dtype float32"),
+        ((X, Y.astype("float32")), r"must be the class number .* dtype float32"),
         ((X, np.array([0, 1, 2, 5])), r"must be from 0 to 4. Received: 0 to 5"),
         ((X, np.array([0, 1, 2, -1])), r"must be from 0 to 4. Received: -1 to 2"),
         ((X[:, :4], Y), r"evaluation_data must have the shape \(samples, 8, 8, 8\)"),

@@ -130,7 +130,7 @@ def broken(folder: Path, fault: str) -> None:
 @pytest.mark.parametrize("fault", ["truncated", "text", "empty"])
 def test_a_broken_image_among_good_ones_is_named(folder: Path, model: keras.Model, tmp_path: Path, fault: str) -> None:
     broken(folder, fault)
-    with pytest.raises(ValueError, match=r"An image file that Pillow can read was expected.*cats/0\.bmp"):
+    with pytest.raises(ValueError, match=r"The file must be an image that Pillow can read.*cats/0\.bmp"):
         to_tflite(model, tmp_path / "a.tflite", quantize="int8", calibration_data=Images(folder, PREPARED))
     assert not (tmp_path / "a.tflite").exists()
 
@@ -149,14 +149,14 @@ def test_what_cannot_be_right_is_refused(folder: Path, model: keras.Model, tmp_p
         with pytest.raises(ValueError, match=match):
             to_tflite(model, tmp_path / "a.tflite", quantize="int8", calibration_data=data)
 
-    refused("How images are prepared must be known", str(folder))
+    refused("A folder of images requires the preprocessing", str(folder))
     refused(r"must be a folder with images.*without any", Images(tmp_path / "empty", PREPARED))
     refused("must be a folder that exists and can be read. Received: '/nope'", Images("/nope", PREPARED))
     refused("samples must be a positive integer", Images(folder, PREPARED, samples=0))
     grey = keras.Input((SIZE, SIZE, 1))
     refused("three channels", Images(folder, PREPARED), keras.Model(grey, keras.layers.Conv2D(2, 3)(grey)))
     pair = [keras.Input((SIZE, SIZE, 3), name=name) for name in "ab"]
-    refused("a model of one input", Images(folder, PREPARED), keras.Model(pair, keras.layers.Add()(pair)))
+    refused("a model with one input", Images(folder, PREPARED), keras.Model(pair, keras.layers.Add()(pair)))
     assert not (tmp_path / "a.tflite").exists()
 
 

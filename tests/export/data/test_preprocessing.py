@@ -65,7 +65,7 @@ def test_the_type_of_the_input(model: keras.Model, mode: str | None, dtype: str,
 def test_true_means_what_the_weights_say(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"^preprocessing must be .* \.keras file .* Received: preprocessing=True for 'small'$",
+        match=r"^preprocessing must be .* Received: preprocessing=True for 'small'\. A \.keras file",
     ):
         export(model, tmp_path, ("tflite",), preprocessing=True)
     model.preprocessing = PREPARED
@@ -128,6 +128,6 @@ def test_what_was_prepared_already_is_no_pixels(
 
 def test_refuses_what_is_no_image(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="dense")
-    with pytest.raises(ValueError, match=r"^preprocessing goes with .* Received: 'dense' with inputs \[\(5,\)\]$"):
+    with pytest.raises(ValueError, match=r"^preprocessing requires .* Received: 'dense' with inputs \[\(5,\)\]$"):
         export(model, tmp_path, ("tflite",), preprocessing=PREPARED)
     assert not list(tmp_path.iterdir())

@@ -104,7 +104,7 @@ def test_a_format_named_twice_is_written_once(tmp_path):
 
 
 def test_a_mode_that_no_format_has_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="quantize must be a mode that one of the formats has"):
+    with pytest.raises(ValueError, match="quantize must be a mode that one of the formats supports"):
         export(se_resnet(), tmp_path, formats=("onnx",), quantize="dynamic")
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_ignores_its_input_is_refused(tmp_path, monkeypatch):
     constant = keras.Model(image, layers.Dense(4, kernel_initializer="zeros", name="out")(x), name="offset")
     constant.get_layer("out").bias.assign(model.predict(images(8, 8, 3), verbose=0).mean(axis=0))
     faulty = InferenceModel(constant)
-    monkeypatch.setattr("keras_se.export.request.optimized", lambda model, **options: (faulty, []))
+    monkeypatch.setattr("keras_se.export.request.optimized", lambda model, data, **options: (faulty, []))
     with pytest.raises(ExportError, match="does not compute what the Keras model computes"):
         to_saved_model(model, tmp_path / "model", verification_data=images(8, 8, 3))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from keras_se.export import ExportError
-from keras_se.export.frontend.backend_process import _elsewhere
+from keras_se.export import ExportError, to_tflite
+from keras_se.export.frontend.backend_process import _in_other_process
 from tests.support.cases import case
 
 # What the programs have in common: a small trained network, and what the backend computes of its images.
@@ -117,5 +117,5 @@ def test_a_process_that_crashes_is_named_so(tmp_path: Path, monkeypatch: pytest.
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="small")
-    with pytest.raises(ExportError, match=r"^small could not be exported .*: it crashed \(SIGSEGV\)$"):
-        _elsewhere("to_tflite", model, tmp_path / "a.tflite", {})
+    with pytest.raises(ExportError, match=r"^Exporting small .* failed: it crashed \(SIGSEGV\)$"):
+        _in_other_process(to_tflite, model, tmp_path / "a.tflite", {})

@@ -220,7 +220,7 @@ def test_unknown_image_sizes_are_served(tmp_path: Path) -> None:
 WRONG = [
     (
         {"signatures": ("uint8",)},
-        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'$",
+        r"^signatures requires the preprocessing .* Received: signatures=\('uint8',\) for 'served'\.",
     ),
     (
         {"signatures": ("png",), "preprocessing": PREPARED},
@@ -246,10 +246,10 @@ def test_wrong_arguments_are_refused(model: keras.Model, options: dict[str, Any]
 
 
 def test_signatures_require_saved_model_and_images(model: keras.Model, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^signatures go with the format saved_model\."):
+    with pytest.raises(ValueError, match=r"^signatures=.* requires formats=.saved_model.\."):
         export(model, tmp_path, ("tflite",), signatures="uint8", preprocessing=PREPARED)
     dense = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="dense")
     dense.preprocessing = PREPARED
-    with pytest.raises(ValueError, match=r"^preprocessing goes with a model of one input, images of three channels\."):
+    with pytest.raises(ValueError, match=r"^preprocessing requires a model with one input, images of three channels\."):
         to_saved_model(dense, tmp_path / "model", signatures="uint8")
     assert not list(tmp_path.iterdir())

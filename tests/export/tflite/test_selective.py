@@ -203,7 +203,7 @@ WRONG = {
         r"keep_as requires quantize='selective'",
     ),
     "io_dtype": ({"io_dtype": "int16"}, r"io_dtype must be one of 'float32', 'int8', 'uint8'"),
-    "no data": ({"calibration_data": None}, r"calibration_data must be given for int8, int16x8 and selective"),
+    "no data": ({"calibration_data": None}, r"calibration_data must be given"),
 }
 
 

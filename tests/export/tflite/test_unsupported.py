@@ -109,7 +109,7 @@ NEEDLESS = [
 def test_calibration_data_that_nothing_uses(convert: Any, options: Any, data: Any, tmp_path: Path) -> None:
     path = tmp_path if convert is export else tmp_path / "m"
     model = recurrent(layers.Dense(8))
-    with pytest.raises(ValueError, match=r"^calibration_data goes with quantize=.* Received: calibration_data with"):
+    with pytest.raises(ValueError, match=r"^calibration_data requires quantize=.* Received: calibration_data with"):
         convert(model, path, calibration_data=data, **options)
     assert not list(tmp_path.iterdir())
 
@@ -120,14 +120,14 @@ def test_calibration_data_that_one_of_several_files_uses(tmp_path: Path) -> None
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"formats": "tflite", "layout": "nchw"}, "opset and layout go with the format onnx"),
-    ({"formats": ("tflite", "saved_model"), "opset": 13}, "opset and layout go with the format onnx"),
+    ({"formats": "tflite", "layout": "nchw"}, "layout='nchw' requires formats='onnx'"),
+    ({"formats": ("tflite", "saved_model"), "opset": 13}, "opset=13 requires formats='onnx'"),
     ({"formats": "onnx", "opset": 17.0}, "opset must be one of"),
-    ({"formats": None}, "formats must be a name, or several. Received: formats=None"),
-    ({"formats": [["tflite"]]}, "formats must be a name, or several"),
-    ({"formats": 5}, "formats must be a name, or several"),
-    ({"quantize": 5}, "quantize must be a name, or several. Received: quantize=5"),
-    ({"quantize": [["int8"]]}, "quantize must be a name, or several"),
+    ({"formats": None}, "formats must be a string or a list of strings. Received: formats=None"),
+    ({"formats": [["tflite"]]}, "formats must be a string or a list of strings"),
+    ({"formats": 5}, "formats must be a string or a list of strings"),
+    ({"quantize": 5}, "quantize must be a string or a list of strings. Received: quantize=5"),
+    ({"quantize": [["int8"]]}, "quantize must be a string or a list of strings"),
     ({"formats": "tflite", "input_shape": {"typo": (6, 5)}}, r"input_shape must be .*\['steps'\].* with 'typo'"),
     *(
         (

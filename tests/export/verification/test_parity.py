@@ -275,7 +275,7 @@ def test_one_output_that_depends_on_the_inputs_is_enough():
 def test_one_sample_is_inconclusive():
     parity = compared([[1.0, 2.0]], [[1.0, 2.0]])
     assert (parity.passed, parity.conclusive) == (True, False)
-    assert "one sample" in parity.reason
+    assert "One sample" in parity.reason
 
 
 def test_steps_that_no_value_reaches_are_inconclusive():
