@@ -30,9 +30,7 @@ def plain_model_options(command: Any) -> Any:
     options = (
         click.option("--classes", type=int, help="Number of classes, for a builder."),
         click.option(
-            "--input-shape",
-            metavar="H,W,C",
-            help="Input shape for a builder, or for a model of unknown sizes.",
+            "--input-shape", metavar="H,W,C", help="Input shape for a builder, or for a model of unknown sizes."
         ),
         click.option("--weights", help="Weights for a builder: a file, a folder, an hf:// address, or imagenet."),
         click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of random weights."),

@@ -87,13 +87,7 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
             "dtype": self.dtype_policy,
         }
         self.channel = SqueezeExcite(
-            r,
-            bottleneck=bottleneck,
-            divisor=divisor,
-            squeeze=squeeze,
-            activation=activation,
-            name="channel",
-            **shared,
+            r, bottleneck=bottleneck, divisor=divisor, squeeze=squeeze, activation=activation, name="channel", **shared
         )
         self.spatial = SpatialSqueezeExcite(name="spatial", **shared)
         self.supports_masking = True

@@ -58,11 +58,7 @@ class Removal:
 
 
 def remove_se(
-    model: keras.Model,
-    data: Any = None,
-    *,
-    tolerance: float = TOLERANCE,
-    drop: str | Sequence[str] = (),
+    model: keras.Model, data: Any = None, *, tolerance: float = TOLERANCE, drop: str | Sequence[str] = ()
 ) -> Removal:
     """A copy of a model without the SE blocks whose gates are constant, or that `drop` names.
 

@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1), help="Threads of each runtime. Default: one per core.")
 @click.option("--rounds", type=click.IntRange(1), default=50, show_default=True, help="Measured calls of each file.")
 @click.option("--warm-up", type=click.IntRange(0), default=5, show_default=True, help="Calls before the measured ones.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Where a file leaves it open.",
-)
+@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Where a file leaves it open.")
 @click.option("--size", type=click.IntRange(1), default=224, show_default=True, help="Other open sizes of a file.")
 @click.option("--profile/--no-profile", default=True, show_default=True, help="Also measure time by kind of operation.")
 @json_option

@@ -59,20 +59,12 @@ from keras_se.cli.preprocessing_option import preprocessing_from
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
 @click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
 @click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
-@click.option(
-    "--preprocessing",
-    is_flag=True,
-    help="Include the preprocessing: files take pixels from 0 to 255.",
-)
+@click.option("--preprocessing", is_flag=True, help="Include the preprocessing: files take pixels from 0 to 255.")
 @click.option(
     "--signature", "signatures", multiple=True, help="Further SavedModel signature: uint8 or encoded; repeatable."
 )
 @click.option("--labels", help="Labels for the metadata: a text file with a label per line, or imagenet.")
-@click.option(
-    "--metadata-file",
-    is_flag=True,
-    help="Also write metadata of .tflite and .onnx files to .json files.",
-)
+@click.option("--metadata-file", is_flag=True, help="Also write metadata of .tflite and .onnx files to .json files.")
 @click.option("--report", is_flag=True, help="Write a report on the files, NAME_report.html.")
 @click.option("--evaluation", type=click.Path(), help="Labelled data for the report: an .npz file with x and y.")
 @click.option("--no-optimize", is_flag=True, help="Convert the network without graph rewrites.")

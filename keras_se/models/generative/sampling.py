@@ -11,15 +11,7 @@ import numpy as np
 from keras_se._validation import is_number, positive_integer
 from keras_se.layers import DDIMStep
 from keras_se.models._shared.network import head_dtype
-from keras_se.models.generative.inputs import (
-    NETWORK,
-    NEXT,
-    STEP,
-    check_arrays,
-    check_inputs,
-    check_label,
-    check_noise,
-)
+from keras_se.models.generative.inputs import NETWORK, NEXT, STEP, check_arrays, check_inputs, check_label, check_noise
 
 # Arrays by input name → an array: `predict_on_batch` of a Keras model, `predict` of an artifact.
 Function = Callable[[Mapping[str, np.ndarray]], Any]
