@@ -112,6 +112,16 @@ def has_graph(layer: Any) -> bool:
     return keras_private.is_of_keras(next(kind for kind in type(layer).__mro__ if "call" in vars(kind)))
 
 
+def check_graph(function: str, model: Any) -> None:
+    """Refuses models for which `has_graph` is false, in the name of a public function."""
+    if not has_graph(model):
+        raise ValueError(
+            f"{function} requires a model with a graph of layers: functional with no call() of its own, or Sequential "
+            "with an Input. Otherwise make one: keras.Model(x, model.call(x)) with x = keras.Input(shape). "
+            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
+        )
+
+
 def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers: _Numbers) -> Any:
     counts: Counter[str] = Counter()
 

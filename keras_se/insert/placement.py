@@ -8,7 +8,7 @@ import keras
 
 from keras_se.graph.dataflow import Dataflow, data_format, dtype_policy, excitations, is_map, without_excitations
 from keras_se.graph.select import select
-from keras_se.graph.walk import Call, Shape, flow, has_graph
+from keras_se.graph.walk import Call, Shape, check_graph, flow
 from keras_se.insert.detect_blocks import detect_blocks
 from keras_se.layers import EXCITATIONS
 
@@ -42,7 +42,7 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
     Raises:
         ValueError: for a model without a graph, one that has SE without `force`, or a `where` that selects nothing.
     """
-    _check_graph(model)
+    check_graph("insert_se", model)
     graph = flow(model)
     dataflow = Dataflow(graph)
     if not force:
@@ -60,15 +60,6 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
     else:
         found = _named(dataflow.calls, where)
     return _unique([_place(dataflow, call) for call in found])
-
-
-def _check_graph(model: Any) -> None:
-    if not has_graph(model) and not isinstance(model, keras.Sequential):
-        raise ValueError(
-            "insert_se requires a model with a graph of layers, and a model with its own call() has none. Make a "
-            "functional model: keras.Model(x, model.call(x)) with x = keras.Input(shape). "
-            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
-        )
 
 
 def _check_plain(dataflow: Dataflow) -> None:
@@ -117,7 +108,8 @@ def _unique(found: list[Place]) -> list[Place]:
         first = unique.setdefault((place.path, place.index), place)
         if first.channels != place.channels:
             raise ValueError(
-                "A layer that is called several times gets one SE layer and must always return as many channels. "
+                "A layer that is called several times gets one SE layer, so every call must return the same number of "
+                "channels. "
                 f"Received: {place.path!r}, which returns {first.channels} and {place.channels} channels"
             )
     return list(unique.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_se._validation import one_of
 from keras_se.layers import SqueezeExcite
 from keras_se.models._shared.blocks import channels
 
@@ -60,9 +61,7 @@ def excite(
         placements: The placements that the network supports.
         layer: (reduction ratio, channels) → the network's standard excitation.
     """
-    if placement not in placements:
-        allowed = ", ".join(f'"{name}"' for name in placements)
-        raise ValueError(f"placement must be one of {allowed} in this network. Received: placement={placement!r}")
+    one_of("placement", placement, placements, " in this network")
     # Layers are callable, too, and a layer class would take the stage as its first argument.
     if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
         raise ValueError(
