@@ -61,7 +61,7 @@ def progress(output: Output) -> Iterator[Progress]:
 
 @contextmanager
 def quiet(output: Output) -> Iterator[None]:
-    """Hides what libraries write to stdout and stderr, from Python or C++; shows it after an unexpected error.
+    """Hides the output of libraries on stdout and stderr, from Python or C++; shows it after an unexpected error.
 
     TensorFlow and its converter log to both streams, while `--json` promises one document on stdout.
     """

@@ -49,7 +49,7 @@ json_option = click.option("--json", is_flag=True, expose_value=False, help="Pri
 
 
 def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
-    """Loads MODEL. Returns it with the requested input shape, unless it was built for it. A new classifier is noted."""
+    """Returns MODEL, and the requested input shape unless MODEL was built with it. Notes a new classifier."""
     from keras_se.weights import NewClassifierWarning
 
     with warnings.catch_warnings(record=True) as caught:

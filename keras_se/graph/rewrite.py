@@ -99,7 +99,7 @@ class GraphEdits:
         return self._current(self._makers[id(self._source(tensor))].operation)
 
     def readers(self, tensor: Any) -> list[Node]:
-        """The calls that read a tensor; one that reads it twice is there twice."""
+        """The calls that read a tensor; one that reads it twice is listed twice."""
         found: list[Node] = []
         for node in self._readers.get(id(tensor), []):
             dropped = node.operation.name in self._dropped

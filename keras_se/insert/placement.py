@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_se._text import counted
 from keras_se.graph.dataflow import Dataflow, data_format, dtype_policy, excitations, is_map, without_excitations
 from keras_se.graph.select import select
 from keras_se.graph.walk import Call, Shape, check_graph, flow
@@ -20,7 +21,7 @@ class Place:
     """A place for SE: behind a layer.
 
     Attributes:
-        path: The layer's name, after those of the models that it is nested in.
+        path: The layer's name, after the names of the models that contain it.
         index: Which call of the layer it is behind, from 0; `None` for all calls of a layer that has weights.
         shape: The shape of the layer's output, the batch included.
         channels: The number of channels of that output.
@@ -68,7 +69,7 @@ def _check_plain(dataflow: Dataflow) -> None:
     if blocks:
         raise ValueError(
             "The model has squeeze-and-excitation already. Use force=True (--more-se) to insert more. "
-            f"Received: a model with {len(blocks)} block{'s' if len(blocks) > 1 else ''}, the first at {blocks[0]!r}"
+            f"Received: a model with {counted(len(blocks), 'block')}, the first at {blocks[0]!r}"
         )
 
 

@@ -87,7 +87,7 @@ def _ends_in_relu(model: keras.Model) -> bool:
 
 
 def _se_in_branch(model: keras.Model) -> list[str]:
-    """The options that the ends of residual branches lack: their ReLU, and SE."""
+    """The options that the network lacks at the end of its residual branches: their last ReLU, and SE."""
     ends_in_relu = find_layer(model, "stage1_block1_conv3_relu") is not None
     # On the shortcut or before the branch, SE reads another layer.
     sources = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
