@@ -14,7 +14,7 @@ import pytest
 # From the quickest to the largest: a test that is of two tiers is of the later one.
 TIERS = {
     "unit": "neither converts a model nor starts a program that takes long",
-    "export": "converts models",
+    "export": "converts models, or runs the examples of docstrings",
     "programs": "runs whole programs: examples, benchmarks, the snippets of the docs, other backends, killed exports",
     "reference": "compares with timm, keras.applications, PyTorch, OpenVINO, Vela, or what boards run",
 }
@@ -24,6 +24,7 @@ FIXTURES = {"exported": "export", "timm": "reference"}
 PLACES = {
     "tests": "unit",
     "tests/benchmarks": "programs",
+    "tests/docs/test_docstrings.py": "export",
     "tests/docs/test_readme.py": "programs",
     "tests/examples": "programs",
     "tests/export": "export",
@@ -37,6 +38,7 @@ PLACES = {
     "tests/models/test_heads.py": "export",
     "tests/reference": "reference",
     "tests/test_packaging.py": "programs",
+    "tests/weights/test_keras_weights.py": "reference",
     "tests/weights/test_pickles.py": "reference",
 }
 

@@ -20,7 +20,8 @@ from tests.support.numpy_networks import graphs_only
 BUILDERS = set(models.BUILDERS)
 # JAX compiles every operation once for each shape that it meets.
 ON_JAX = keras.backend.backend() == "jax"
-SLOW = {*FULL, *((*DEEP, "resnet_d") if ON_JAX else ())}
+DEEPEST = {"bn_inception", "inception_v3", "inception_resnet", "mobilenet_v2"}
+SLOW = {*FULL, *DEEPEST, *((*DEEP, "resnet_d") if ON_JAX else ())}
 
 
 every_network = pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in TABLE])

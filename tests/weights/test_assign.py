@@ -21,6 +21,7 @@ from keras_se.weights.checkpoint import open_tensors
 from keras_se.weights.locate import find_source
 from keras_se.weights.resolve import load_into
 from tests.support.arrays import array, randomise
+from tests.support.cases import case
 from tests.support.checkpoints import (
     CLASSES,
     CONFIG,
@@ -462,8 +463,13 @@ OPTIONS = [
 ]
 
 
+# In each run, those of a network of each kind of block.
+OFTEN = ("legacy basic", "bottleneck", "mobilenetv3")
+
+
 @pytest.mark.parametrize(
-    ("family", "option", "value"), OPTIONS, ids=[f"{row[0]}-{row[1]}-{i}" for i, row in enumerate(OPTIONS)]
+    ("family", "option", "value"),
+    [case(*row, id=f"{row[0]}-{row[1]}-{i}", slow=row[0] not in OFTEN) for i, row in enumerate(OPTIONS)],
 )
 def test_weights_are_taken_where_the_same_is_computed(
     family: str, option: str, value: Any, references: Callable[[str], Reference]

@@ -50,7 +50,7 @@ def images(size: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(2, size, size, 3)).astype("float32")
 
 
-SLOW = ("SEInceptionV3", "SEInceptionResNetV2")
+SLOW = ("SEDenseNet121", "SEInceptionV3", "SEInceptionResNetV2")
 
 
 @pytest.mark.parametrize("name", [case(name, slow=name in SLOW) for name in NETWORKS])
@@ -149,7 +149,9 @@ def test_a_stride_that_changes_no_shape() -> None:
         models.SEMobileNet(weights=reference("SEMobileNet", alpha=0.25), alpha=0.25, stem="small", r=None, **SMALL)
 
 
-@pytest.mark.parametrize("sizes", [(64, 65), (65, 64), (64, None), (None, 64), (65, 33), (96, 64)])
+@pytest.mark.parametrize(
+    "sizes", [(64, 65), (None, 64), *(case(sizes, slow=True) for sizes in ((65, 64), (64, None), (65, 33), (96, 64)))]
+)
 def test_the_same_network_of_another_size(sizes: tuple[int | None, int | None]) -> None:
     """What Keras pads by its rule for one size, it pads otherwise for another: these are one network all the same."""
     theirs, ours = ((size, size, 3) for size in sizes)

@@ -116,7 +116,7 @@ def test_saves_and_loads(head: Callable[..., keras.Model], tmp_path: Path) -> No
     np.testing.assert_array_equal(array(loaded(images(37, 45))), array(model(images(37, 45))))
 
 
-@each_head
+@pytest.mark.parametrize("head", [SEUNet, case(LRASPP, slow=True)])
 def test_segmentation_network_learns(head: Callable[..., keras.Model]) -> None:
     """Which half of a picture is the brighter: mean IoU by Keras' metric, of a model that learnt it."""
     x = np.random.default_rng(0).uniform(0, 0.4, (16, 32, 32, 3)).astype("float32")

@@ -107,6 +107,7 @@ def toy_inverted() -> keras.Model:
     return keras.Model(image, head(x), name="toy_inverted")
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class Scaled(layers.Layer):
     """LayerScale."""
 
