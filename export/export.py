@@ -158,9 +158,9 @@ def export(
 
 
 def _is_default(name: str, value: Any) -> bool:
-    """Whether an option of `export` has its default value; an empty list is also one."""
+    """Whether an option of `export` has its default value."""
     default = inspect.signature(export).parameters[name].default
-    return value is default or (isinstance(value, str | tuple | list) and value in (default, [], ()))
+    return value is default or (isinstance(value, type(default)) and value == default)
 
 
 def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:
