@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo check unit test test-programs test-reference test-slow test-all test-lowest lint types stub bench clean
+.PHONY: demo check unit test test-jax test-programs test-reference test-slow test-all test-lowest lint types stub bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
 	@mkdir -p $(DEMO)
 	@$(BIN)/python examples/digits.py --output $(DEMO) --report 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
-# The tests are in tiers, which tests/tiers.py lists: unit, export, programs and reference. Slow tests are of any tier.
+# The tests are in tiers, which tests/tiers.py lists: unit, networks, export, programs, reference. Slow ones are of any.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 # What must pass before a commit.
@@ -20,15 +20,17 @@ check: lint types unit
 unit: $(VENV)/test.stamp
 	$(PYTEST) -m "unit and not slow"
 
+test: $(VENV)/test.stamp
+	$(PYTEST) -m "(unit or networks or export) and not slow"
+
 # Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for each shape, so that
 # it runs the layers and the narrow networks here, and all of them with the slow tests.
 # (tests/models/test_backends.py compares a network of every family on both backends.)
 ON_JAX := tests/layers tests/models/test_family_contract.py
 ALL_ON_JAX := tests/layers tests/models tests/excitation tests/weights/test_assign.py tests/weights/test_keras_files.py
 NOT_ON_JAX := families/test_counts.py test_backends.py test_keras_applications.py
-test: $(VENV)/test.stamp
-	$(PYTEST) -m "(unit or export) and not slow"
-	KERAS_BACKEND=jax $(PYTEST) -m "unit and not slow" $(ON_JAX)
+test-jax: $(VENV)/test.stamp
+	KERAS_BACKEND=jax $(PYTEST) -m "(unit or networks) and not slow" $(ON_JAX)
 
 # Examples, benchmarks, the snippets of the docs, and what else is a program of its own.
 test-programs: $(VENV)/test.stamp
@@ -43,7 +45,7 @@ test-slow: $(VENV)/reference.stamp
 	$(PYTEST) -m slow
 	KERAS_BACKEND=jax $(PYTEST) -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
 
-test-all: test test-programs test-reference test-slow
+test-all: test test-jax test-programs test-reference test-slow
 
 # With the oldest versions that setup.py admits; their own warnings are no errors here.
 LOWEST := tests/layers tests/weights tests/export tests/cli
@@ -57,11 +59,8 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Of the package as it is installed: there export/ is keras_se/export/.
 types: $(VENV)/test.stamp
-	rm -rf .cache/types
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .cache/types .
-	$(BIN)/mypy .cache/types/keras_se
+	$(BIN)/mypy keras_se
 
 # The signatures of the builders, for editors and mypy: after a change of one.
 stub: $(VENV)/test.stamp

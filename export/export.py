@@ -158,9 +158,10 @@ def export(
 
 
 def _is_default(name: str, value: Any) -> bool:
-    """Whether an option of `export` has its default value; an empty list is also one."""
+    """Whether an option of `export` has its default value."""
     default = inspect.signature(export).parameters[name].default
-    return value is default or (isinstance(value, str | tuple | list) and value in (default, [], ()))
+    given = tuple(value) if isinstance(value, list) else value
+    return given is default or (isinstance(given, str | tuple) and given == default)
 
 
 def _check_taken(given: Mapping[str, Any], jobs: Sequence[Job]) -> None:

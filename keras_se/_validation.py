@@ -63,7 +63,7 @@ def numbers_between(
 
 
 def one_of(name: str, value: Any, allowed: Iterable[Any], condition: str = "") -> Any:
-    """One of the allowed values. `condition` says when they are allowed: `" with quantize='int8'"`."""
+    """One of the allowed values. `condition` says where they are allowed: `" with quantize='int8'"`."""
     choices = list(allowed)
     if isinstance(value, np.integer):
         value = int(value)

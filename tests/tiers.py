@@ -4,7 +4,7 @@ A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtu
 independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
 
 - `make check` runs the unit tests;
-- `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
+- `make test` runs unit, networks and export, without PyTorch, OpenVINO, Vela or another environment;
 - `make test-programs` and `make test-reference` run the other two;
 - `make test-slow` runs the slow tests of every tier.
 """
@@ -13,7 +13,8 @@ import pytest
 
 # From the quickest to the largest: a test that is of two tiers is of the later one.
 TIERS = {
-    "unit": "neither converts a model nor starts a program that takes long",
+    "unit": "takes a moment: no conversion, no training of a whole network",
+    "networks": "builds, trains, saves and loads whole networks",
     "export": "converts models, or runs the examples of docstrings",
     "programs": "runs whole programs: examples, benchmarks, the snippets of the docs, other backends, killed exports",
     "reference": "compares with timm, keras.applications, PyTorch, OpenVINO, Vela, or what boards run",
@@ -32,12 +33,25 @@ PLACES = {
     "tests/export/test_kills.py": "programs",
     "tests/export/test_same_bytes.py": "programs",
     "tests/insert/test_applications.py": "reference",
+    "tests/insert/test_insert.py": "networks",
+    "tests/insert/test_segmentation.py": "networks",
+    "tests/models/_shared/test_network.py": "networks",
+    "tests/models/detection/test_detection.py": "networks",
+    "tests/models/families": "networks",
+    "tests/models/segmentation": "networks",
+    "tests/models/test_family_contract.py": "networks",
+    "tests/models/test_keras_applications.py": "networks",
+    "tests/models/test_pyramid.py": "networks",
     "tests/models/generative/test_exports.py": "export",
     "tests/models/generative/test_learning.py": "programs",
     "tests/models/test_backends.py": "programs",
     "tests/models/test_heads.py": "export",
     "tests/reference": "reference",
     "tests/test_packaging.py": "programs",
+    "tests/prune": "networks",
+    "tests/weights/test_assign.py": "networks",
+    "tests/weights/test_classify.py": "networks",
+    "tests/weights/test_keras_files.py": "networks",
     "tests/weights/test_keras_weights.py": "reference",
     "tests/weights/test_pickles.py": "reference",
 }

@@ -1,1 +1,1 @@
-"""Measures what files cost where they run. May import formats and probes."""
+"""Measures files in their runtimes. May import formats and probes."""

@@ -1,9 +1,9 @@
-"""What files cost where they run: latency, memory, and where the time goes."""
+"""Measures files in their runtimes: latency, memory, and the time of each kind of operation."""
 
-import collections
 import json
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_se._text import shortened
 from keras_se._validation import non_negative_integer, positive_integer
 from keras_se.export.artifact import Artifact
 from keras_se.export.errors import require
@@ -21,18 +22,18 @@ from keras_se.export.probes.timing import Latency
 ROUNDS, WARM_UP, SIZE = 50, 5, 224
 # Seconds that a process may take: files can be slow.
 TIMEOUT = 24 * 3600.0
-# What profiling may take: as many times the slowest call, and seconds beside.
+# The profiler's time limit: this many times the slowest call for each call, and seconds on top.
 PROFILED, PROFILER_TIMEOUT = 20, 600.0
 
 
 @dataclass(frozen=True)
 class OperationTime:
-    """All operations of a kind, as the runtime calls it after it has fused what it can.
+    """All operations of a kind, as the runtime runs them once it has fused some.
 
     Attributes:
         kind: The runtime's name for it.
-        count: How many of them run in a call: in a loop, one does several times.
-        seconds: What they take together in a call: the median of the calls.
+        count: How many run in a call; an operation in a loop counts once for each iteration.
+        seconds: Their total time in a call: the median over calls.
     """
 
     kind: str
@@ -45,19 +46,19 @@ class OperationTime:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What a file costs on this machine.
+    """The measurements of a file on this machine.
 
     Attributes:
         path: The file, or the folder of a SavedModel.
         format: `"tflite"`, `"onnx"` or `"saved_model"`.
-        size: Its bytes.
-        threads: How many its runtime had.
-        inputs: Shapes by name, as it was called with, batch included.
-        seconds: How long each call took; those of files in one `benchmark` took turns.
-        memory: By how many bytes a process with the runtime grows at most, while it loads the file and runs it; or
-            `None` if that was not asked for.
-        profile: The operations, the slowest kind first; or `None` where there is no profile.
-        notes: What to know of the figures, a sentence each.
+        size: Bytes.
+        threads: The number of threads of its runtime.
+        inputs: The shapes of the inputs by name, with the batch.
+        seconds: The time of each call; the files of one `benchmark` take turns.
+        memory: The bytes that loading and running the file add to a process with its runtime, at most; `None` if not
+            measured.
+        profile: The operations, the slowest kind first; `None` if there is no profile.
+        notes: Remarks on the figures, a sentence each.
     """
 
     path: Path
@@ -100,11 +101,11 @@ def benchmark(
     memory: bool = True,
     profile: bool = True,
 ) -> list[Benchmark]:
-    """Runs files in their own runtimes, and tells what that costs.
+    """Runs files in their runtimes, and measures latency, memory, and the time of each kind of operation.
 
-    The files take turns in one process, so that what else the machine does meets all alike: compare them by the ratio
-    of their medians. Inputs are random, of the types and shapes that the file has, and set once; integers of more than
-    8 bits are 0 and 1, as they may be places in a table. Memory is measured in a process for each file.
+    The files take turns in one process, so that other load on the machine affects all of them equally: compare the
+    medians of two files by their ratio. Inputs are random, of the types and shapes in the file, and set once; integers
+    of more than 8 bits are 0 and 1, since they may be indices. Memory is measured in a process for each file.
 
     Example:
 
@@ -115,54 +116,51 @@ def benchmark(
 
     Args:
         files: A `.tflite` or `.onnx` file, or the folder of a SavedModel; or several of them.
-        threads: How many threads each runtime has: by default as many as the machine has cores.
-        rounds: How many calls of each file are timed.
-        warm_up: How many calls before that are not.
-        batch_size: Samples in a call, of a file that leaves that open.
-        size: What other sizes are that a file leaves open.
+        threads: The threads of each runtime; by default as many as the machine has cores.
+        rounds: The timed calls of each file.
+        warm_up: Untimed calls before them.
+        batch_size: The batch size, for files without a fixed one.
+        size: Every other size that a file does not fix.
         memory: Whether to measure memory.
-        profile: Whether to profile TFLite and ONNX files, by their runtimes' own profilers, in further calls.
+        profile: Whether to profile TFLite and ONNX files with their runtimes' profilers, in further calls.
 
     Returns:
         A `Benchmark` for each file, in their order.
 
     Raises:
-        ValueError: for a file that is of none of these formats, or that its runtime refuses; or another argument.
+        ValueError: for a file of another format, a file that its runtime refuses, or another invalid argument.
         ImportError: if a runtime is not installed.
     """
     several = [files] if isinstance(files, str | os.PathLike) else files
     if not isinstance(several, Sequence) or not all(isinstance(file, str | os.PathLike) for file in several):
         raise ValueError(f"files must be a path, or a list of paths. Received: files={files!r}")
-    paths = [Path(file) for file in several]
-    if not paths:
+    if not several:
         raise ValueError("files must name a file. Received: files=[]")
+    paths = [Path(file) for file in several]
     formats = [_format(path) for path in paths]
-    options = {"threads": os.cpu_count() or 1 if threads is None else threads, "rounds": rounds}
-    options |= {"batch_size": batch_size, "size": size}
-    for name, value in options.items():
-        positive_integer(name, value)
-    job = {**options, "warm_up": non_negative_integer("warm_up", warm_up)}
+    numbers = {"threads": os.cpu_count() or 1 if threads is None else threads, "rounds": rounds}
+    numbers |= {"batch_size": batch_size, "size": size}
+    job = {name: positive_integer(name, number) for name, number in numbers.items()}
+    job["warm_up"] = non_negative_integer("warm_up", warm_up)
     for row in dict.fromkeys(formats):
         require(row.runtime_module, row.extra)
     pairs = [(str(path.absolute()), row) for path, row in zip(paths, formats, strict=True)]
     grown = [_work("memory", [pair], job)["bytes"] if memory else None for pair in pairs]
     times = _work("times", pairs, job)
-    slowest = [max(seconds) for seconds in times["seconds"]]
-    profiles = [
-        _profile(pair, job, seconds) if profile else (None, ()) for pair, seconds in zip(pairs, slowest, strict=True)
-    ]
     return [
         Benchmark(
             path,
-            row.name,
-            Artifact(path, row.name, None).size,
-            options["threads"],
-            {key: tuple(shape) for key, shape in times["inputs"][i].items()},
-            tuple(times["seconds"][i]),
-            grown[i],
-            *profiles[i],
+            pair[1].name,
+            Artifact(path, pair[1].name, None).size,
+            job["threads"],
+            {name: tuple(shape) for name, shape in inputs.items()},
+            tuple(seconds),
+            growth,
+            *(_profile(pair, job, max(seconds)) if profile else (None, ())),
         )
-        for i, (path, row) in enumerate(zip(paths, formats, strict=True))
+        for path, pair, growth, seconds, inputs in zip(
+            paths, pairs, grown, times["seconds"], times["inputs"], strict=True
+        )
     ]
 
 
@@ -176,27 +174,23 @@ def _format(path: Path) -> Format:
     return row
 
 
+# A file's absolute path, and its format.
 Pair = tuple[str, Format]
 
 
 def _work(work: str, pairs: Sequence[Pair], job: Mapping[str, Any]) -> dict[str, Any]:
-    """What `probes/benchmark.py` finds, or a `ValueError` that names the file."""
+    """The result of `probes/benchmark.py`. Raises a `ValueError` that names the file if a runtime refuses it."""
+    files = [(path, str(PROBES / (row.call_program or ""))) for path, row in pairs]
     try:
-        files = [(path, str(PROBES / (row.call_program or ""))) for path, row in pairs]
         found = _probed("benchmark.py", {**job, "work": work, "files": files})
     except RefusedError as refusal:
-        raise _refused(pairs[0], str(refusal)) from None
+        found = {"refused": pairs[0][0], "problem": str(refusal)}
     if "missing" in found:
         raise ImportError(found["missing"])
     if "refused" in found:
-        raise _refused(next(pair for pair in pairs if pair[0] == found["refused"]), found["problem"])
+        path, problem = found["refused"], shortened(" ".join(found["problem"].split()))
+        raise ValueError(f"FILE must run in {dict(pairs)[path].runtime}. Received: {path!r} ({problem})")
     return found
-
-
-def _refused(pair: Pair, problem: str) -> ValueError:
-    path, row = pair
-    sentence = " ".join(problem.split())[:300]
-    return ValueError(f"FILE must run in {row.runtime}. Received: {path!r} ({sentence})")
 
 
 def _profile(
@@ -204,25 +198,23 @@ def _profile(
 ) -> tuple[tuple[OperationTime, ...] | None, tuple[str, ...]]:
     """The operations of a file by kind, and notes."""
     path, row = pair
-    timeout = PROFILER_TIMEOUT + PROFILED * slowest * (job["warm_up"] + job["rounds"])
     if row.profiler is None:
         return None, ()
+    timeout = PROFILER_TIMEOUT + PROFILED * slowest * (job["warm_up"] + job["rounds"])
     try:
         found = _probed(str(row.profiler), {**job, "files": [(path, row.name)]}, timeout)
     except RefusedError as refusal:
         found = {"problem": str(refusal)}
     if "calls" not in found:
         return None, (f"{Path(path).name} has no profile: {row.runtime}'s profiler {found['problem']}.",)
-    totals: dict[str, list[list[float]]] = {}
+    # The seconds of the operations of each kind, call by call.
+    by_kind: dict[str, list[list[float]]] = defaultdict(list)
     for call in found["calls"]:
-        each: dict[str, list[float]] = collections.defaultdict(list)
-        for kind, seconds in call:
-            each[kind].append(seconds)
-        for kind, seconds_of in each.items():
-            totals.setdefault(kind, []).append(seconds_of)
+        for kind in dict.fromkeys(kind for kind, _ in call):
+            by_kind[kind].append([seconds for other, seconds in call if other == kind])
     operations = [
         OperationTime(kind, len(calls[0]), float(np.median([sum(call) for call in calls])))
-        for kind, calls in totals.items()
+        for kind, calls in by_kind.items()
     ]
     return tuple(sorted(operations, key=lambda each: -each.seconds)), ()
 

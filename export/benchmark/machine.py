@@ -1,4 +1,4 @@
-"""The machine that figures were measured on, and the versions of what measured them."""
+"""Describes the machine and the package versions of a measurement."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from keras_se._text import counted
 from keras_se.doctor import diagnose
 from keras_se.version import __version__
 
-# Packages of these extras are listed; the empty one is the package itself.
+# Packages of these extras are listed; the empty one stands for the package's required dependencies.
 EXTRAS = {"", "export"}
 
 
@@ -18,10 +18,10 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """The version of everything that makes and runs files, by name."""
+    """The versions of the packages that make and run files, by name."""
     found = {package.name: package.found for package in diagnose().packages if EXTRAS & set(package.extras)}
-    own = {"keras-se": __version__, "Python": platform.python_version()}
-    return own | {name: version for name, version in found.items() if version}
+    base = {"keras-se": __version__, "Python": platform.python_version()}
+    return base | {name: version for name, version in found.items() if version}
 
 
 def _processor() -> str:
@@ -30,4 +30,4 @@ def _processor() -> str:
     except OSError:  # not on Linux
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (named or [platform.processor() or "a processor without a name"])[0]
+    return (named or [platform.processor() or "unknown processor"])[0]

@@ -1,5 +1,6 @@
 """The content of an exported file: its tensors, its operations, and where they run."""
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ class TensorInfo:
         axis: The axis of the channels, if each has a scale.
         quantized_dtype: Of a float input or output next to a conversion: the type that it is converted to or from,
             whose scale and zero point these are.
-        constant: Whether it is stored in the file.
+        constant: Whether its values are in the file.
         io: Whether it is an input or an output of the file.
     """
 
@@ -53,16 +54,9 @@ class TensorInfo:
         return self.shape is None or None in self.shape
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "shape": None if self.shape is None else list(self.shape),
-            "dtype": self.dtype,
-            "scale": self.scale,
-            "zero_point": self.zero_point,
-            "scales": self.scales,
-            "axis": self.axis,
-            "inside": self.quantized_dtype,
-        }
+        shape = None if self.shape is None else list(self.shape)
+        facts = {name: getattr(self, name) for name in ("dtype", "scale", "zero_point", "scales", "axis")}
+        return {"name": self.name, "shape": shape, **facts, "inside": self.quantized_dtype}
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table of operations."""
+    """A line of the table of operations: how many there are of a kind, and how many LiteRT's delegate leaves out."""
 
     kind: str
     count: int
@@ -135,11 +129,7 @@ class Inspection:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one run, with a dynamic batch counted as one sample.
-
-        As in `keras_se.complexity`: convolutions, dense layers, matrix products, and products of feature maps with
-        gates.
-        """
+        """Multiply-accumulates of one run, as `keras_se.complexity` counts them; a dynamic batch is one sample."""
         return sum(operation.macs or 0 for operation in self.operations)
 
     @property
@@ -149,19 +139,19 @@ class Inspection:
 
     @property
     def macs_by_arithmetic(self) -> dict[str, int]:
-        """Multiply-accumulates by the type of arithmetic, the most frequent first."""
-        sums: dict[str, int] = {}
+        """Multiply-accumulates by the type of arithmetic, the largest sum first."""
+        sums: Counter[str] = Counter()
         for operation in self.operations:
             if operation.macs:
-                sums[operation.arithmetic] = sums.get(operation.arithmetic, 0) + operation.macs
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
+                sums[operation.arithmetic] += operation.macs
+        return dict(sums.most_common())
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """A row for each kind of operation, the most frequent first."""
-        by_kind: dict[str, list[Operation]] = {}
+        by_kind: dict[str, list[Operation]] = defaultdict(list)
         for operation in self.operations:
-            by_kind.setdefault(operation.kind, []).append(operation)
+            by_kind[operation.kind].append(operation)
         rows = [
             Row(kind, len(found), sum(one.macs or 0 for one in found), sum(one.delegated is False for one in found))
             for kind, found in by_kind.items()
@@ -192,7 +182,7 @@ class Inspection:
         return self._names(lambda tensor: tensor.dtype in FLOATS and tensor.name not in converted)
 
     def _converted(self) -> set[str]:
-        """Tensors that `DequantizeLinear` makes, or that nothing but conversions reads."""
+        """Tensors that `DequantizeLinear` makes, or that only conversions read."""
         reads = [
             (tensor.name, one.kind == "QuantizeLinear" or (one.kind == "DequantizeLinear" and place > 0))
             for one in self.operations
@@ -256,11 +246,10 @@ def with_quantization(tensor: TensorInfo, operations: Sequence[Operation], outpu
     """A float input or output with the type, the scale and the zero point that it is converted to or from."""
     place = tensor
     for _ in range(MOST_MOVES):
-        neighbours = []
-        for one in operations:
-            here, there = (one.outputs, one.inputs) if output else (one.inputs, one.outputs)
-            if place in here and there:
-                neighbours.append((one.kind, there[0]))
+        if output:
+            neighbours = [(one.kind, one.inputs[0]) for one in operations if place in one.outputs and one.inputs]
+        else:
+            neighbours = [(one.kind, one.outputs[0]) for one in operations if place in one.inputs and one.outputs]
         if len(neighbours) != 1 or tensor.dtype not in FLOATS:
             break
         kind, place = neighbours[0]

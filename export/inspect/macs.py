@@ -16,8 +16,9 @@ class Work:
     Attributes:
         cost: Multiply-accumulates for each counted value, by the kernel's shape.
         kernel: The index of the kernel among the inputs.
-        counted: The index of the input whose values are counted; `None` to count the output's. A transposed
-            convolution multiplies each value of its input by the kernel; other operations make each of the output.
+        counted: The index of the input whose values are counted; `None` to count those of the output. A transposed
+            convolution multiplies each value of its input by the kernel; other operations multiply for each value of
+            the output.
     """
 
     cost: Callable[[Sizes], int]
@@ -63,12 +64,9 @@ PRODUCTS = ("MUL", "Mul", "MulNoNan")
 def count_macs(
     kind: str, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], *, transposed: bool = False
 ) -> int | None:
-    """Multiply-accumulates of an operation of a format's own; `None` where a shape is not known.
+    """Multiply-accumulates of an operation in its format's own domain; `None` if a shape is not known.
 
-    Args:
-        kind: The operation's name in its format.
-        inputs, outputs: Its tensors.
-        transposed: Whether the kernel of a matrix product is transposed.
+    `transposed` says whether the kernel of a matrix product is transposed.
     """
     if kind in PRODUCTS and outputs:
         return gating_macs(inputs, outputs[0])
@@ -84,14 +82,14 @@ def count_macs(
 
 
 def elements(shape: Shape | None) -> int | None:
-    """The number of values of a tensor, a dynamic batch counted as one sample; `None` if it is not known."""
+    """The number of values of a tensor, with a dynamic batch as one sample; `None` if a size is not known."""
     if shape is None or None in shape[1:]:
         return None
     return math.prod(1 if size is None else size for size in shape)
 
 
 def gating_macs(operands: Sequence[TensorInfo], result: TensorInfo) -> int | None:
-    """Multiply-accumulates of a product of a feature map with gates, as in SE blocks; 0 for any other product."""
+    """Multiply-accumulates of a feature map times gates, as in SE blocks; 0 for any other product."""
     if len(operands) != 2 or any(tensor.constant for tensor in operands):
         return 0
     first, second = (tensor.shape for tensor in operands)

@@ -1,9 +1,9 @@
 """An `Inspection` for people: tables and sentences, without characters that could disturb a terminal.
 
-The class itself imports this module for its text, and so is not imported here.
+`Inspection` imports this module, which therefore does not import it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -33,7 +33,7 @@ def _io_table(inspection: Any) -> Table:
         for tensor in tensors:
             scale = "" if tensor.scale is None else f"{tensor.scale:.6g}"
             zero_point = "" if tensor.zero_point is None else str(tensor.zero_point)
-            table.add_row(role, shown(tensor.name), _sizes(tensor), _type(tensor), scale, zero_point)
+            table.add_row(role, shown(tensor.name), sizes(tensor.shape), _type(tensor), scale, zero_point)
     return table
 
 
@@ -71,14 +71,12 @@ def notes(inspection: Any) -> list[str]:
     found += [f"{title}: {listed(names)}." for title, names in lists if names]
     found += [f"Operator set {domain or 'ai.onnx'}: {version}." for domain, version in inspection.opsets.items()]
     found += [f"{key}: {value}" for key, value in inspection.metadata.items()]
-    found += _document_notes(inspection.document or {})
+    found += _document_notes(inspection.document) if inspection.document else []
     return [printable(sentence) for sentence in found]
 
 
 def _document_notes(document: Mapping[str, Any]) -> list[str]:
     """Sentences about the document in a file, whose values can be any JSON."""
-    if not document:
-        return []
     source = str(document.get("source_sha256"))[:12]
     found = [f"Made by {document['made_by']} {document.get('version')} of {document.get('model_name')} ({source})."]
     if isinstance(labels := document.get("labels"), list):
@@ -107,7 +105,7 @@ def as_text(inspection: Any) -> str:
 
 
 def shown(text: str) -> Text:
-    """A cell that is printed literally: brackets are no markup."""
+    """A cell that is printed literally: brackets are not markup."""
     return Text(printable(text))
 
 
@@ -115,7 +113,8 @@ def _type(tensor: Any) -> str:
     return f"{tensor.dtype} (as {tensor.quantized_dtype})" if tensor.quantized_dtype else tensor.dtype
 
 
-def _sizes(tensor: Any) -> str:
-    if tensor.shape is None:
+def sizes(shape: Sequence[int | None] | None, times: str = "x") -> str:
+    """A shape for people: `?x224x224x3`."""
+    if shape is None:
         return "unknown"
-    return "x".join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
+    return times.join("?" if size is None else str(size) for size in shape) or "scalar"

@@ -131,8 +131,9 @@ def write(request: ExportRequest, path: Path) -> Sequence[str]:
     notes = tflite.write(request, file)
     content = file.read_bytes()
     graph = read_graph(content)
+    methods = _methods(graph)  # an operation that boards lack is named before LiteRT runs the file
     golden = golden_vectors(file, request.samples, request.plan.golden, request.mode.golden_steps)
-    program = Program(name, content, graph, _methods(graph), estimated_arena(graph), golden, request.quantize)
+    program = Program(name, content, graph, methods, estimated_arena(graph), golden, request.quantize)
     for file_name, text in program.sources().items():
         (path / file_name).write_text(text, encoding="utf-8")
     write_manifest(path, _facts(program))

@@ -4,7 +4,7 @@ JOB is a JSON document with options, the `work` ("times" or "memory"), and the `
 the program that opens it. Such a program defines `RUNTIME`, the module to import, and `open_call(path, threads,
 batch_size, size)`, which returns a call that runs the file, and the shapes of its inputs by name.
 
-It has its own process because a file from a stranger can crash it, and because other work would count as its memory.
+It runs in its own process: a file from a stranger can crash it, and other work would count as its memory.
 """
 
 import importlib.util

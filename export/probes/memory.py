@@ -1,4 +1,4 @@
-"""Measures how much memory this process needs. It imports as little as possible: imports would count."""
+"""Measures how much memory this process needs. Imports would count, so it has few."""
 
 import contextlib
 import sys
@@ -11,7 +11,7 @@ def from_here() -> int:
     """Starts a measurement, and returns the memory of the process in bytes."""
     if not STATUS.exists():
         return _highest()
-    with contextlib.suppress(OSError):  # if that is forbidden, the peak is of the whole process
+    with contextlib.suppress(OSError):  # where that is forbidden, the peak is that of the whole process
         RESET.write_text("5")
     return _field("VmRSS")
 

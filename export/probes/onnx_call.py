@@ -10,17 +10,17 @@ DTYPES = {"float": "float32", "double": "float64"}
 
 
 def open_call(path: str, threads: int, batch_size: int, size: int) -> tuple[Callable[[], Any], dict[str, Any]]:
-    """Loads a file, sets random inputs once, and returns a call that runs it with the shapes of its inputs by name."""
+    """Loads a file and sets random inputs; returns a call that runs it, and the shapes of its inputs by name."""
     return bound_call(open_session(path, threads), batch_size, size)
 
 
 def open_session(path: str, threads: int, profile: str = "") -> Any:
-    """An ONNX Runtime session on the CPU. With `profile` it writes its profile to a file of that prefix."""
+    """An ONNX Runtime session on the CPU. With `profile`, it writes its profile to a file with that prefix."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Threads would spin after a call, and slow down the file that is called next.
+    # Threads that spin after a call would slow down the file that is called next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile

@@ -1,6 +1,6 @@
 """A program: `onnx_checker.py MODEL RESULT` checks an ONNX file, and infers the shapes of its tensors.
 
-It runs in a process of its own, since a hostile file can crash it (`sandbox.py`).
+It runs in its own process (`sandbox.py`), since a hostile file can crash it.
 """
 
 import json

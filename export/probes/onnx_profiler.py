@@ -11,7 +11,7 @@ from typing import Any
 
 from onnx_call import bound_call, open_session
 
-# Their time is that of the operations in their subgraphs, which are events of their own.
+# Their time is that of the operations in their subgraphs, which have their own events.
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 

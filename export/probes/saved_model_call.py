@@ -10,9 +10,9 @@ SIGNATURE = "serving_default"
 
 
 def open_call(path: str, threads: int, batch_size: int, size: int) -> tuple[Callable[[], Any], dict[str, Any]]:
-    """Loads a folder, sets random inputs once, and returns a call that runs it with the shapes of its inputs by name.
+    """Loads a folder and sets random inputs; returns a call that runs it, and the shapes of its inputs by name.
 
-    TensorFlow has one number of threads per process: the first file sets it.
+    TensorFlow has one number of threads for the process, and the first file sets it.
     """
     import tensorflow as tf
 

@@ -10,7 +10,7 @@ RUNTIME = "ai_edge_litert.interpreter"
 
 
 def open_call(path: str, threads: int, batch_size: int, size: int) -> tuple[Callable[[], Any], dict[str, Any]]:
-    """Loads a file, sets random inputs once, and returns a call that runs it with the shapes of its inputs by name."""
+    """Loads a file and sets random inputs; returns a call that runs it, and the shapes of its inputs by name."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path, num_threads=threads)

@@ -1,7 +1,7 @@
 """A program: `tflite_loader.py MODEL RESULT` loads a TFLite file in LiteRT and describes its graphs as JSON.
 
-It runs in a process of its own (`sandbox.py`), with a limit on its memory: a file from a stranger can crash LiteRT, and
-a FlatBuffer can claim the same long list a thousand times.
+It runs in its own process (`sandbox.py`), with a limit on its memory: a file from a stranger can crash LiteRT, and a
+FlatBuffer can refer to the same long list a thousand times.
 """
 
 import json
@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Bytes of memory: some for the runtime and for intermediate tensors, and more for a large file.
+# The limit in bytes: for the runtime and intermediate tensors, and on top for each byte of the file.
 MEMORY, MEMORY_PER_BYTE = 4 << 30, 8
-# How LiteRT's messages on a file that is not a whole TFLite file begin.
+# The beginnings of LiteRT's messages about a file that is not a whole TFLite file.
 DAMAGED = ("Could not open", "Model provided", "The model is not a valid Flatbuffer", "Error reading model")
 # The longest text of a metadata entry that is passed on.
 LONGEST_TEXT = 1000
@@ -19,7 +19,7 @@ FLEX = "Flex"
 
 
 def probe(path: str) -> dict[str, Any]:
-    """The description of the file, with the partitions of the delegate; its `problem`, or how it is `damaged`."""
+    """The file's description, and the delegate's partitions or LiteRT's `problem`; or how the file is `damaged`."""
     loaded = _load(path)
     if loaded.get("problem", "").startswith(DAMAGED):
         return {"damaged": loaded["problem"]}
@@ -50,21 +50,14 @@ def describe(content: bytes) -> dict[str, Any]:
 
 def _graph(utils: Any, model: Any, graph: Any, kinds: list[tuple[str, str]]) -> dict[str, Any]:
     tensors = [_tensor(utils, model, tensor) for tensor in graph.tensors or []]
-    operations = [
-        {
-            "name": kinds[operation.opcodeIndex][0],
-            "domain": kinds[operation.opcodeIndex][1],
-            "inputs": _indices(operation.inputs, len(tensors), -1),  # -1: left out
-            "outputs": _indices(operation.outputs, len(tensors)),
-        }
-        for operation in graph.operators or []
-    ]
-    return {
-        "tensors": tensors,
-        "operations": operations,
-        "inputs": _indices(graph.inputs, len(tensors)),
-        "outputs": _indices(graph.outputs, len(tensors)),
-    }
+    count, operations = len(tensors), []
+    for operation in graph.operators or []:
+        name, domain = kinds[operation.opcodeIndex]
+        inputs = _indices(operation.inputs, count, -1)  # -1: left out
+        outputs = _indices(operation.outputs, count)
+        operations.append({"name": name, "domain": domain, "inputs": inputs, "outputs": outputs})
+    inputs, outputs = _indices(graph.inputs, count), _indices(graph.outputs, count)
+    return {"tensors": tensors, "operations": operations, "inputs": inputs, "outputs": outputs}
 
 
 def _tensor(utils: Any, model: Any, tensor: Any) -> dict[str, Any]:
@@ -86,7 +79,7 @@ def _tensor(utils: Any, model: Any, tensor: Any) -> dict[str, Any]:
 
 
 def _kind(utils: Any, model: Any, index: int) -> tuple[str, str]:
-    """The name of an operation and its domain."""
+    """The name of an operation, and its domain."""
     name = utils.opcode_to_name(model, index)
     if name is None:
         raise ValueError(f"its operation code {index} is not known")

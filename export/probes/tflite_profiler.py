@@ -1,10 +1,10 @@
 """A program: `tflite_profiler.py JOB RESULT` times the operations of a TFLite file with LiteRT's profiler.
 
 JOB is the JSON document of `benchmark.py`, with one file. RESULT has the type and the seconds of each operation that
-ran, those inside the delegate included, for each `call`; or the `problem`.
+ran, also inside the delegate, for each `call`; or the `problem`.
 
-LiteRT's wheel gives access to its profiler through the C interface alone (`docs/decisions.md`), which may change with a
-version. So the program checks every status and the kinds of events, and runs in a process that may crash.
+LiteRT's wheel exposes its profiler only through the C interface (`docs/decisions.md`), which may change with a version.
+So the program checks every status and the kinds of events, and runs in a process that may crash.
 """
 
 import ctypes
@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 CPU = 1
-# Kinds of events: an operation that LiteRT runs, and one of its delegate (the second: if the delegate runs all).
+# Kinds of events: an operation that LiteRT runs, and one of its delegate (8 if the delegate runs the whole graph).
 OPERATION, IN_DELEGATE = 2, (4, 8)
 KINDS = {1 << bit for bit in range(9)}
-# A part of the network that the delegate runs: its operations are events of their own.
+# A part of the network that the delegate runs, and operations that run subgraphs: what is inside has its own events.
 PARTITION = "DELEGATE"
-# Operations that run subgraphs, whose operations are events of their own.
 CONTROL_FLOW = ("CALL", "CALL_ONCE", "IF", "STABLEHLO_WHILE", "WHILE")
 TENSOR_TYPE_BYTES = 512  # more than LiteRtRankedTensorType has
 
@@ -40,7 +39,7 @@ class Event(ctypes.Structure):
 
 
 class LiteRt:
-    """The functions of the library without their prefix. A status that is no success raises an exception."""
+    """The functions of the library without their prefix. They raise an exception for a status other than success."""
 
     def __init__(self) -> None:
         import ai_edge_litert
@@ -84,7 +83,7 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
         litert.AddOpaqueOptions(options, litert.options(identifier, text))
     compiled = litert.made("CreateCompiledModel", environment, model, options)
     signature = litert.made("GetModelSignature", model, c_size_t(0))
-    inputs, outputs = (_buffers(litert, environment, compiled, signature, way) for way in ("Input", "Output"))
+    inputs, outputs = (_buffers(litert, environment, compiled, signature, role) for role in ("Input", "Output"))
     buffers = (c_size_t(len(inputs)), inputs, c_size_t(len(outputs)), outputs)
     profiler = litert.made("CompiledModelGetProfiler", compiled)
     calls = []
@@ -98,21 +97,21 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
     return {"calls": calls}
 
 
-def _buffers(litert: LiteRt, environment: c_void_p, compiled: c_void_p, signature: c_void_p, way: str) -> Any:
-    """A buffer for each tensor of a way, `"Input"` or `"Output"`."""
+def _buffers(litert: LiteRt, environment: c_void_p, compiled: c_void_p, signature: c_void_p, role: str) -> Any:
+    """A buffer for each tensor of the role `"Input"` or `"Output"`."""
     count = c_size_t()
-    getattr(litert, f"GetNumSignature{way}s")(signature, byref(count))
+    getattr(litert, f"GetNumSignature{role}s")(signature, byref(count))
     buffers = (c_void_p * count.value)()
     for i in range(count.value):
         tensor_type = ctypes.create_string_buffer(TENSOR_TYPE_BYTES)
-        litert.GetRankedTensorType(litert.made(f"GetSignature{way}TensorByIndex", signature, c_size_t(i)), tensor_type)
-        requirements = litert.made(f"GetCompiledModel{way}BufferRequirements", compiled, c_size_t(0), c_size_t(i))
+        litert.GetRankedTensorType(litert.made(f"GetSignature{role}TensorByIndex", signature, c_size_t(i)), tensor_type)
+        requirements = litert.made(f"GetCompiledModel{role}BufferRequirements", compiled, c_size_t(0), c_size_t(i))
         buffers[i] = litert.made("CreateManagedTensorBufferFromRequirements", environment, tensor_type, requirements)
     return buffers
 
 
 def _operations(litert: LiteRt, profiler: c_void_p) -> list[Event]:
-    """The events of a call that are operations, without those whose time other events have."""
+    """The events of operations in a call, without those whose time is that of other events."""
     count = c_int()
     litert.GetNumProfilerEvents(profiler, byref(count))
     events = (Event * count.value)()

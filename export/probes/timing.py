@@ -42,24 +42,20 @@ class Latency:
 
 
 def latencies(calls: Sequence[Callable[[], object]], rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Latency]:
-    """The latency of each call. Calls take turns, so that other load on the machine affects all of them equally.
-
-    Args:
-        calls: What to time.
-        rounds: How often each is called, after two untimed calls.
-        seconds: After this time no round begins, except for the first five.
-    """
+    """The latency of each call, timed in `turns`."""
     return [Latency.of(times) for times in turns(calls, rounds, seconds)] if calls else []
 
 
 def turns(
     calls: Sequence[Callable[[], object]], rounds: int, seconds: float = math.inf, warm_up: int = WARM_UP
 ) -> np.ndarray:
-    """The seconds of each call (row) in each round (column). A round runs every call once.
+    """The seconds of each call (row) in each round (column).
+
+    A round runs every call once, so that other load on the machine affects all of them equally.
 
     Args:
-        calls: What to time.
-        rounds: How many rounds.
+        calls: The calls to time.
+        rounds: The number of rounds.
         seconds: After this time no round begins, except for the first five.
         warm_up: Untimed rounds before them.
     """

@@ -1,4 +1,4 @@
-"""What a report tells: everything that its page shows, measured and gathered."""
+"""Gathers the content of a report: everything that its page shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,17 +30,12 @@ def report_content(
     evaluation: Evaluation | None = None,
     prepared: Preprocessing | None = None,
 ) -> dict[str, Any]:
-    """What the template shows, by name.
+    """The variables of the template.
 
-    Args:
-        model: The Keras model.
-        inference: The same as it was exported: behind its preprocessing, if that is in the files.
-        artifacts: The files.
-        data: Inputs by name; by default those of `evaluation`, or random ones.
-        evaluation: What accuracy is measured on, if on anything.
-        prepared: What is done to images in the files.
+    `inference` is the exported model: the model, behind its preprocessing if that is in the files (`prepared`). Files
+    are run on `data`, or else on those of `evaluation`, or on random inputs.
     """
-    artifacts = [replace(artifact) for artifact in artifacts]  # whose runtimes end with this call
+    artifacts = [replace(artifact) for artifact in artifacts]  # copies, whose runtimes are freed after this call
     feeds, source = _samples(inference, artifacts, data, evaluation)
     shapes = [feeds[tensor.name].shape[1:] for tensor in inference.inputs]
     files = file_reports(artifacts, feeds, evaluation, prepared)
@@ -67,23 +62,19 @@ def _samples(
     data: Mapping[str, np.ndarray] | None,
     evaluation: Evaluation | None,
 ) -> tuple[Mapping[str, np.ndarray], str]:
-    """Inputs by name, and what they are."""
+    """Inputs by name, and a description of them."""
     if data is not None:
-        return data, "data that was given for it"
+        return data, "the given data"
     if evaluation is not None:
         return evaluation.data, "evaluation data"
-    sizes = [_inputs_of(artifact) for artifact in artifacts]
+    sizes = [{tensor.name: tensor.shape for tensor in artifact.runner.inputs} for artifact in artifacts]
     known = min(sizes, key=lambda shapes: sum(size is None for shape in shapes.values() for size in shape))
     inputs = [replace(tensor, shape=known.get(tensor.name, tensor.shape)) for tensor in model.inputs]
     return random_feeds(inputs, SAMPLES), "random inputs"
 
 
-def _inputs_of(artifact: Artifact) -> dict[str, tuple[int | None, ...]]:
-    return {tensor.name: tensor.shape for tensor in artifact.runner.inputs}
-
-
 def _plots(files: Sequence[FileReport]) -> list[tuple[str, str]]:
-    """What each plot shows, and the plot. One file alone needs none."""
+    """The title of each plot, and the plot. A single file has none."""
     timed = [(file, file.latency) for file in files if file.latency is not None]
     right = [(file, file.accuracy * 100) for file in files if file.accuracy is not None]
     plots = []

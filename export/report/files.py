@@ -1,6 +1,6 @@
-"""What a report tells of each file: measured, compared, and looked into."""
+"""Measures and inspects each file of a report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,16 +23,16 @@ Feeds = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class FileReport:
-    """What is told of a file.
+    """The measurements of a file.
 
     Attributes:
         artifact: The file.
-        size: Bytes; of a folder of C sources, those of the network in it.
-        of_float32: Its size relative to that of the file in floats of its format, or `None` if there is none.
-        latency: Of one sample, or `None` if it was not measured.
+        size: Bytes; for a folder of C sources, those of the network in it.
+        of_float32: Its size relative to the float file of its format, or `None` if there is none.
+        latency: The latency of one sample, or `None` if it was not measured.
         accuracy: Top-1 from 0 to 1, or `None` without evaluation data.
-        inspection: What is in it.
-        verdicts: Which targets it fits.
+        inspection: The content of the file.
+        verdicts: The verdict of each target for its format.
     """
 
     artifact: Artifact
@@ -53,8 +53,8 @@ class FileReport:
 
     @property
     def notes(self) -> list[str]:
-        seen = self.artifact.calibration
-        return [*self.artifact.notes, *([calibration_sentence(seen)] if seen else [])]
+        calibration = self.artifact.calibration
+        return [*self.artifact.notes, *([calibration_sentence(calibration)] if calibration else [])]
 
 
 def file_reports(
@@ -63,52 +63,32 @@ def file_reports(
     evaluation: Evaluation | None,
     prepared: Preprocessing | None = None,
 ) -> list[FileReport]:
-    """Measures the files, and looks into them.
+    """Measures and inspects the files. Their runtimes stay in memory as long as the artifacts.
 
-    Args:
-        artifacts: The files. Their runtimes stay in memory as long as they do.
-        feeds: Inputs by name; files are timed on the first sample.
-        evaluation: What accuracy is measured on, if on anything.
-        prepared: What is done to images in the files, of which all data are pixels then.
+    Files are timed on the first sample of `feeds`. If files have preprocessing (`prepared`), all data are pixels.
     """
-    takes = [_takes(artifact, prepared) for artifact in artifacts]
-    times = _latencies(artifacts, [take({name: x[:1] for name, x in feeds.items()}) for take in takes])
+    here = [index for index, artifact in enumerate(artifacts) if FORMATS[artifact.format].runs_here]
+    sample = {name: x[:1] for name, x in feeds.items()}
+    calls = [partial(artifacts[i].predict, _inputs(artifacts[i], sample, prepared)) for i in here]
+    times = dict(zip(here, latencies(calls), strict=True))
     inspections = [inspect(artifact.path) for artifact in artifacts]
-    sizes = [
-        inspection.size if not FORMATS[artifact.format].runs_here else artifact.size
-        for artifact, inspection in zip(artifacts, inspections, strict=True)
-    ]
+    sizes = [artifacts[i].size if i in here else inspection.size for i, inspection in enumerate(inspections)]
     floats = {one.format: size for one, size in zip(artifacts, sizes, strict=True) if one.quantize is None}
     reports = []
-    for artifact, take, size, latency, inspection in zip(artifacts, takes, sizes, times, inspections, strict=True):
-        outputs = None if evaluation is None else artifact.predict(take(evaluation.data))
-        reports.append(
-            FileReport(
-                artifact,
-                size,
-                size / floats[artifact.format] if artifact.format in floats else None,
-                latency,
-                None if evaluation is None else evaluation.accuracy(keras.tree.flatten(outputs)[0]),
-                inspection,
-                verdicts(inspection),
-            )
-        )
+    for i, (artifact, size, inspection) in enumerate(zip(artifacts, sizes, inspections, strict=True)):
+        relative = size / floats[artifact.format] if artifact.format in floats else None
+        accuracy = None
+        if evaluation is not None:
+            outputs = artifact.predict(_inputs(artifact, evaluation.data, prepared))
+            accuracy = evaluation.accuracy(keras.tree.flatten(outputs)[0])
+        found = FileReport(artifact, size, relative, times.get(i), accuracy, inspection, verdicts(inspection))
+        reports.append(found)
     return reports
 
 
-def _takes(artifact: Artifact, prepared: Preprocessing | None) -> Callable[[Feeds], Feeds]:
-    """What makes of data what a file takes: a SavedModel with signatures takes prepared images in its first."""
-    told = (artifact.metadata or {}).get("preprocessing")
-    if prepared is None or not isinstance(told, dict) or told.get("in_file") is not False:
-        return dict
-    return lambda feeds: {name: prepared.preprocess_input(pixels) for name, pixels in feeds.items()}
-
-
-def _latencies(artifacts: Sequence[Artifact], samples: Sequence[Feeds]) -> list[Latency | None]:
-    calls = [
-        partial(artifact.predict, sample)
-        for artifact, sample in zip(artifacts, samples, strict=True)
-        if FORMATS[artifact.format].runs_here
-    ]
-    found = iter(latencies(calls))
-    return [None if not FORMATS[artifact.format].runs_here else next(found) for artifact in artifacts]
+def _inputs(artifact: Artifact, feeds: Feeds, prepared: Preprocessing | None) -> Feeds:
+    """The inputs of a file. A SavedModel with further signatures takes preprocessed images in its first one."""
+    stored = (artifact.metadata or {}).get("preprocessing")
+    if prepared is None or not isinstance(stored, dict) or stored.get("in_file") is not False:
+        return feeds
+    return {name: prepared.preprocess_input(pixels) for name, pixels in feeds.items()}

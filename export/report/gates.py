@@ -1,4 +1,4 @@
-"""What a report tells of SE blocks: their gates in Keras, and in quantized TFLite files."""
+"""Compares the gates of SE blocks in Keras and in quantized TFLite files, for a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,18 @@ from keras_se.export.tflite.gates import file_gates, keras_gates
 from keras_se.export.tflite.layer_errors import layer_errors
 from keras_se.weights import Preprocessing
 
-# How many samples are looked at: operations run without a delegate for it, and slowly.
+# Few samples, since reading intermediate tensors requires a slow run without the delegate.
 SAMPLES = 16
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is told of a block.
+    """A block in Keras and in the files.
 
     Attributes:
-        gates: As Keras computes them.
-        errors: By file, how far its gates are from these, the mean of the absolute difference; `None` where it has no
-            gates that are computed.
-        sqnr: Signal to quantization noise of its result in the file that is drawn, in dB, or `None`.
+        gates: The gates that Keras computes.
+        errors: The mean absolute error of the gates in each file; `None` if the file does not compute them.
+        sqnr: The signal-to-quantization-noise ratio of the block's output in the drawn file, in dB, or `None`.
         picture: The distribution of its gates.
     """
 
@@ -44,19 +43,19 @@ class Block:
 
     @property
     def variation(self) -> float:
-        """How much a gate differs from sample to sample: the standard deviation, the mean over gates."""
+        """The standard deviation of a gate over samples, averaged over gates."""
         return float(self.gates.values.std(axis=0).mean())
 
 
 @dataclass(frozen=True)
 class Section:
-    """What is told of SE.
+    """The section of a report about SE.
 
     Attributes:
         blocks: The blocks, in the order of the layers.
-        files: The modes of the TFLite files that they are compared with, by name of the file.
-        drawn: The one whose gates are drawn, or an empty name.
-        samples: How many samples were looked at.
+        files: The modes of the compared TFLite files, by file name.
+        drawn: The name of the file whose gates are drawn; empty if there is none.
+        samples: The number of samples.
     """
 
     blocks: Sequence[Block]
@@ -74,12 +73,8 @@ def squeeze_section(
 ) -> Section:
     """Compares the gates of all blocks with those that the quantized TFLite files compute.
 
-    Args:
-        model: The model as it was exported.
-        artifacts: The files.
-        feeds: Inputs by name, of which the first samples are taken.
-        source: The Keras model, without preprocessing that is part of files.
-        prepared: That preprocessing, for files that do not tell.
+    `model` is the exported model, and `source` the Keras model without the preprocessing in the files, which is
+    `prepared` for files without metadata. The first samples of `feeds` are used.
     """
     few = {tensor.name: feeds[tensor.name][:SAMPLES] for tensor in model.inputs}
     expected = keras_gates(model.model, list(few.values()))
@@ -96,7 +91,7 @@ def squeeze_section(
     blocks = [
         Block(
             gates,
-            {name: _error(gates.values, own.get(gates.path)) for name, own in found.items()},
+            {name: _error(gates.values, by_path.get(gates.path)) for name, by_path in found.items()},
             noise.get(gates.path),
             histogram(gates.values, found.get(drawn, {}).get(gates.path), f"gates{number}"),
         )
@@ -109,7 +104,7 @@ def squeeze_section(
 def _noise(
     artifact: Artifact, model: Any, feeds: Mapping[str, np.ndarray], prepared: Preprocessing | None
 ) -> dict[str, float]:
-    """The SQNR of each layer, which only Keras on TensorFlow can tell."""
+    """The SQNR of each layer; empty on other backends than TensorFlow, which cannot compare layers."""
     if keras.backend.backend() != "tensorflow":
         return {}
     preprocessing = None if artifact.metadata else prepared or False

@@ -1,6 +1,7 @@
-"""A report as a page: numbers and names from outside into the template."""
+"""Renders the content of a report as a page."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,28 +9,23 @@ from rich.filesize import decimal
 
 from keras_se._text import printable
 from keras_se.export.errors import require
+from keras_se.export.inspect.tables import sizes
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
 def page(content: Mapping[str, Any]) -> str:
-    """The page. Everything in `content` is escaped, but for what is `picture` in the template: our own SVG."""
+    """The page. Everything in `content` is escaped except the plots, which are SVG from `plots`."""
     jinja2 = require("jinja2", "report")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    layout = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown, **layout)
     environment.filters |= FILTERS
     text: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(content)
     return text
 
 
 def _shown(value: Any) -> Any:
-    """Text of a file that may come from anybody, without what is no letter; markup as it is."""
+    """Text, which can come from a stranger's file, in one line and without control characters; markup as it is."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return printable(" ".join(value.split()))
     return value
@@ -48,12 +44,6 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.2f}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
-def _shape(shape: Any) -> str:
-    if shape is None:
-        return "unknown"
-    return " × ".join("?" if size is None else str(size) for size in shape) or "scalar"  # noqa: RUF001
-
-
 FILTERS = {
     "bytes": decimal,
     "count": lambda value: f"{value:,}",
@@ -62,5 +52,5 @@ FILTERS = {
     "points": _points,
     "power": lambda value: f"{value:.1e}",
     "milliseconds": _milliseconds,
-    "shape": _shape,
+    "shape": partial(sizes, times=" × "),  # noqa: RUF001
 }

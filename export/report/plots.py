@@ -1,4 +1,4 @@
-"""The pictures of a report, as SVG that takes its colours and its letters from the page that it stands in."""
+"""The plots of a report, as SVG that takes its colours and its font from the page around it."""
 
 import io
 import re
@@ -11,26 +11,20 @@ import numpy as np
 from keras_se.export.errors import require
 from keras_se.export.formats import FORMATS
 
-# Matplotlib is given colours that nothing else has, in whose place the page's own come: they differ in the dark.
-COLOURS = {
-    "ink": "#010203",
-    "muted": "#010204",
-    "line": "#010205",
-    "keras": "#010206",
-    "file": "#010207",
-}
-# Inches, and points for letters: an SVG has 72 to the inch, and the page scales it.
+# Matplotlib draws in placeholder colours, which are replaced by variables of the page: its dark mode has other colours.
+COLOURS = {name: f"#01020{n}" for n, name in enumerate(("ink", "muted", "line", "keras", "file"), 3)}
+# Figure sizes in inches, and the font size in points (72 to the inch). The page scales the SVG.
 SCATTER, HISTOGRAM, LETTERS = (5.6, 3.5), (3.3, 1.55), 9
 BINS = 32
-# Half the width of a letter and its height, in points, as labels are kept apart by.
+# The width and the height of a letter in points, by which labels are kept apart.
 LETTER = (5.0, 11.0)
-# The least factor between the ends of a logarithmic axis: there is a tick at 1, 2 or 5 in it.
+# The least ratio of the limits of a logarithmic axis, so that there is a tick at 1, 2 or 5 between them.
 LEAST_FACTOR = 4.0
 
 
 @dataclass(frozen=True)
 class Point:
-    """A file in a plot: where, between which values of y, of which format, and its mode."""
+    """A file in a plot: its place, the range of y, its format, and its mode as the label."""
 
     x: float
     y: float
@@ -41,13 +35,13 @@ class Point:
 
 
 def scatter(points: Sequence[Point], x_label: str, y_label: str, key: str, *, logarithmic: bool) -> str:
-    """Files by size and something else, each with its mode beside it.
+    """A scatter plot of files, with their modes as labels.
 
     Args:
-        points: The files; x above 0, and y too if it is logarithmic.
-        x_label, y_label: What the axes are, with their units.
-        key: A name that no other picture of the page has.
-        logarithmic: Whether y is; x always is.
+        points: The files. Values on logarithmic axes must be above 0.
+        x_label, y_label: The titles of the axes, with their units.
+        key: A name that no other plot of the page has.
+        logarithmic: Whether the y axis is logarithmic; the x axis always is.
     """
     figure, axes = _figure(SCATTER)
     axes.set_xscale("log")
@@ -72,12 +66,9 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, key: str, *, lo
 
 
 def histogram(expected: np.ndarray, found: np.ndarray | None, key: str) -> str:
-    """Gates as Keras computes them, filled, and as a file does, as a line.
+    """The distribution of gates: filled as Keras computes them, and a line for those of the file, if it has any.
 
-    Args:
-        expected: Values of any shape.
-        found: The file's, or `None`.
-        key: A name that no other picture of the page has.
+    `key` is a name that no other plot of the page has.
     """
     values = [expected.ravel(), *([] if found is None else [found.ravel()])]
     low, high = min(v.min() for v in values), max(v.max() for v in values)
@@ -88,14 +79,14 @@ def histogram(expected: np.ndarray, found: np.ndarray | None, key: str) -> str:
         style = {"fill": True, "alpha": 0.45, "lw": 0} if colour == "keras" else {"lw": 1.6}
         axes.stairs(np.histogram(part, edges)[0] / part.size, edges, color=COLOURS[colour], **style)
     axes.set_xlim(*bounds)
-    axes.set_ylim(bottom=0.012 * axes.get_ylim()[1])  # a line at nothing is not drawn
+    axes.set_ylim(bottom=0.012 * axes.get_ylim()[1])  # hides the line where the share is 0
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     return _svg(figure, key)
 
 
 def _colours() -> dict[str, str]:
-    """The colours of a page by name, those of formats among them."""
+    """The placeholder of each colour of the page, with those of formats."""
     return COLOURS | {name: f"#0103{number:02x}" for number, name in enumerate(FORMATS)}
 
 
@@ -113,7 +104,7 @@ def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
 
 
 def _factors(values: Sequence[float]) -> tuple[float, float]:
-    """The ends of a logarithmic axis."""
+    """The limits of a logarithmic axis."""
     low, high = min(values), max(values)
     margin = max(1.35, (LEAST_FACTOR / (high / low)) ** 0.5)
     return low / margin, high * margin
@@ -128,8 +119,8 @@ def _plain_ticks(axis: Any) -> None:
 
 
 def _label(figure: Any, axes: Any, points: Sequence[Point]) -> None:
-    """Writes each label where it covers no other and no point: to the right if there is room."""
-    figure.draw_without_rendering()  # from here on it is known where on the paper a point is
+    """Writes each label where it covers no other label and no point: to the right if there is room."""
+    figure.draw_without_rendering()  # sets the places of points on the paper
     places = axes.transData.transform([(point.x, point.y) for point in points]) * 72 / figure.dpi
     right = axes.transAxes.transform((1, 1))[0] * 72 / figure.dpi
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
@@ -152,10 +143,10 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 
 
 def _svg(figure: Any, key: str) -> str:
-    """The figure as an element for a page, the same each time."""
+    """The figure as an element for a page; the same figure has the same bytes."""
     matplotlib = require("matplotlib", "report")
     text = io.StringIO()
-    # Letters stay letters, of the page's own font.
+    # Text stays text, in the font of the page.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "keras_se"}):
         figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = text.getvalue()
@@ -170,7 +161,7 @@ def _for_a_page(svg: str, key: str) -> str:
     svg = re.sub(r"font-family:[^;\"]*;? ?", "", svg).replace("xlink:href", "href")
     for name, colour in _colours().items():
         svg = svg.replace(colour, f"var(--{name})")
-    # Names must be unique in the page, and most are of no use.
+    # Ids must be unique in the page, and most are not used.
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: f' id="{key}-{match[1]}"' if match[1] in used else "", svg)
     return re.sub(r'(href="|url\()#', rf"\g<1>#{key}-", svg)

@@ -1,4 +1,4 @@
-"""A page that tells how large exported files are, how fast, how right, where they fit, and what SE does in them."""
+"""Writes a report on exported files: their size, speed, accuracy and targets, and their SE gates."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from keras_se.export.errors import require
 
 
 def check_report(path: Path, overwrite: bool) -> None:
-    """Raises what `write_report` would for a page that cannot be written, before any work is done."""
+    """Raises the errors of `write_report` for a page that cannot be written, before any work is done."""
     for module in ("jinja2", "matplotlib"):
         require(module, "report")
     check_target(path, overwrite)
@@ -30,11 +30,11 @@ def write_report(
     preprocessing: Any = False,
     overwrite: bool = False,
 ) -> Path:
-    """Writes one HTML page about exported files, which needs nothing beside it and no network.
+    """Writes a report on exported files: one HTML page that needs no other file and no network.
 
-    It has the size of each file, the latency of one sample in the file's own runtime (on this machine: another run
-    gives other figures), how it compares with Keras, its operations, and the targets it fits; and of each SE block
-    the gates that Keras and the quantized files compute.
+    For each file it shows the size, the latency of one sample in the file's runtime (on this machine: another run gives
+    other figures), the difference from Keras, the operations, and the targets; and for each SE block the gates that
+    Keras and the quantized files compute.
 
     Example:
 
@@ -47,32 +47,32 @@ def write_report(
     Args:
         model: The Keras model.
         path: The page to write.
-        artifacts: What was exported from it, as `export` returns, or `Artifact.open`.
+        artifacts: Files that were exported from it, from `export` or `Artifact.open`.
         evaluation_data: Labelled data to measure top-1 accuracy on, for a classifier: `(x, y)`, inputs as for
-            calibration and the number of the class of each sample; or the path of an `.npz` file with `x` and `y`.
-        data: Inputs to time the files and to look at gates with, in the forms of calibration data; by default
-            those of `evaluation_data`, or random ones.
-        preprocessing: As it was in `export`, of files that take pixels.
-        overwrite: Whether to replace a page that exists.
+            calibration and the class index of each sample; or the path of an `.npz` file with `x` and `y`.
+        data: Inputs for latencies and gates, in any form of calibration data; by default those of `evaluation_data`,
+            or random ones.
+        preprocessing: The `preprocessing` of the export, for files that take pixels.
+        overwrite: Whether to replace an existing page.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: for an argument that cannot be right.
+        ValueError: for an invalid argument.
         ImportError: without the packages of the extra `report`.
         FileExistsError, NotADirectoryError, PermissionError: for a path that cannot be written to.
     """
     path = Path(path)
     check_report(path, overwrite)
     if not artifacts:
-        raise ValueError(f"artifacts must be one file at least. Received: {artifacts!r}")
+        raise ValueError(f"artifacts must have at least one file. Received: artifacts={artifacts!r}")
     prepared = preprocessing_of(model, preprocessing)
     inference, pixels = prepared_model(model, prepared, "float32"), prepared is not None
     if data is not None:
         data = read_data(inference.inputs, data, "data", pixels=pixels)
     evaluation = None if evaluation_data is None else evaluation_of(inference, evaluation_data, pixels=pixels)
-    # What makes tables is slow to import, and most exports have no report.
+    # Imported here because rendering libraries are slow to import, and most exports have no report.
     from keras_se.export.report.content import report_content
     from keras_se.export.report.page import page
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_se._text import counted
+from keras_se._validation import one_of
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation
 from keras_se.export.targets import vela
 from keras_se.export.targets.reasons import Reason, Verdict
@@ -13,7 +14,7 @@ LIGHT = ("QUANTIZE", "DEQUANTIZE", "SOFTMAX")
 
 
 def verdict(inspection: Inspection, target: str) -> Verdict:
-    """Says whether an inspected file fits a target.
+    """Checks an inspected file against a target.
 
     Example:
 
@@ -32,9 +33,7 @@ def verdict(inspection: Inspection, target: str) -> Verdict:
     Raises:
         ValueError: for an unknown target.
     """
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}. Received: {target!r}")
-    row = TARGETS[target]
+    row = TARGETS[one_of("target", target, TARGETS)]
     if inspection.format != row.format:
         problem = f"{target} requires a file in the format {row.format}; this file is {inspection.format}."
         return Verdict(target, (Reason(problem, "", f"Export it with to_{row.format}.", row.rows[0].source),))

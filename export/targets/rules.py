@@ -40,8 +40,6 @@ class Limit:
 class Target:
     """A target: the format of its files, and its rules."""
 
-    name: str
-    used_for: str
     format: str
     rows: tuple[Operators | Limit, ...]
 
@@ -87,67 +85,55 @@ ORT_KINDS = _names("""
     Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile TopK Transpose Unique Unsqueeze Where
 """)
 
+GPU_OPERATORS = Operators(
+    GPU_KINDS,
+    FLOAT | INTEGERS | {"float16", "int8", "uint8"},
+    GPU,
+    "Replace its layer with one that converts to operations that the delegate supports.",
+)
+MICRO_OPERATORS = Operators(
+    frozenset(METHODS),
+    FLOAT | INTEGERS | QUANTIZED,
+    f"{MICRO}, micro_mutable_op_resolver.h and kernels/*.cc",
+    "Replace its layer, or export with quantize='int8'.",
+    {
+        **dict.fromkeys(("HARD_SWISH", "RESIZE_BILINEAR", "ELU", "DIV"), FLOAT | INTEGERS | {"int8"}),
+        **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), FLOAT | INTEGERS | QUANTIZED | {"uint8"}),
+    },
+)
+ORT_OPERATORS = Operators(
+    ORT_KINDS,
+    FLOAT | INTEGERS | {"int8", "uint8"},
+    f"{ORT}; {ORT_TYPES}",
+    "Use the package onnxruntime-android or onnxruntime-c, which supports all operators.",
+)
+
 TARGETS = {
-    target.name: target
-    for target in (
-        Target(
-            "phone-cpu",
-            "LiteRT on a phone's CPU",
-            "tflite",
-            (Limit("runs in LiteRT", XNNPACK), Limit("in the delegate", XNNPACK)),
+    # LiteRT on a phone's CPU.
+    "phone-cpu": Target("tflite", (Limit("runs in LiteRT", XNNPACK), Limit("in the delegate", XNNPACK))),
+    # LiteRT's GPU delegate.
+    "phone-gpu": Target(
+        "tflite",
+        (
+            GPU_OPERATORS,
+            Limit("static shapes", "keras_se: the GPU delegate compiles its shaders for the sizes in the file"),
+            Limit("four axes", GPU),
         ),
-        Target(
-            "phone-gpu",
-            "LiteRT's GPU delegate",
-            "tflite",
-            (
-                Operators(
-                    GPU_KINDS,
-                    FLOAT | INTEGERS | {"float16", "int8", "uint8"},
-                    GPU,
-                    "Replace its layer with one that converts to operations that the delegate supports.",
-                ),
-                Limit("static shapes", "keras_se: the GPU delegate compiles its shaders for the sizes in the file"),
-                Limit("four axes", GPU),
-            ),
+    ),
+    # LiteRT for Microcontrollers.
+    "microcontroller": Target(
+        "tflite",
+        (
+            MICRO_OPERATORS,
+            Limit("static shapes", f"{MICRO}, tensorflow/lite/micro/docs/porting_reference_ops.md: no dynamic tensors"),
+            Limit("batch of one", "keras_se: boards take one sample at a time"),
+            Limit("no dynamic quantization", f"{MICRO}, kernels/cmsis_nn/conv.cc: hybrid models are not supported"),
         ),
-        Target(
-            "microcontroller",
-            "LiteRT for Microcontrollers",
-            "tflite",
-            (
-                Operators(
-                    frozenset(METHODS),
-                    FLOAT | INTEGERS | QUANTIZED,
-                    f"{MICRO}, micro_mutable_op_resolver.h and kernels/*.cc",
-                    "Replace its layer, or export with quantize='int8'.",
-                    {
-                        **dict.fromkeys(("HARD_SWISH", "RESIZE_BILINEAR", "ELU", "DIV"), FLOAT | INTEGERS | {"int8"}),
-                        **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), FLOAT | INTEGERS | QUANTIZED | {"uint8"}),
-                    },
-                ),
-                Limit(
-                    "static shapes", f"{MICRO}, tensorflow/lite/micro/docs/porting_reference_ops.md: no dynamic tensors"
-                ),
-                Limit("batch of one", "keras_se: boards take one sample at a time"),
-                Limit("no dynamic quantization", f"{MICRO}, kernels/cmsis_nn/conv.cc: hybrid models are not supported"),
-            ),
-        ),
-        Target("ethos-u", "Arm's Ethos-U55 and U65", "tflite", (Limit("all on the NPU", VELA),)),
-        Target(
-            "onnxruntime-mobile",
-            "ONNX Runtime's reduced builds for phones",
-            "onnx",
-            (
-                Operators(
-                    ORT_KINDS,
-                    FLOAT | INTEGERS | {"int8", "uint8"},
-                    f"{ORT}; {ORT_TYPES}",
-                    "Use the package onnxruntime-android or onnxruntime-c, which supports all operators.",
-                ),
-            ),
-        ),
-    )
+    ),
+    # Arm's Ethos-U55 and U65.
+    "ethos-u": Target("tflite", (Limit("all on the NPU", VELA),)),
+    # ONNX Runtime's reduced builds for phones.
+    "onnxruntime-mobile": Target("onnx", (ORT_OPERATORS,)),
 }
 
 # Vela's rules, for machines on which Vela is not installed.

@@ -31,13 +31,13 @@ def left_on_the_cpu(inspection: Inspection) -> Iterator[Reason]:
     """Compiles the file for each accelerator, in a temporary folder; a reason for each operation left on the CPU."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for accelerator in ACCELERATORS:
-        for reason in _of(inspection, accelerator):
+        for reason in _left_by(inspection, accelerator):
             found.setdefault(reason, []).append(accelerator)
     for (problem, where, action), accelerators in found.items():
         yield Reason(f"{problem} ({', '.join(accelerators)})", where, action, SOURCE)
 
 
-def _of(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
+def _left_by(inspection: Inspection, accelerator: str) -> Iterator[tuple[str, str, str]]:
     status, output = _compile(inspection.path, accelerator)
     if status:
         yield f"Vela does not compile the file: {last_line(output)}", "", "Export it with quantize='int8'."
@@ -57,7 +57,7 @@ def _action(kind: str) -> str:
 
 
 def _compile(path: Path, accelerator: str) -> tuple[int, str]:
-    """Runs Vela in a process of its own; its exit status and its output."""
+    """Runs Vela in another process; returns its exit status and its output."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.tflite"
         shutil.copyfile(path, model)

@@ -1,18 +1,12 @@
 """The TFLite format. May import the frontend, passes, data, verification and `saved_model`."""
 
 from pathlib import Path
-from typing import Any
 
 from keras_se.export.interfaces import Format, any_mode
-from keras_se.export.modes import Mode
 
 
 def _recognises(path: Path) -> bool:
     return path.suffix == ".tflite" and path.is_file()  # opening a FIFO would wait
-
-
-def _keeps_layers(mode: Mode, value: Any) -> bool:
-    return mode.keeps_layers
 
 
 FORMAT = Format(
@@ -30,8 +24,7 @@ FORMAT = Format(
     options={
         "io_dtype": lambda mode, value: value in mode.io_dtypes,
         "input_shape": any_mode,
-        "keep": _keeps_layers,
-        "keep_as": _keeps_layers,
+        **dict.fromkeys(("keep", "keep_as"), lambda mode, value: mode.keeps_layers),
     },
     call_program="tflite_call.py",
     profiler="tflite_profiler.py",

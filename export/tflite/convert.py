@@ -39,7 +39,7 @@ def to_tflite(
     metadata_file: bool = False,
     overwrite: bool = False,
 ) -> Artifact:
-    """Writes a TFLite file of built-in operations only, for LiteRT on phones, boards and microcontrollers.
+    """Writes a TFLite file of built-in operations, for LiteRT on phones, boards and microcontrollers.
 
     Example:
 

@@ -16,13 +16,7 @@ from keras_se.export.tflite.unsupported import refuse_loops
 
 
 def float_file(model: InferenceModel, shapes: Mapping[str, tuple], batch_size: int) -> bytes:
-    """The bytes of a file in floats.
-
-    Args:
-        model: The model.
-        shapes: The shape of each input, without the batch.
-        batch_size: The file's batch.
-    """
+    """The bytes of a float file with a fixed batch; `shapes` are those of the inputs, without the batch."""
     with converter_of(model, shapes, batch_size) as converter:
         return bytes(converter.convert())
 
@@ -33,9 +27,7 @@ def converter_of(
 ) -> Iterator[Any]:
     """A `TFLiteConverter` for built-in operations, which is quiet while it works.
 
-    Args:
-        model, shapes, batch_size: As for `float_file`.
-        calibrated: The mode, if it has to be calibrated, which loops cannot be.
+    `calibrated` is the mode if it needs calibration, which does not support loops.
     """
     tf = require("tensorflow", "tflite")
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -49,7 +41,7 @@ def converter_of(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what the converter prints, and its harmless warnings."""
+    """Hides the converter's output and its harmless warnings."""
     with (
         open(os.devnull, "w") as nowhere,
         warnings.catch_warnings(),

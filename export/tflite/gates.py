@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_se.excitation.record import Gates, recording_of
-from keras_se.export.frontend.batching import batches
+from keras_se.export.frontend.batching import run_in_batches
 from keras_se.export.frontend.inference_model import InferenceModel
 from keras_se.export.tflite.interpreter import TensorValues
 from keras_se.export.tflite.layer_map import LayerNames, operations_of
@@ -47,19 +47,18 @@ def file_gates(
         path: The file.
         model: The model that it was exported from.
         wanted: The gates that Keras computes.
-        feeds: Inputs by name, as the model takes them.
+        feeds: The model's inputs by name.
     """
     values = TensorValues(path.read_bytes())
     owners = LayerNames(model).of_operations(values.graph)
     tensors = {gates.path: index for gates in wanted if (index := _tensor(values, owners, gates)) is not None}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
-    for batch in batches(Runner(path).stored(feeds), values.batch):
+
+    def gates_of_batch(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         computed = values.run(batch)
-        for name, index in tensors.items():
-            parts[name].append(computed[index])
-    samples = len(next(iter(feeds.values())))
-    shapes = {gates.path: gates.values.shape[1:] for gates in wanted}
-    return {name: np.concatenate(found)[:samples].reshape(samples, *shapes[name]) for name, found in parts.items()}
+        return {name: computed[index] for name, index in tensors.items()}
+
+    found = run_in_batches(Runner(path).stored(feeds), gates_of_batch, values.batch)
+    return {gates.path: found[gates.path].reshape(gates.values.shape) for gates in wanted if gates.path in found}
 
 
 def _tensor(values: TensorValues, owners: list[tuple[str, ...]], gates: Gates) -> int | None:

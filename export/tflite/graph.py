@@ -93,7 +93,7 @@ class FileGraph:
 
 
 def read_graph(content: bytes) -> FileGraph:
-    """The main graph of a TFLite file of our own, from its bytes; others are read in another process (`inspect`)."""
+    """The main graph of a file that keras_se wrote. Files from others are read in another process (`inspect`)."""
     require("ai_edge_litert.tools.flatbuffer_utils", "tflite")
     return graphs(describe(content))[0]
 

@@ -10,7 +10,7 @@ from keras_se.export.inspect.macs import count_macs
 from keras_se.export.metadata import parsed
 from keras_se.export.modes import stated_mode
 from keras_se.export.probes.sandbox import RefusedError, probe
-from keras_se.export.tflite.graph import FileGraph, FileTensor, graphs
+from keras_se.export.tflite.graph import FileGraph, graphs
 from keras_se.export.tflite.metadata import embedded
 from keras_se.export.tflite.mode import find_mode
 
@@ -18,7 +18,7 @@ EIGHT_BITS_OR_FEWER = ("int8", "uint8", "int4", "int2")
 
 
 def inspect(path: Path) -> Inspection:
-    """Reads a TFLite file, in a process of its own that also loads it in LiteRT.
+    """Reads a TFLite file in another process, which also loads it in LiteRT.
 
     Raises:
         ValueError: for another kind of file, or a damaged one.
@@ -64,23 +64,20 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def _tensors(graph: FileGraph) -> list[TensorInfo]:
-    io = {*graph.inputs, *graph.outputs}
-    return [_tensor(tensor, index in io) for index, tensor in enumerate(graph.tensors)]
-
-
-def _tensor(tensor: FileTensor, io: bool) -> TensorInfo:
-    scales, zero_points = tensor.scales, tensor.zero_points
-    return TensorInfo(
-        tensor.stored_name,
-        tensor.shape_signature,
-        tensor.type.lower(),
-        scales[0] if scales else None,
-        zero_points[0] if zero_points else (0 if scales else None),
-        len(scales),
-        tensor.axis if len(scales) > 1 else None,
-        constant=tensor.constant,
-        io=io,
-    )
+    return [
+        TensorInfo(
+            tensor.stored_name,
+            tensor.shape_signature,
+            tensor.type.lower(),
+            tensor.scales[0] if tensor.scales else None,
+            tensor.zero_points[0] if tensor.zero_points else (0 if tensor.scales else None),
+            len(tensor.scales),
+            tensor.axis if len(tensor.scales) > 1 else None,
+            constant=tensor.constant,
+            io=index in graph.inputs or index in graph.outputs,
+        )
+        for index, tensor in enumerate(graph.tensors)
+    ]
 
 
 def _named(
@@ -113,7 +110,7 @@ def _operations(graph: FileGraph, tensors: list[TensorInfo], delegated: set[int]
 
 
 def _arithmetic(inputs: tuple[TensorInfo, ...]) -> str:
-    """The type of arithmetic, by the types of the map and the kernel."""
+    """The type of arithmetic, by the types of the feature map and the kernel."""
     maps = [tensor.dtype for tensor in inputs if not tensor.constant] or [inputs[0].dtype]
     kernels = [tensor.dtype for tensor in inputs if tensor.constant and tensor.dtype != "int32"]
     kernel = kernels[0] if kernels else maps[-1]

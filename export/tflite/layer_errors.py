@@ -14,7 +14,7 @@ from keras_se.export.artifact import Artifact, exported_model
 from keras_se.export.data.calibration import CalibrationData, read_data
 from keras_se.export.frontend.batching import batches
 from keras_se.export.frontend.inference_model import InferenceModel
-from keras_se.export.frontend.tensor_spec import Tensor, random_feeds
+from keras_se.export.frontend.tensor_spec import random_feeds
 from keras_se.export.modes import MODES
 from keras_se.export.passes.pass_pipeline import optimized
 from keras_se.export.tflite.converter import float_file
@@ -26,7 +26,7 @@ from keras_se.export.verification.parity import SAMPLES
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
-# A relative difference between the noise of an output and that of its inputs that is only rounding of the sums.
+# Noise that exceeds that of the inputs by this share or less is only rounding of the sums.
 ROUNDING = 1e-6
 
 
@@ -41,8 +41,7 @@ class LayerError:
         se: Whether it is a squeeze-and-excitation layer, or part of one.
         sqnr: The signal-to-quantization-noise ratio of its output in dB, over all samples: 20 is an error of a tenth
             (root mean square), 40 of a hundredth. Infinite without any error.
-        own: The same, without the relative noise that the layer's inputs already had: the layer added or amplified the
-            rest.
+        own: The same ratio for the noise that the layer adds or amplifies: without the relative noise of its inputs.
         cosine: The cosine between its output and the output in floats, averaged over samples.
     """
 
@@ -56,11 +55,9 @@ class LayerError:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity: it is `None`."""
-        values = {**vars(self), "fused": list(self.fused)}
-        return {
-            name: None if isinstance(value, float) and not np.isfinite(value) else value
-            for name, value in values.items()
-        }
+        ratios = ((name, getattr(self, name)) for name in ("sqnr", "own", "cosine"))
+        finite = {name: value if np.isfinite(value) else None for name, value in ratios}
+        return {**vars(self), "fused": list(self.fused), **finite}
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,8 @@ class LayerErrors:
     Attributes:
         path: The file.
         samples: The number of samples that were run.
-        rows: A `LayerError` for each layer, the largest added error first. (Errors propagate: sorted by `sqnr`, layers
-            behind a bad one could come before it.)
+        rows: A `LayerError` for each layer, the smallest `own` first: errors propagate, so a small `sqnr` alone can
+            come from an earlier layer.
         missing: Layers whose output is not in the file: they were folded into another layer, or compute nothing.
     """
 
@@ -88,11 +85,6 @@ class LayerErrors:
             "layers": [row.to_dict() for row in self.rows],
             "missing": list(self.missing),
         }
-
-
-def _stored_optimize(artifact: Artifact) -> bool:
-    options = (artifact.metadata or {}).get("options")
-    return not isinstance(options, dict) or options.get("optimize") is not False
 
 
 def layer_errors(
@@ -119,8 +111,8 @@ def layer_errors(
     Args:
         path: A quantized TFLite file.
         model: The Keras model that it was exported from.
-        data: Inputs in any form of calibration data, of which the first samples are run. The default is random inputs,
-            which calibrated files compute poorly.
+        data: Inputs in any form of calibration data, of which the first samples are run; by default random ones, on
+            which calibrated files are less precise.
         samples: The number of samples.
         optimize, preprocessing: The options of the export; by default those in the file's metadata.
 
@@ -137,15 +129,19 @@ def layer_errors(
     inference = exported_model(artifact, model, preprocessing)
     artifact.check_same_tensors(inference)
     source = inference
-    if _stored_optimize(artifact) if optimize is None else optimize:
-        mode = MODES[artifact.quantize]
-        source, _ = optimized(inference, runtime="LiteRT", activation_bits=mode.activation_bits)
+    if optimize is None:
+        options = (artifact.metadata or {}).get("options")
+        optimize = not isinstance(options, dict) or options.get("optimize") is not False
+    if optimize:
+        bits = MODES[artifact.quantize].activation_bits
+        source, _ = optimized(inference, runtime="LiteRT", activation_bits=bits)
     runner: Any = artifact.runner
-    inputs = _with_sizes(inference.inputs, runner.inputs)
+    shapes = {tensor.name: tensor.shape for tensor in runner.inputs}
+    inputs = tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inference.inputs)
     known = CalibrationData(random_feeds(inputs, samples)) if data is None else read_data(inputs, data, "data")
     feeds = known.first(samples)
     content = TensorValues(Path(path).read_bytes())
-    floats = TensorValues(float_file(source, {tensor.name: tensor.shape for tensor in inputs}, content.batch))
+    floats = TensorValues(float_file(source, shapes, content.batch))
     pair = _Pair(source, floats, content)
     sums = pair.compared(feeds, runner.stored)
     return LayerErrors(
@@ -163,12 +159,6 @@ def check_backend() -> None:
         raise ValueError(
             f"Comparing layers requires Keras on TensorFlow. Received: {backend}. Set KERAS_BACKEND=tensorflow."
         )
-
-
-def _with_sizes(inputs: Sequence[Tensor], known: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The model's inputs, in the model's order, with the file's sizes."""
-    shapes = {tensor.name: tensor.shape for tensor in known}
-    return tuple(replace(tensor, shape=shapes[tensor.name]) for tensor in inputs)
 
 
 @dataclass
@@ -201,7 +191,7 @@ class _Pair:
         self._layers = dict(layers_by_path(model.model))
         names = LayerNames(model)
         self._floats, self._quantized = floats, quantized
-        self._owners = names.of_operations(self._floats.graph)
+        self._owners = names.of_operations(floats.graph)
         expected = _results(floats.graph, self._owners)
         found = _results(quantized.graph, names.of_operations(quantized.graph))
         # The tensor of each layer in both files.
@@ -234,7 +224,7 @@ class _Pair:
 
     def rows(self, sums: Mapping[str, _Sums]) -> Iterator[LayerError]:
         before = self._before()
-        chosen = frozenset(path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS))
+        chosen = {path for path, layer in self._layers.items() if isinstance(layer, EXCITATIONS)}
         for path, total in sums.items():
             received = max((sums[other].ratio for other in before[path] if other in sums), default=0.0)
             added = total.ratio - received if total.ratio > received * (1 + ROUNDING) else 0.0
@@ -273,14 +263,13 @@ def _results(graph: FileGraph, owners: Sequence[tuple[str, ...]]) -> dict[str, i
 
 def _missing(model: keras.Model, named: set[str]) -> list[str]:
     """The layers without a row that are neither inside a layer with a row nor contain one."""
-    layers = dict(layers_by_path(model))
     holding = {path.rsplit("/", count)[0] for path in named for count in range(1, path.count("/") + 1)}
     return [
         path
-        for path, layer in layers.items()
+        for path, layer in dict(layers_by_path(model)).items()
         if not isinstance(layer, keras.layers.InputLayer | keras.Model)
         and path not in holding
-        and not within(path, frozenset(named))
+        and not within(path, named)
     ]
 
 

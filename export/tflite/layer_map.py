@@ -1,7 +1,7 @@
 """Maps the tensors and operations of a TFLite file to Keras layers, by their names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import keras
@@ -102,7 +102,7 @@ def operations_of(graph: FileGraph, owners: Sequence[tuple[str, ...]], chosen: f
     ]
 
 
-def within(path: str, chosen: Mapping[str, Any] | frozenset[str]) -> bool:
+def within(path: str, chosen: Set[str]) -> bool:
     """Whether a layer, or a layer that contains it, is chosen."""
     parts = path.split("/")
     return any("/".join(parts[:count]) in chosen for count in range(1, len(parts) + 1))

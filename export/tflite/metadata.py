@@ -10,7 +10,7 @@ from keras_se.export.tflite.graph import FileGraph, FileTensor, read_graph
 
 NAME = "keras_se.json"
 UNIX = 3
-# The archive's own tables come behind the document.
+# The archive's tables follow the document.
 TAIL = LIMIT + (1 << 16)
 
 
@@ -21,18 +21,18 @@ def tensors(path: Path) -> dict[str, Any]:
 def graph_tensors(graph: FileGraph) -> dict[str, Any]:
     """The inputs and outputs of a graph, for JSON."""
     return {
-        "inputs": [_facts(tensor) for tensor in graph.input_tensors],
-        "outputs": [_facts(tensor) for tensor in graph.output_tensors],
+        "inputs": [_described(tensor) for tensor in graph.input_tensors],
+        "outputs": [_described(tensor) for tensor in graph.output_tensors],
     }
 
 
-def _facts(tensor: FileTensor) -> dict[str, Any]:
+def _described(tensor: FileTensor) -> dict[str, Any]:
     quantization = {"scale": tensor.scales[0], "zero_point": tensor.zero_points[0]} if tensor.scales else {}
     return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.type.lower(), **quantization}
 
 
 def embed(path: Path, document: bytes) -> None:
-    """Appends the document, so that the FlatBuffer stays as it is."""
+    """Appends the document; the FlatBuffer does not change."""
     entry = ZipInfo(NAME)  # its date is always 1980-01-01
     entry.create_system = UNIX  # on every system
     with ZipFile(path, "a", ZIP_STORED) as archive:
@@ -40,7 +40,7 @@ def embed(path: Path, document: bytes) -> None:
 
 
 def embedded(path: Path) -> bytes | None:
-    """The document, of which nothing is unpacked that is not stored as it is, within `LIMIT`."""
+    """The document, if it is stored without compression and within `LIMIT`: nothing is unpacked."""
     try:
         with path.open("rb") as file:
             file.seek(-min(TAIL, path.stat().st_size), io.SEEK_END)

@@ -55,8 +55,8 @@ def write_dynamic(model: InferenceModel, request: ExportRequest) -> Written:
 def write_int8(model: InferenceModel, request: ExportRequest) -> Written:
     """Everything in 8 bits, by TensorFlow's quantizer, with ranges that are measured here.
 
-    Where an operation writes over one of its inputs to save memory, an addition or a product, TensorFlow's calibrator
-    takes the range of the result for that of the input: the gates of a hard swish, from 0 to 1, in steps of 0.4.
+    To save memory, an addition or a product may overwrite one of its inputs. TensorFlow's calibrator then takes the
+    range of the result for that of the input: the gates of a hard swish, from 0 to 1, would get steps of 0.4.
     """
     tf = require("tensorflow", "tflite")
     schema = require("ai_edge_litert.schema_py_generated", "tflite")
@@ -86,7 +86,7 @@ def write_int16x8(model: InferenceModel, request: ExportRequest) -> Written:
 
 
 def write_selective(model: InferenceModel, request: ExportRequest) -> Written:
-    """As int8, but for the chosen layers, by LiteRT's quantizer."""
+    """Everything in 8 bits except the chosen layers, by LiteRT's quantizer."""
     content, _ = write_floats(model, request)
     with quiet():
         return quantized_but(
@@ -101,7 +101,7 @@ def write_selective(model: InferenceModel, request: ExportRequest) -> Written:
 
 @contextmanager
 def _calibrated(model: InferenceModel, request: ExportRequest, operations: Any) -> Iterator[Any]:
-    """A converter that quantizes by calibration data, with the operations of a mode."""
+    """A converter that calibrates, with the operations of a mode."""
     tf, size = require("tensorflow", "tflite"), request.batch_size or 1
     with converter_of(model, request.shapes, size, calibrated=request.quantize) as converter:
         converter.target_spec.supported_ops = [operations]
@@ -111,13 +111,15 @@ def _calibrated(model: InferenceModel, request: ExportRequest, operations: Any) 
 
 
 def quantized_file(content: bytes, model: InferenceModel, quantize: Callable[..., bytes]) -> bytes:
-    """A calibrated TFLite file in 8 bits by TensorFlow's quantizer, which leaves in floats what has no range.
+    """Quantizes a calibrated TFLite file to 8 bits, but for the layers of `keras_se.export.frontend.float_layers`.
+
+    TensorFlow's quantizer leaves tensors without a range in floats, so theirs are removed.
 
     Args:
         content: The file.
-        model: What it was converted from.
-        quantize: The quantizer: of a file, and of the names of `denylisted_nodes`. Sigmoids need these: their results
-            have the same steps whatever their range is.
+        model: The model that it was converted from.
+        quantize: The quantizer, called with the file and the names of `denylisted_nodes`. Sigmoids need these: their
+            results are quantized with fixed steps, whatever their range is.
 
     Raises:
         ExportError: if no operation of such a layer can be found.

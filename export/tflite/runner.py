@@ -47,7 +47,7 @@ class Runner:
         return run_in_batches(self.stored(feeds), run_batch, self._batch)
 
     def stored(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Named inputs in the file's own types."""
+        """Named inputs in the file's types."""
         return {name: quantized(feeds[name], detail) for name, detail in self._inputs.items()}
 
     def operations(self) -> collections.Counter[str]:
@@ -85,6 +85,6 @@ def quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
 
 
 def dequantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-    """Stored values as real ones."""
+    """Real values of those that the file stores."""
     scale, zero_point = detail["quantization"]
     return (values.astype("float32") - zero_point) * np.float32(scale) if scale else values

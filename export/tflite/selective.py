@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,7 @@ from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
 MODE = "selective"
-# The value of `keep` for every squeeze-and-excitation layer, which is the default.
-SE = "se"
+SE = "se"  # the default value of `keep`: every squeeze-and-excitation layer
 # The values of `keep_as`, and the schema's name of each type.
 KEPT = {"float32": "FLOAT32", "int16": "INT16"}
 EVERYTHING = ".*"
@@ -53,33 +52,22 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
         ValueError: for an invalid argument, such as a pattern that matches no layer.
     """
     if quantize != MODE:
-        refuse_keep(keep, keep_as, (quantize,))
+        for name, value in (("keep", keep), ("keep_as", keep_as)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} requires quantize={MODE!r}. Received: {name}={value!r}, quantize={quantize!r}"
+                )
         return None
-    keep_as = "float32" if keep_as is None else keep_as
-    one_of("keep_as", keep_as, KEPT)
-    patterns = (SE,) if keep is None else (keep,) if isinstance(keep, str) else tuple(_patterns(keep))
+    keep_as = one_of("keep_as", "float32" if keep_as is None else keep_as, KEPT)
+    patterns = tuple(keep) if isinstance(keep, list | tuple) else (SE if keep is None else keep,)
     if not patterns:
         raise ValueError(f"keep must name at least one layer. Received: keep={keep!r}")
-    layers = {path: one for path, one in layers_by_path(model) if not isinstance(one, keras.layers.InputLayer)}
-    return Choice(frozenset(path for pattern in patterns for path in _matching(layers, pattern)), keep_as, patterns)
-
-
-def refuse_keep(keep: Any, keep_as: str | None, modes: Sequence[str | None]) -> None:
-    """Refuses `keep` and `keep_as` unless one of the modes supports them."""
-    for name, value in (("keep", keep), ("keep_as", keep_as)):
-        if value is not None and MODE not in modes:
-            received = ", ".join(repr(mode) for mode in modes)
-            raise ValueError(f"{name} requires quantize={MODE!r}. Received: {name}={value!r}, quantize={received}")
-
-
-def _patterns(keep: Any) -> list[str]:
-    patterns = list(keep) if isinstance(keep, list | tuple) else [keep]
-    wrong = [pattern for pattern in patterns if not isinstance(pattern, str)]
-    if wrong:
+    if wrong := [pattern for pattern in patterns if not isinstance(pattern, str)]:
         raise ValueError(
             f'keep must be "{SE}", a regular expression on layer names, or a list of these. Received: {wrong[0]!r}'
         )
-    return patterns
+    layers = {path: one for path, one in layers_by_path(model) if not isinstance(one, keras.layers.InputLayer)}
+    return Choice(frozenset(path for pattern in patterns for path in _matching(layers, pattern)), keep_as, patterns)
 
 
 def _matching(layers: Mapping[str, keras.layers.Layer], pattern: str) -> list[str]:
@@ -107,19 +95,11 @@ def quantized_but(
     io_dtype: str,
     batch_size: int,
 ) -> tuple[bytes, list[str]]:
-    """Quantizes a float file to 8 bits, except for chosen layers; returns the new file and notes.
+    """Quantizes a float file, which was converted from the model, to 8 bits; returns the new file and notes.
 
     Weights have a scale for each channel, activations one for each tensor. An operation that was fused from several
     layers is kept if one of them was chosen. With float outputs, a softmax that makes an output stays in floats, too,
     since LiteRT's delegate does not support it in 8 bits; so do the layers of `keras_se.export.frontend.float_layers`.
-
-    Args:
-        content: The float file.
-        model: The model that it was converted from.
-        choice: The chosen layers.
-        calibration: Calibration data.
-        io_dtype: The type of the file's inputs and outputs: `"float32"`, `"int8"` or `"uint8"`.
-        batch_size: The file's batch.
 
     Raises:
         ExportError: if no operation of the chosen layers is found, or if one was not kept.
@@ -131,17 +111,19 @@ def quantized_but(
     owners = LayerNames(model).of_operations(graph)
     kept = operations_of(graph, owners, choice.paths)
     found = {path for paths in owners for path in paths}
-    lost = sorted(path for path in choice.paths if not any(within(other, frozenset([path])) for other in found))
+    lost = sorted(path for path in choice.paths if not any(within(other, {path}) for other in found))
     if not kept:
         raise ExportError(f"The file has no operation of the layers to keep: {listed(lost)}.")
     floats = operations_of(graph, owners, paths_in_floats(model.model))
     if io_dtype == "float32":
-        floats += [operation for operation in graph.operations if _makes_probabilities(graph, operation)]
+        floats += [one for one in graph.operations if one.name == "SOFTMAX" and set(one.outputs) <= set(graph.outputs)]
+    # If one output is in floats, all are, since the quantizer treats them alike.
+    float_outputs = any(index in graph.outputs for operation in floats for index in operation.outputs)
     recipe = _recipe(
         [_scope(graph, operation) for operation in kept if operation not in floats],
         choice.kept_as,
         [_scope(graph, operation) for operation in floats],
-        {"inputs": io_dtype, "outputs": "float32" if _make_an_output(graph, floats) else io_dtype},
+        {"INPUT": io_dtype, "OUTPUT": "float32" if float_outputs else io_dtype},
     )
     with warnings.catch_warnings():
         # The quantizer itself reads intermediate tensors like this.
@@ -149,8 +131,8 @@ def quantized_but(
         rewriter = quantizer.Quantizer(bytearray(content), recipe)
         result = bytes(rewriter.quantize(_ranges(content, calibration, batch_size)).quantized_model)
     types = _result_types(result)
-    wrong = [_scope(graph, one) for one in kept if types.get(_scope(graph, one)) not in _allowed(choice.kept_as)]
-    if wrong:
+    allowed = (KEPT[choice.kept_as], "FLOAT32", "BOOL", "INT32", "INT64")  # floats if there is no 16-bit form
+    if wrong := [_scope(graph, one) for one in kept if types.get(_scope(graph, one)) not in allowed]:
         raise ExportError(f"LiteRT's quantizer did not keep these operations in {choice.kept_as}: {listed(wrong)}.")
     return result, _notes(graph, types, kept, floats, choice, lost)
 
@@ -160,15 +142,6 @@ def _scope(graph: FileGraph, operation: FileOperation) -> str:
     return ";".join(graph.tensors[index].stored_name for index in operation.outputs)
 
 
-def _makes_probabilities(graph: FileGraph, operation: FileOperation) -> bool:
-    return operation.name == "SOFTMAX" and set(operation.outputs) <= set(graph.outputs)
-
-
-def _make_an_output(graph: FileGraph, operations: list[FileOperation]) -> bool:
-    """Whether one of the operations does: then all outputs stay floats, since the quantizer treats them alike."""
-    return any(index in graph.outputs for operation in operations for index in operation.outputs)
-
-
 def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtypes: Mapping[str, str]) -> Any:
     """The quantizer's settings; the last one that matches an operation, and that the operation supports, counts."""
     from ai_edge_quantizer import qtyping, recipe_manager
@@ -176,25 +149,17 @@ def _recipe(kept: list[str], kept_as: str, floats: list[str], io_dtypes: Mapping
     names = qtyping.TFLOperationName
     manager = recipe_manager.RecipeManager()
     manager.add_static_config(EVERYTHING, names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
-    # Floats come first: an operation without a 16-bit form must not fall back to 8 bits.
-    _leave_in_floats(manager, _any_of([*kept, *floats]))
+    # Floats come first: an operation without a 16-bit form must not fall back to 8 bits. The group makes this another
+    # key than that of the same operations in 16 bits.
+    manager.add_quantization_config(
+        f"(?:{_any_of([*kept, *floats])})", names.ALL_SUPPORTED, algorithm_key="no_quantize"
+    )
     if kept_as == "int16":
         manager.add_static_config(_any_of(kept), names.ALL_SUPPORTED, activation_num_bits=16, weight_num_bits=8)
-    for role, dtype in ((names.INPUT, io_dtypes["inputs"]), (names.OUTPUT, io_dtypes["outputs"])):
-        if dtype == "float32":
-            manager.add_quantization_config(EVERY_IO, role, algorithm_key="no_quantize")
-        else:
-            manager.add_quantization_config(EVERY_IO, role, _io_config(dtype))
+    for role, dtype in io_dtypes.items():
+        options = {"algorithm_key": "no_quantize"} if dtype == "float32" else {"op_config": _io_config(dtype)}
+        manager.add_quantization_config(EVERY_IO, names[role], **options)
     return manager.get_quantization_recipe()
-
-
-def _leave_in_floats(manager: Any, expression: str) -> None:
-    from ai_edge_quantizer import qtyping
-
-    # The group makes this another key than the same operations in 16 bits.
-    manager.add_quantization_config(
-        f"(?:{expression})", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
-    )
 
 
 def _any_of(scopes: list[str]) -> str:
@@ -209,10 +174,9 @@ def _io_config(io_dtype: str) -> Any:
     return qtyping.OpQuantizationConfig(
         activation_tensor_config=qtyping.TensorQuantizationConfig(num_bits=8, symmetric=False, dtype=kind),
         weight_tensor_config=qtyping.TensorQuantizationConfig(
-            num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+            num_bits=8, granularity=qtyping.QuantGranularity.CHANNELWISE
         ),
         compute_precision=qtyping.ComputePrecision.INTEGER,
-        explicit_dequantize=False,
     )
 
 
@@ -238,10 +202,6 @@ def _result_types(content: bytes) -> dict[str, str]:
     }
 
 
-def _allowed(kept_as: str) -> tuple[str, ...]:
-    return (KEPT[kept_as], "FLOAT32", "BOOL", "INT32", "INT64")  # floats if there is no 16-bit form
-
-
 def _notes(
     graph: FileGraph,
     types: Mapping[str, str],
@@ -256,17 +216,16 @@ def _notes(
             f"Not kept in {choice.kept_as}, since the file has no operation of these layers (they were fused into "
             f"another layer, or compute nothing): {listed(lost)}."
         )
-    in_floats = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32"]
-    if choice.kept_as != "float32" and (always := [one for one in kept if one in floats]):
-        notes.append(
-            f"In floats, not in {choice.kept_as}, since their values are small or probabilities: {_names(always)}."
-        )
-    if choice.kept_as != "float32" and (unsupported := [one for one in kept if one in in_floats and one not in floats]):
-        notes.append(f"In floats, since LiteRT's quantizer has no 16-bit form of them: {_names(unsupported)}.")
-    if others := [one for one in in_floats if one not in kept and one not in floats]:
-        notes.append(f"In floats, since LiteRT's quantizer has no 8-bit form of them: {_names(others)}.")
+    in_16_bits = [] if choice.kept_as == "float32" else kept
+    unsupported = [one for one in graph.operations if types.get(_scope(graph, one)) == "FLOAT32" and one not in floats]
+    reasons = {
+        f"not in {choice.kept_as}, since their values are small or probabilities": [
+            one for one in in_16_bits if one in floats
+        ],
+        "since LiteRT's quantizer has no 16-bit form of them": [one for one in in_16_bits if one in unsupported],
+        "since LiteRT's quantizer has no 8-bit form of them": [one for one in unsupported if one not in kept],
+    }
+    for reason, operations in reasons.items():
+        if operations:
+            notes.append(f"In floats, {reason}: {', '.join(sorted({one.name for one in operations}))}.")
     return notes
-
-
-def _names(operations: list[FileOperation]) -> str:
-    return ", ".join(sorted({operation.name for operation in operations}))

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 # Exit statuses other than 0.
 FAILED = 1
@@ -41,21 +43,25 @@ def print_error(output: Output, sentence: str) -> None:
     output.stderr.print(f"Error: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
+def empty_table(headers: Sequence[str], texts: int = 1, **options: Any) -> Table:
+    """A table without rows. The first `texts` columns hold text; the others hold numbers, aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="left" if i < texts else "right", overflow="fold")
+    return table
+
+
 @contextmanager
 def progress(output: Output) -> Iterator[Progress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    description = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), description, MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=output.stderr, transient=True) as bar:
         yield bar
 
 
 @contextmanager
 def quiet(output: Output) -> Iterator[None]:
-    """Hides what libraries write to stdout and stderr, from Python or C++; shows it after an unexpected error.
+    """Hides the output of libraries on stdout and stderr, from Python or C++; shows it after an unexpected error.
 
     TensorFlow and its converter log to both streams, while `--json` promises one document on stdout.
     """

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from keras_se._text import listed
+from keras_se.cli.console import empty_table
 
 if TYPE_CHECKING:
     from keras_se.export import Artifact, LayerErrors
@@ -42,9 +42,7 @@ def errors_of(artifacts: "Sequence[Artifact]", model: Any, data: Any, **options:
 def layer_table(errors: "LayerErrors") -> Table:
     """The layers with the largest errors; `--json` has all."""
     title = f"{errors.path.name}: error of each layer's output relative to float, {errors.samples} samples"
-    table = Table(title=Text(title), box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("layer", "", "adds (dB)", "SQNR (dB)", "cosine"):
-        table.add_column(header, justify="right" if "(" in header or header == "cosine" else "left", overflow="fold")
+    table = empty_table(("layer", "", "adds (dB)", "SQNR (dB)", "cosine"), texts=2, title=Text(title))
     for row in errors.rows[:ROWS]:
         name = f"{row.layer} ({', '.join(row.fused)})" if row.fused else row.layer
         table.add_row(Text(name), "SE" if row.se else "", _decibels(row.own), _decibels(row.sqnr), f"{row.cosine:.6f}")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import keras
 
 
+BUILDERS = tuple(network.builder for network in NETWORKS)
 SEEDS = click.IntRange(0, 2**32 - 1)  # NumPy's
+# The parameters of commands that take a MODEL, which `load` reads.
+MODEL_OPTIONS = ("r", "classes", "input_shape", "weights", "seed")
 
 
 def model_options(command: Any) -> Any:
@@ -30,9 +33,7 @@ def plain_model_options(command: Any) -> Any:
     options = (
         click.option("--classes", type=int, help="Number of classes, for a builder."),
         click.option(
-            "--input-shape",
-            metavar="H,W,C",
-            help="Input shape for a builder, or for a model of unknown sizes.",
+            "--input-shape", metavar="H,W,C", help="Input shape for a builder, or for a model of unknown sizes."
         ),
         click.option("--weights", help="Weights for a builder: a file, a folder, an hf:// address, or imagenet."),
         click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of random weights."),
@@ -48,7 +49,7 @@ json_option = click.option("--json", is_flag=True, expose_value=False, help="Pri
 
 
 def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
-    """Loads MODEL. Returns it with the requested input shape, unless it was built for it. A new classifier is noted."""
+    """Returns MODEL, and the requested input shape unless MODEL was built with it. Notes a new classifier."""
     from keras_se.weights import NewClassifierWarning
 
     with warnings.catch_warnings(record=True) as caught:
@@ -64,8 +65,7 @@ def load(output: Output, name: str, options: dict[str, Any]) -> "tuple[keras.Mod
 
 def load_plain(output: Output, name: str, options: dict[str, Any]) -> "keras.Model":
     """Loads MODEL; a builder's network has no SE."""
-    is_builder = name in [network.builder for network in NETWORKS]
-    return load(output, name, options | {"r": "none" if is_builder else None})[0]
+    return load(output, name, options | {"r": "none" if name in BUILDERS else None})[0]
 
 
 def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, ...] | None]":
@@ -75,8 +75,7 @@ def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, 
 
     shape = _shape(options["input_shape"])
     keras.utils.set_random_seed(options["seed"])
-    builders = [network.builder for network in NETWORKS]
-    if name in builders:
+    if name in BUILDERS:
         arguments = {key: options[key] for key in ("classes", "weights") if options[key] is not None}
         if options["r"] is not None:
             arguments["r"] = None if options["r"] == "none" else _integer("-r", options["r"])
@@ -84,7 +83,7 @@ def _load(name: str, options: dict[str, Any]) -> "tuple[keras.Model, tuple[int, 
     if name.startswith("hf://") or os.path.isdir(name):
         return _published(name, options, shape), None
     if not name.endswith(".keras") and not os.path.exists(name):
-        lowered = {builder.lower(): builder for builder in builders}
+        lowered = {builder.lower(): builder for builder in BUILDERS}
         near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
         hint = f" The nearest are {', '.join(near)}." if near else ""
         raise ValueError(f"MODEL must be a .keras file or the name of a builder. Received: {name!r}.{hint}")

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
+
+from keras_se.cli.console import empty_table
 
 if TYPE_CHECKING:
     from keras_se.export import Artifact
 
 
 def parity_table(artifacts: "Sequence[Artifact]") -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("file", "size", "error", "allowed", "cosine", "top-1", "verified"):
-        table.add_column(header, justify="left" if header == "file" else "right", overflow="fold")
+    table = empty_table(("file", "size", "error", "allowed", "cosine", "top-1", "verified"))
     for artifact in artifacts:
         parity = artifact.parity
         if parity is None:

@@ -13,11 +13,7 @@ LIMIT = 1 << 20
 
 
 def preprocessing_from(source: str) -> "Preprocessing":
-    """The preprocessing at an address or in a folder of published weights, or in a JSON file.
-
-    Raises:
-        ValueError: for anything else.
-    """
+    """The preprocessing at an address or in a folder of published weights, or in a JSON file."""
     from keras_se import weights
 
     return _read(source) if source.endswith(".json") else weights.preprocessing(source)

@@ -60,7 +60,7 @@ def complexity(model: keras.Model, input_shape: Sequence[Any] | None = None) -> 
         cost = Cost(
             name=call.path,
             kind=type(call.layer).__name__,
-            stage=_stage(call.layer.name),
+            stage=match[1] if (match := STAGE.match(call.layer.name)) else "head",
             output_shape=call.outputs[0][1:] if call.outputs else (),
             parameters=sum(math.prod(variable.shape) for variable in variables.values()),
             macs=macs or 0,
@@ -102,8 +102,3 @@ def _variables(layer: Any) -> list[Any]:
     """The trainable variables of a layer, also if it is frozen."""
     parts = flattened(layer) if isinstance(layer, keras.layers.Layer) else []
     return [variable for part in parts for variable in all_trainable_variables(part)]
-
-
-def _stage(name: str) -> str:
-    match = STAGE.match(name)
-    return match.group(1) if match else "head"

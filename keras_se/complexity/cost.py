@@ -74,12 +74,8 @@ class Complexity:
     def stages(self) -> dict[str, "Complexity"]:
         """The complexity of each stage, in the order of the graph."""
         names = dict.fromkeys(cost.stage for cost in self.layers)
-        return {
-            name: Complexity(
-                self.model, self.input_shapes, tuple(cost for cost in self.layers if cost.stage == name), ()
-            )
-            for name in names
-        }
+        costs = {name: tuple(cost for cost in self.layers if cost.stage == name) for name in names}
+        return {name: Complexity(self.model, self.input_shapes, costs[name], ()) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -118,12 +114,7 @@ class Complexity:
         return table
 
     def _sums(self) -> dict[str, int]:
-        return {
-            "parameters": self.parameters,
-            "se_parameters": self.se_parameters,
-            "macs": self.macs,
-            "se_macs": self.se_macs,
-        }
+        return {name: getattr(self, name) for name in ("parameters", "se_parameters", "macs", "se_macs")}
 
     def __str__(self) -> str:
         parameters = f"{self.parameters:,} parameters ({_share(self.se_parameters, self.parameters) or '0 %'} SE)"

@@ -1,6 +1,6 @@
 """Selects the blocks and classes of a plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,20 +9,32 @@ from keras_se.complexity import STAGE
 from keras_se.excitation.record import Gates, Recording
 
 MOST_BLOCKS = 5
+Labels = Sequence[Any] | np.ndarray
 
 
-def channel_blocks(recorded: Recording, labels: Sequence[str] | np.ndarray | None) -> list[Gates]:
+def channel_blocks(recorded: Recording, labels: Labels | None) -> list[Gates]:
     """Blocks with channel gates: those with these labels, or the last of each stage, or a few from first to last."""
-    check_no_string("blocks", labels)
     found = {gates.label: gates for gates in recorded.blocks if gates.of_channels}
-    if labels is None:
-        labels = _last_of_stages(list(found)) or evenly(list(found), MOST_BLOCKS)
+    default = _last_of_stages(list(found)) or evenly(list(found), MOST_BLOCKS)
+    return select_blocks(found, labels, default, "blocks with channel gates")
+
+
+def select_blocks(
+    found: Mapping[str, Gates], labels: Labels | None, default: Sequence[str], described: str
+) -> list[Gates]:
+    """The blocks with these labels, or with the default ones. `described` describes the blocks in `found`, for errors.
+
+    Raises:
+        ValueError: for a label that no block has, or no label at all.
+    """
+    _check_no_string("blocks", labels)
+    labels = default if labels is None else labels
     if not len(labels) or any(label not in found for label in labels):
-        raise ValueError(f"blocks must be a list of blocks with channel gates: {list(found)}. Received: {list(labels)}")
+        raise ValueError(f"blocks must be a list of {described}: {list(found)}. Received: {list(labels)}")
     return [found[label] for label in labels]
 
 
-def check_no_string(name: str, given: Any) -> None:
+def _check_no_string(name: str, given: Any) -> None:
     if isinstance(given, str):
         raise ValueError(f"{name} must be a list, such as [{given!r}]. Received: {name}={given!r}")
 
@@ -33,9 +45,7 @@ def evenly(labels: Sequence[str], most: int) -> list[str]:
     return [labels[place] for place in places]
 
 
-def members(
-    recorded: Recording, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None, most: int
-) -> dict[str, np.ndarray]:
+def members(recorded: Recording, labels: Labels, classes: Labels | None, most: int) -> dict[str, np.ndarray]:
     """A mask of the samples of each class, by its name. By default, of the `most` classes with the most samples."""
     given = np.asarray(labels)
     if given.shape != (recorded.samples,):
@@ -43,7 +53,7 @@ def members(
             f"labels must be a list of {recorded.samples} labels, one per sample. Received: shape {given.shape}"
         )
     known, counts = np.unique(given, return_counts=True)
-    check_no_string("classes", classes)
+    _check_no_string("classes", classes)
     if classes is None:
         classes = np.sort(known[np.argsort(-counts, kind="stable")[:most]]).tolist()
     classes = np.asarray(classes).tolist()

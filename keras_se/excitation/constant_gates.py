@@ -25,11 +25,11 @@ def constant_gates(
         tolerance: The largest range of a constant gate over all samples.
     """
     tap = Tap(model)
-    calls = Counter([stop.path for stop in tap.stops])
+    counts = Counter([call.path for call in tap.calls])
     ranges: dict[int, tuple[Any, Any]] = {
         i: (np.inf, -np.inf)
-        for i, stop in enumerate(tap.stops)
-        if isinstance(stop.part, SqueezeExcite) and calls[stop.path] == 1 and not stop.masked
+        for i, call in enumerate(tap.calls)
+        if isinstance(call.part, SqueezeExcite) and counts[call.path] == 1 and not call.masked
     }
     for batch in batches(columns) if ranges else ():
         gates = [values for values, _ in tap.gates(batch, maps=False)]
@@ -40,5 +40,5 @@ def constant_gates(
         ranges = {i: (low, high) for i, (low, high) in ranges.items() if np.max(high - low) < tolerance}
         if not ranges:
             break
-    stops = {i: tap.stops[i] for i in ranges if tap.stops[i].block not in tap.unseen}
-    return {stop.block: (stop.layer, (ranges[i][0] + ranges[i][1]) / 2) for i, stop in stops.items()}
+    calls = {i: tap.calls[i] for i in ranges if tap.calls[i].block not in tap.unseen}
+    return {call.block: (call.layer, (ranges[i][0] + ranges[i][1]) / 2) for i, call in calls.items()}

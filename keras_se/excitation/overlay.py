@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.excitation.choice import check_no_string, evenly
+from keras_se.excitation.choice import evenly, select_blocks
 from keras_se.excitation.drawing import INK, blank_grid
 from keras_se.excitation.record import Gates, Recording
 
@@ -50,7 +50,9 @@ def plot_overlay(
         ImportError: if matplotlib is missing.
     """
     pictures = _pictures(images, recorded.samples)
-    drawn = _blocks(recorded, blocks)
+    found = {gates.label: gates for gates in recorded.blocks if gates.maps is not None and gates.maps.ndim == 4}
+    described = "blocks that were recorded with maps=True and take feature maps of images"
+    drawn = select_blocks(found, blocks, evenly(list(found), MOST_COLUMNS), described)
     if labels is not None and len(labels) != len(pictures):
         raise ValueError(f"labels must be a list of {len(pictures)} labels, one per image. Received: {len(labels)}")
     figure, rows = blank_grid(len(pictures), 1 + len(drawn), PANEL)
@@ -89,20 +91,3 @@ def _pictures(images: Any, samples: int) -> np.ndarray:
     low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     scaled = (pictures - low) / np.maximum(high - low, 1e-12)
     return scaled[..., 0] if scaled.shape[-1] == 1 else scaled
-
-
-def _blocks(recorded: Recording, labels: Sequence[str] | None) -> list[Gates]:
-    check_no_string("blocks", labels)
-    found = {gates.label: gates for gates in recorded.blocks if _of_images(gates)}
-    if labels is None:
-        labels = evenly(list(found), MOST_COLUMNS)
-    if not len(labels) or any(label not in found for label in labels):
-        raise ValueError(
-            "blocks must be a list of blocks that were recorded with maps=True and take feature maps of images: "
-            f"{list(found)}. Received: {list(labels)}"
-        )
-    return [found[label] for label in labels]
-
-
-def _of_images(gates: Gates) -> bool:
-    return gates.maps is not None and gates.maps.ndim == 4

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_se.excitation.choice import channel_blocks, members
+from keras_se.excitation.choice import Labels, channel_blocks, members
 from keras_se.excitation.drawing import CLOSED, CLOSED_TO_OPEN, INK, MUTED, OPEN, grid, heading, palette
 from keras_se.excitation.record import Gates, Recording
 from keras_se.excitation.summary import summarize
@@ -19,11 +19,7 @@ LEAST_SHARE = 5.0
 
 
 def plot_means(
-    recorded: Recording,
-    labels: Sequence[Any] | np.ndarray,
-    *,
-    classes: Sequence[Any] | None = None,
-    blocks: Sequence[str] | None = None,
+    recorded: Recording, labels: Labels, *, classes: Sequence[Any] | None = None, blocks: Sequence[str] | None = None
 ) -> Any:
     """Plots the mean gate of each channel for a few classes, at several depths, as lines.
 
@@ -71,11 +67,7 @@ def plot_means(
 
 
 def plot_spread(
-    recorded: Recording,
-    labels: Sequence[Any] | np.ndarray,
-    *,
-    classes: Sequence[Any] | None = None,
-    blocks: Sequence[str] | None = None,
+    recorded: Recording, labels: Labels, *, classes: Sequence[Any] | None = None, blocks: Sequence[str] | None = None
 ) -> Any:
     """Plots the gates of two classes at several depths: the mean, and the standard deviation in the class as a band.
 
@@ -109,11 +101,7 @@ def plot_spread(
 
 
 def plot_classes(
-    recorded: Recording,
-    labels: Sequence[Any] | np.ndarray,
-    *,
-    classes: Sequence[Any] | None = None,
-    blocks: Sequence[str] | None = None,
+    recorded: Recording, labels: Labels, *, classes: Sequence[Any] | None = None, blocks: Sequence[str] | None = None
 ) -> Any:
     """Plots the mean gate of each channel for many classes, at several depths: a row per class, a column per channel.
 

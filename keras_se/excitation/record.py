@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_se.excitation.taps import Tap
 from keras_se.graph.activations import batches, columns_of
-from keras_se.graph.walk import has_graph, layers_by_path
+from keras_se.graph.walk import check_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 
 # The range of the gates of each activation.
@@ -112,12 +112,7 @@ def record(model: keras.Model, data: Any, *, maps: bool = False) -> Recording:
     Raises:
         ValueError: for a model without a graph or without SE blocks in it, or data that do not fit.
     """
-    if not isinstance(model, keras.Model) or not has_graph(model):
-        raise ValueError(
-            "model must be a functional model whose class does not override call(), or a Sequential model with an "
-            "Input. "
-            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
-        )
+    check_graph("record", model)
     recording = recording_of(model, columns_of(model, data), maps=maps)
     if not recording.blocks:
         unseen = f", whose SE blocks {list(recording.left_out)} are outside it" if recording.left_out else ""
@@ -136,19 +131,19 @@ def recording_of(model: keras.Model, columns: Sequence[np.ndarray], *, maps: boo
     parts = [tap.gates(batch, maps=maps) for batch in batches(columns)]
     counts: Counter[str] = Counter()
     blocks = []
-    for stop, results in zip(tap.stops, zip(*parts, strict=True), strict=True):
+    for call, results in zip(tap.calls, zip(*parts, strict=True), strict=True):
         values, block_maps = zip(*results, strict=True)
-        counts[stop.path] += 1
+        counts[call.path] += 1
         gates = Gates(
-            path=stop.path,
-            kind=type(stop.part).__name__,
+            path=call.path,
+            kind=type(call.part).__name__,
             values=np.concatenate(values),
-            call=counts[stop.path],
-            masked=stop.masked,
-            bounds=BOUNDS.get(getattr(stop.part.gate, "activation", stop.part.gate)),
+            call=counts[call.path],
+            masked=call.masked,
+            bounds=BOUNDS.get(getattr(call.part.gate, "activation", call.part.gate)),
         )
         blocks.append(replace(gates, maps=np.concatenate(block_maps)) if maps else gates)
-    seen = {path for stop in tap.stops for path in (stop.block, stop.path)}
+    seen = {path for call in tap.calls for path in (call.block, call.path)}
     return Recording(model.name, tuple(blocks), tuple(dict.fromkeys([*tap.unseen, *_hidden(model, seen)])))
 
 

@@ -61,17 +61,11 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        blocks = [asdict(block) | {"saturated": block.saturated} for block in self.blocks]
-        for block in blocks:
-            block["bounds"] = block["bounds"] and list(block["bounds"])
-        return {
-            "model": self.model,
-            "samples": self.samples,
-            "low": self.low,
-            "high": self.high,
-            "blocks": blocks,
-            "left_out": list(self.left_out),
-        }
+        blocks = [
+            asdict(block) | {"saturated": block.saturated, "bounds": block.bounds and list(block.bounds)}
+            for block in self.blocks
+        ]
+        return asdict(self) | {"blocks": blocks, "left_out": list(self.left_out)}
 
     def table(self) -> Table:
         """For a terminal: a row for each block."""

@@ -14,7 +14,7 @@ from keras_se.layers.base import accumulation_dtype
 
 
 @dataclass(frozen=True)
-class Stop:
+class BlockCall:
     """A call of a block, or of one of its parts.
 
     Attributes:
@@ -36,60 +36,60 @@ class Tap:
     """Computes a model up to its blocks, including those in models inside it.
 
     Attributes:
-        stops: The calls of blocks in the order of the layers, including those in models inside the model.
+        calls: The calls of blocks in the order of the layers, including those in models inside the model.
         unseen: The paths of blocks whose inputs cannot be computed from the graph.
     """
 
     def __init__(self, model: keras.Model, above: str = ""):
-        self.stops: list[Stop] = []
+        self.calls: list[BlockCall] = []
         self.unseen: list[str] = []
         self._steps: list[tuple[list[int], Any]] = []  # the inputs of a tap or of a part of a block
         self._tensors: list[Any] = []
         for layer in model.layers:
             path = f"{above}{layer.name}"
-            for call in nodes_of(layer, model):
+            for node in nodes_of(layer, model):
                 if has_graph(layer):
-                    self._add_model(layer, path, call)
+                    self._add_model(layer, path, node)
                 elif isinstance(layer, EXCITATIONS):
-                    self._add_block(layer, path, call)
+                    self._add_block(layer, path, node)
         self._values = probe(model, self._tensors) if self._tensors else lambda columns: []
 
     def gates(self, columns: Sequence[Any], *, maps: bool) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """For each stop, the gates and, if requested, the input of the block, channels last."""
+        """For each call of a block, the gates and, if requested, the input of the block, channels last."""
         values = self._values(columns)
         found: list[tuple[np.ndarray, np.ndarray | None]] = []
-        for numbers, stop in self._steps:
-            if isinstance(stop, Tap):
-                found += stop.gates([values[number] for number in numbers], maps=maps)
-                continue
+        for numbers, step in self._steps:
             given = [values[number] for number in numbers]
-            axis = stop.part.channel_axis(len(given[0].shape))
+            if isinstance(step, Tap):
+                found += step.gates(given, maps=maps)
+                continue
+            axis = step.part.channel_axis(len(given[0].shape))
             found.append(
-                (_array(stop.part.excitation(*given)), np.moveaxis(_array(given[0]), axis, -1) if maps else None)
+                (_array(step.part.excitation(*given)), np.moveaxis(_array(given[0]), axis, -1) if maps else None)
             )
         return found
 
-    def _add_model(self, model: Any, path: str, call: Any) -> None:
+    def _add_model(self, model: Any, path: str, node: Any) -> None:
         tap = Tap(model, f"{path}/")
-        if len(call.input_tensors) > len(model.inputs):
+        if len(node.input_tensors) > len(model.inputs):
             # The inner layers receive the mask of the inputs, but it is not part of the inner model's graph.
-            self.unseen += [*dict.fromkeys(stop.block for stop in tap.stops), *tap.unseen]
+            self.unseen += [*dict.fromkeys(call.block for call in tap.calls), *tap.unseen]
             return
-        self.stops += tap.stops
+        self.calls += tap.calls
         self.unseen += tap.unseen
-        self._steps.append((self._numbers(call.input_tensors), tap))
+        self._steps.append((self._numbers(node.input_tensors), tap))
 
-    def _add_block(self, layer: Any, path: str, call: Any) -> None:
-        masks = [mask for mask in (*call.arguments.args[1:], call.arguments.kwargs.get("mask")) if mask is not None]
+    def _add_block(self, layer: Any, path: str, node: Any) -> None:
+        masks = [mask for mask in (*node.arguments.args[1:], node.arguments.kwargs.get("mask")) if mask is not None]
         if any(not isinstance(mask, keras.KerasTensor) for mask in masks):  # an array of the original call's batch
             self.unseen.append(path)
             return
-        numbers = self._numbers(call.input_tensors)
+        numbers = self._numbers(node.input_tensors)
         for part_path, part, takes_mask in _parts(layer, path):
             inputs = numbers if takes_mask else numbers[:1]
-            stop = Stop(layer, path, part_path, part, masked=len(inputs) > 1)
-            self.stops.append(stop)
-            self._steps.append((inputs, stop))
+            call = BlockCall(layer, path, part_path, part, masked=len(inputs) > 1)
+            self.calls.append(call)
+            self._steps.append((inputs, call))
 
     def _numbers(self, tensors: Sequence[Any]) -> list[int]:
         self._tensors += tensors

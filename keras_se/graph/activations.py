@@ -29,7 +29,7 @@ def batches(columns: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
 
 
 def columns_of(model: keras.Model, data: Any) -> list[np.ndarray]:
-    """Data as an array for each input of the model, all of as many samples."""
+    """Data as an array for each input of the model, all with the same number of samples."""
     names = [tensor.name for tensor in model.inputs]
     if isinstance(data, Mapping):
         if set(data) != set(names):
@@ -48,6 +48,6 @@ def columns_of(model: keras.Model, data: Any) -> list[np.ndarray]:
         if not fits or not len(column) or len(column) != len(columns[0]):
             raise ValueError(
                 f"data must have the shape (samples, {', '.join(map(str, shape))}) for the input {name!r}, with at "
-                f"least one sample, and as many samples for each input. Received: shape {column.shape}"
+                f"least one sample, and the same number for each input. Received: shape {column.shape}"
             )
     return columns

@@ -78,7 +78,7 @@ def remade(layer: Any, kind: Any, **options: Any) -> Any:
 def copy_weights(source: keras.layers.Layer, copy: keras.layers.Layer) -> None:
     """Gives a copy of a layer or model the weights of its source, and the state that preprocessing layers adapted.
 
-    Vocabularies, the boundaries of bins, and constants computed from weights are no weights.
+    That state is outside the weights: vocabularies, the boundaries of bins, and constants computed from weights.
 
     Raises:
         ValueError: for a copy with other layers inside.
@@ -133,7 +133,7 @@ def uncompiled(model: keras.Model) -> keras.Model:
 
 
 def freeze_like(model: keras.Model, copy: keras.Model, frozen: bool) -> None:
-    """Freezes the layers of a copy that are frozen in the model, or all: configurations omit this for inner layers."""
+    """Freezes a copy's layers as in the model, or all if `frozen`: configurations omit this for inner layers."""
     copies = {layer.name: layer for layer in copy.layers}
     for layer in (layer for layer in model.layers if layer.weights and layer.name in copies):
         new = copies[layer.name]

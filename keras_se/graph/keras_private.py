@@ -47,7 +47,7 @@ def calls_of(operation: Any) -> list[Node]:
 
 
 def readers_of(operation: Any) -> list[Node]:
-    """The nodes that read the outputs of an operation, in any graph; one that reads twice is there twice."""
+    """The nodes that read the outputs of an operation, in any graph; one that reads twice is listed twice."""
     return list(operation._outbound_nodes)
 
 

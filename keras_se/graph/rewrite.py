@@ -21,7 +21,7 @@ Pass = Callable[["GraphEdits"], None]
 
 
 class GraphEdits:
-    """A model's graph as edited so far, and one of these for each nested model with a graph.
+    """A model's graph as edited so far, and the edits of each nested model that has a graph.
 
     All answers are about the edited graph: replaced layers are seen as their replacements, with the new weights, and
     dropped layers are looked through. Layers are found by their names, which a replacement keeps.
@@ -99,7 +99,7 @@ class GraphEdits:
         return self._current(self._makers[id(self._source(tensor))].operation)
 
     def readers(self, tensor: Any) -> list[Node]:
-        """The calls that read a tensor; one that reads it twice is there twice."""
+        """The calls that read a tensor; one that reads it twice is listed twice."""
         found: list[Node] = []
         for node in self._readers.get(id(tensor), []):
             dropped = node.operation.name in self._dropped

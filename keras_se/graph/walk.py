@@ -4,7 +4,7 @@ calls, flow          every call, also in nested models, with shapes and tensors,
 nodes_of             the calls of one layer in one model, as Keras records them
 operations_by_path   what the graphs of a model and of its nested models call
 layers_by_path       all layers of a model or layer, also those that layers hold
-layers_inside        those that it holds itself
+layers_inside        the layers one level below
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Call:
 
     Attributes:
         layer: The layer or operation that is called.
-        path: Its name, after those of the models that it is nested in: `backbone/stage1_block1_conv1`.
+        path: Its name, after the names of the models that contain it: `backbone/stage1_block1_conv1`.
         inputs, outputs: The shapes of its inputs and outputs, the batch included.
         index: Which call of the layer in its model this is, from 0.
         reads, makes: Its input and output tensors, each by a number that is unique in the whole graph.
@@ -110,6 +110,16 @@ def has_graph(layer: Any) -> bool:
     if not isinstance(layer, keras.Model) or not getattr(layer, "inputs", None):
         return False
     return keras_private.is_of_keras(next(kind for kind in type(layer).__mro__ if "call" in vars(kind)))
+
+
+def check_graph(function: str, model: Any) -> None:
+    """Refuses models for which `has_graph` is false, in the name of a public function."""
+    if not has_graph(model):
+        raise ValueError(
+            f"{function} requires a model with a graph of layers: functional with no call() of its own, or Sequential "
+            "with an Input. Otherwise make one: keras.Model(x, model.call(x)) with x = keras.Input(shape). "
+            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
+        )
 
 
 def _walk(model: Any, inputs: list[Any], prefix: str, found: list[Call], numbers: _Numbers) -> Any:

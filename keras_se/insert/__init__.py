@@ -12,6 +12,7 @@ from keras_se.graph.walk import operations_by_path
 from keras_se.insert.placement import Place, Where, places
 from keras_se.insert.plan import Insertion, InsertionPlan
 from keras_se.layers import SqueezeExcite, twice_sigmoid
+from keras_se.layers.base import check_layer_function
 
 Make = Callable[[str], keras.layers.Layer | None]
 
@@ -127,11 +128,7 @@ def _chosen(
 ) -> list[tuple[Place, keras.layers.Layer]]:
     """The places that get SE, and the new layers, with their names."""
     SqueezeExcite(r)  # refuses an invalid r also if `se` is given
-    if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
-        raise ValueError(
-            "se must be a function from a layer's path to a new layer or None, such as lambda path: SqueezeExcite(8). "
-            f"Received: se={se!r}"
-        )
+    check_layer_function(se, "a layer's path", "path")
     chosen: list[tuple[Place, keras.layers.Layer]] = []
     gate: Any = twice_sigmoid if identity else "sigmoid"
     found = places(model, where, force)

@@ -10,7 +10,7 @@ from keras_se.graph.walk import Call
 def detect_blocks(dataflow: Dataflow) -> list[Call]:
     """The calls that SE goes behind. The first of these rules that finds any decides:
 
-    1. Blocks that end in an addition, residual ones, and inverted residuals with or without it.
+    1. Residual blocks, which end in an addition, and inverted residuals, with or without an addition.
     2. Modules that end in a concatenation, of Inceptions and DenseNets.
     3. Depthwise separable convolutions.
     4. Stages, from one change of the map's size to the next.
@@ -40,7 +40,7 @@ def _normalised(dataflow: Dataflow, call: Call) -> tuple[Call, bool]:
 
 
 def _depthwise_pairs(dataflow: Dataflow) -> Iterator[tuple[Call, bool, tuple[Call, bool]]]:
-    """The last call of each depthwise convolution, whether it is activated, and both of the 1x1 one that follows."""
+    """For each depthwise convolution before a 1x1: its last call, whether it is activated, and both for the 1x1."""
     for call in dataflow.calls:
         if predicates.is_depthwise(call.layer):
             last, activated = _normalised(dataflow, call)
@@ -81,7 +81,7 @@ def _end(dataflow: Dataflow, tensor: int) -> Call:
 
 
 def _cell(dataflow: Dataflow, concat: Call) -> list[Call]:
-    """The sums and concatenations that are read by nothing but a concatenation and each other."""
+    """The sums and concatenations whose only readers are this concatenation and each other."""
     if not predicates.is_concat(concat):
         return []
     merges = [dataflow.producer[tensor] for tensor in concat.reads if tensor in dataflow.producer]
@@ -96,7 +96,7 @@ def _merges(call: Call) -> bool:
 
 
 def _modules(dataflow: Dataflow) -> Iterator[Call]:
-    """Concatenations of branches of one tensor, two or more with convolutions, of which one is a spatial one."""
+    """Concatenations of branches of one tensor; two or more branches have convolutions, and one of these is spatial."""
     parts = {id(merge) for concat in dataflow.calls for merge in _cell(dataflow, concat)}
     for concat in dataflow.calls:
         if not predicates.is_concat(concat) or id(concat) in parts:
@@ -129,7 +129,7 @@ def _arms(dataflow: Dataflow, merge: Call, cell: set[int]) -> Iterator[list[Call
 
 
 def _dense_blocks(dataflow: Dataflow) -> Iterator[Call]:
-    """The last of concatenations that each add channels to their input, and the pooling that follows."""
+    """The end of each chain of concatenations that add channels to their input, and the pooling that follows it."""
     layers = {}
     for concat in dataflow.calls:
         start = dataflow.dominator(concat.reads) if predicates.is_concat(concat) else -1

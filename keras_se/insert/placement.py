@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
+from keras_se._text import counted
 from keras_se.graph.dataflow import Dataflow, data_format, dtype_policy, excitations, is_map, without_excitations
 from keras_se.graph.select import select
-from keras_se.graph.walk import Call, Shape, flow, has_graph
+from keras_se.graph.walk import Call, Shape, check_graph, flow
 from keras_se.insert.detect_blocks import detect_blocks
 from keras_se.layers import EXCITATIONS
 
@@ -20,7 +21,7 @@ class Place:
     """A place for SE: behind a layer.
 
     Attributes:
-        path: The layer's name, after those of the models that it is nested in.
+        path: The layer's name, after the names of the models that contain it.
         index: Which call of the layer it is behind, from 0; `None` for all calls of a layer that has weights.
         shape: The shape of the layer's output, the batch included.
         channels: The number of channels of that output.
@@ -42,7 +43,7 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
     Raises:
         ValueError: for a model without a graph, one that has SE without `force`, or a `where` that selects nothing.
     """
-    _check_graph(model)
+    check_graph("insert_se", model)
     graph = flow(model)
     dataflow = Dataflow(graph)
     if not force:
@@ -62,22 +63,13 @@ def places(model: keras.Model, where: Where, force: bool) -> list[Place]:
     return _unique([_place(dataflow, call) for call in found])
 
 
-def _check_graph(model: Any) -> None:
-    if not has_graph(model) and not isinstance(model, keras.Sequential):
-        raise ValueError(
-            "insert_se requires a model with a graph of layers, and a model with its own call() has none. Make a "
-            "functional model: keras.Model(x, model.call(x)) with x = keras.Input(shape). "
-            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
-        )
-
-
 def _check_plain(dataflow: Dataflow) -> None:
     blocks = [call.path for call in dataflow.calls if isinstance(call.layer, EXCITATIONS)]
     blocks += [product.path for product, _, _ in excitations(dataflow)]
     if blocks:
         raise ValueError(
             "The model has squeeze-and-excitation already. Use force=True (--more-se) to insert more. "
-            f"Received: a model with {len(blocks)} block{'s' if len(blocks) > 1 else ''}, the first at {blocks[0]!r}"
+            f"Received: a model with {counted(len(blocks), 'block')}, the first at {blocks[0]!r}"
         )
 
 
@@ -117,7 +109,8 @@ def _unique(found: list[Place]) -> list[Place]:
         first = unique.setdefault((place.path, place.index), place)
         if first.channels != place.channels:
             raise ValueError(
-                "A layer that is called several times gets one SE layer and must always return as many channels. "
+                "A layer that is called several times gets one SE layer, so every call must return the same number of "
+                "channels. "
                 f"Received: {place.path!r}, which returns {first.channels} and {place.channels} channels"
             )
     return list(unique.values())

@@ -1,4 +1,4 @@
-"""The base class of the excitation layers: shared arguments, axes, shape checks and projections over channels."""
+"""The base class of the excitation layers: shared arguments and their checks, axes, and projections over channels."""
 
 from typing import Any
 
@@ -13,6 +13,16 @@ def data_format_of(value: Any) -> str:
             f"Received: data_format={value!r}"
         )
     return value or keras.config.image_data_format()
+
+
+def check_layer_function(se: Any, source: str, argument: str) -> None:
+    """Refuses an argument `se` that is neither `None` nor a function from `source`, called `argument`, to a layer."""
+    # Layers are callable, too, and a layer class would take the function's argument as its first one.
+    if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
+        raise ValueError(
+            f"se must be a function from {source} to a new layer or None, such as lambda {argument}: "
+            f"SqueezeExcite(8). Received: se={se!r}"
+        )
 
 
 class GatedLayer(keras.layers.Layer):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_se._validation import one_of
 from keras_se.layers.spatial_squeeze_excite import SpatialSqueezeExcite
 from keras_se.layers.squeeze_excite import SqueezeExcite
 
@@ -71,9 +72,7 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(combination, str) or combination not in COMBINATIONS:
-            raise ValueError(f'combination must be "max" or "add". Received: combination={combination!r}')
-        self.combination = combination
+        self.combination = one_of("combination", combination, COMBINATIONS)
         shared = {
             "gate": gate,
             "use_bias": use_bias,
@@ -87,13 +86,7 @@ class ConcurrentSqueezeExcite(keras.layers.Layer):
             "dtype": self.dtype_policy,
         }
         self.channel = SqueezeExcite(
-            r,
-            bottleneck=bottleneck,
-            divisor=divisor,
-            squeeze=squeeze,
-            activation=activation,
-            name="channel",
-            **shared,
+            r, bottleneck=bottleneck, divisor=divisor, squeeze=squeeze, activation=activation, name="channel", **shared
         )
         self.spatial = SpatialSqueezeExcite(name="spatial", **shared)
         self.supports_masking = True

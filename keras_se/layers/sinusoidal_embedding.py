@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_se._validation import positive_integer
 
-# Periods between time 0 and time 1. In 8 bits an angle has 256 values: with more periods, too few for each.
+# Periods between time 0 and time 1. In 8 bits an angle has 256 values; with more periods, each has too few of them.
 LOWEST, HIGHEST = 0.25, 4.0
 
 

@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_se._validation import positive_integer, positive_integers
 from keras_se.layers import ConcurrentSqueezeExcite, ResizeLike
-from keras_se.models._shared.blocks import channel_axis, concat, conv_bn
+from keras_se.models._shared.blocks import channel_axis, concat, conv_bn, size_of
 from keras_se.models._shared.excite import excite
 from keras_se.models._shared.network import head_dtype
 from keras_se.models.pyramid import feature_pyramid, levels, prepared_like
@@ -183,9 +183,7 @@ def _excitation(
 
 
 def _resized(x: Any, like: Any, *, name: str, **options: Any) -> Any:
-    axis = 2 if channel_axis() == 1 else 1
-    sizes = [tuple(tensor.shape[axis : axis + 2]) for tensor in (x, like)]
-    if sizes[0] == sizes[1] and None not in sizes[0]:
+    if size_of(x) == size_of(like) and None not in size_of(x):
         return x
     return ResizeLike(name=name, **options)([x, like])
 

@@ -13,7 +13,7 @@ from keras_se.graph.activations import batches, columns_of, probe
 from keras_se.graph.copy_layers import check_owners, freeze_like, uncompiled
 from keras_se.graph.rewrite import GraphEdits
 from keras_se.graph.select import select
-from keras_se.graph.walk import has_graph, operations_by_path
+from keras_se.graph.walk import check_graph, operations_by_path
 from keras_se.layers import EXCITATIONS, ChannelScale, SqueezeExcite
 from keras_se.layers.base import accumulation_dtype
 from keras_se.prune.fold_gates import fold
@@ -47,7 +47,7 @@ class Removal:
     relative_rms: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: everything, of the model its name."""
+        """For JSON, with the model's name in place of the model."""
         return {
             "model": self.model.name,
             "folded": self.folded,
@@ -58,11 +58,7 @@ class Removal:
 
 
 def remove_se(
-    model: keras.Model,
-    data: Any = None,
-    *,
-    tolerance: float = TOLERANCE,
-    drop: str | Sequence[str] = (),
+    model: keras.Model, data: Any = None, *, tolerance: float = TOLERANCE, drop: str | Sequence[str] = ()
 ) -> Removal:
     """A copy of a model without the SE blocks whose gates are constant, or that `drop` names.
 
@@ -98,12 +94,7 @@ def remove_se(
     Raises:
         ValueError: for a model without a graph, data that do not fit, or names that no SE block has.
     """
-    if not has_graph(model):
-        raise ValueError(
-            "remove_se requires a model with a graph of layers: a functional one whose class has no call() of its own, "
-            "or a Sequential one with an Input. "
-            f"Received: {getattr(model, 'name', model)!r}, a {type(model).__name__}"
-        )
+    check_graph("remove_se", model)
     if not 0 < tolerance <= 1:
         raise ValueError(f"tolerance must be above 0 and at most 1. Received: tolerance={tolerance}")
     check_owners(model)

@@ -36,7 +36,7 @@ def fold(graph: GraphEdits, block: Any, gates: np.ndarray) -> str | None:
 
 
 def _before(graph: GraphEdits, block: Any) -> Any:
-    """The layer before a block, if it is linear and the block alone reads it."""
+    """The layer before a block, if it is linear and only the block reads it."""
     (x,) = graph.calls(block)[0].input_tensors
     layer = graph.producer(x)
     if graph.only_reader(layer) is not block or not _same_channels(layer, block, x):

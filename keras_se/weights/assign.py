@@ -20,8 +20,8 @@ def assign(model: keras.Model, tensors: Tensors, *, head: bool = True) -> list[s
     """Sets every variable of the network to its tensor in the checkpoint; layers of `input_tensor` keep theirs.
 
     Names, shapes and options are checked first. Then each tensor is read once, and checked for NaN and infinity as it
-    is assigned. After an error in a tensor's values the network is partly set: its builder raises the error, and
-    nobody gets it.
+    is assigned. An error in a tensor's values leaves the network partly set: its builder passes the error on and
+    returns no network.
 
     Args:
         model: The network.
@@ -120,10 +120,6 @@ def _arranged(array: np.ndarray, to: Target, shape: Sequence[int]) -> np.ndarray
     return np.transpose(array, (*axes, *rest)).reshape(tuple(shape))
 
 
-def _fits(to: Target | None, shape: Sequence[int], variables: Mapping[str, Any]) -> bool:
-    return to is None or (to.path in variables and tuple(variables[to.path].shape) == _arranged_shape(shape, to))
-
-
 def _check(
     model: keras.Model,
     tensors: Tensors,
@@ -132,16 +128,18 @@ def _check(
     variables: Mapping[str, Any],
 ) -> None:
     """Raises a `ValueError` that lists every mismatch."""
-    given = {to.path: name for name, to in targets.items() if to is not None}
+    found = {name: to for name, to in targets.items() if to is not None}
+    given = {to.path: name for name, to in found.items()}
     missing = [f"{path} {tuple(variables[path].shape)}" for path in variables if path not in given]
     left_over = [
         f"{name} {tensors.shapes[name]}" for name, to in targets.items() if to is None or to.path not in variables
     ]
-    repeated = [name for name, to in targets.items() if to is not None and given[to.path] != name]
+    repeated = [name for name, to in found.items() if given[to.path] != name]
+    wanted = {name: tuple(variables[to.path].shape) for name, to in found.items() if to.path in variables}
     other_shapes = [
-        f"{name} {tensors.shapes[name]} for {to.path} {tuple(variables[to.path].shape)}"
-        for name, to in targets.items()
-        if to is not None and to.path in variables and not _fits(to, tensors.shapes[name], variables)
+        f"{name} {tensors.shapes[name]} for {found[name].path} {shape}"
+        for name, shape in wanted.items()
+        if shape != _arranged_shape(tensors.shapes[name], found[name])
     ]
     faults = [
         ("no tensor for", missing),
@@ -149,11 +147,11 @@ def _check(
         ("a second tensor for the variable of", repeated),
         ("another shape:", other_shapes),
     ]
-    found = [f"{what} {listed(names)}" for what, names in faults if names]
-    if found:
+    if any(names for _, names in faults):
+        sentence = "; ".join(f"{what} {listed(names)}" for what, names in faults if names)
         raise ValueError(
             f"weights must have a tensor for each variable of {model.name!r}. "
-            f"Received: {str(tensors.path)!r} ({family.name}) with {'; '.join(found)}"
+            f"Received: {str(tensors.path)!r} ({family.name}) with {sentence}"
         )
     if options := family.missing_options(model):
         raise ValueError(

@@ -5,7 +5,7 @@ import math
 import re
 import struct
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -103,7 +103,8 @@ def _places(path: Path) -> dict[str, _Place]:
 def _torch(path: Path) -> Tensors:
     torch = require("torch", "torch")
     try:
-        zipped = _is_zip(path)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
     except OSError as error:
         raise ValueError(f"weights must be a readable file. Received: {str(path)!r} ({reason(error)})") from error
     try:
@@ -146,31 +147,20 @@ def _state_dict(loaded: Any, tensor_type: type) -> dict[str, Any]:
 
 
 def _named(path: Path, found: Mapping[str, T]) -> dict[str, T]:
-    """Tensors by printable names, without prefixes."""
-    _check_names(path, found)
+    """Tensors by their names without prefixes, which must be printable, since messages show them."""
     named: dict[str, T] = {}
     for name, value in found.items():
+        if not name.isprintable() or len(name) > LONGEST:
+            raise ValueError(
+                f"Tensor names must be printable and have at most {LONGEST} characters. "
+                f"Received: {shown(name)} in {str(path)!r}"
+            )
         for prefix in PREFIXES:
             name = name.removeprefix(prefix)
         if name in named:
             raise ValueError(f"Tensor names must be unique. Received: two {shown(name)} in {str(path)!r}")
         named[name] = value
     return named
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
-
-
-def _check_names(path: Path, names: Iterable[str]) -> None:
-    """Refuses names that cannot be printed in a message."""
-    for name in names:
-        if not name.isprintable() or len(name) > LONGEST:
-            raise ValueError(
-                f"Tensor names must be printable and have at most {LONGEST} characters. "
-                f"Received: {shown(name)} in {str(path)!r}"
-            )
 
 
 def _wrong_dtype(path: Path, name: str, dtype: str) -> ValueError:

@@ -13,33 +13,23 @@ from keras_se.weights.layer_diff import differences
 from keras_se.weights.preprocessing import Preprocessing
 from keras_se.weights.requirements import find_layer, missing_se_options, network_layers
 
-# The builder here → the one of keras.applications, and the options of both.
-NETWORKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "SEMobileNet": ("MobileNet", ("alpha", "depth_multiplier")),
-    "SEMobileNetV2": ("MobileNetV2", ("alpha",)),
-    "SEMobileNetV3Small": ("MobileNetV3Small", ("alpha", "minimalistic", "include_preprocessing")),
-    "SEMobileNetV3Large": ("MobileNetV3Large", ("alpha", "minimalistic", "include_preprocessing")),
-    "SEDenseNet121": ("DenseNet121", ()),
-    "SEDenseNet169": ("DenseNet169", ()),
-    "SEDenseNet201": ("DenseNet201", ()),
-    "SEInceptionV3": ("InceptionV3", ()),
-    "SEInceptionResNetV2": ("InceptionResNetV2", ()),
-}
 # Preprocessing: pixels scaled to -1 … 1; unchanged, for a network that includes it; or ImageNet's mean and deviation.
 SIGNED = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear")
 RAW = Preprocessing(mean=(0,) * 3, std=(1 / 255,) * 3, interpolation="bilinear")
 STANDARDISED = Preprocessing(interpolation="bilinear")
 INCEPTION = replace(SIGNED, size=(299, 299))
-PREPROCESSING = {
-    "SEMobileNet": SIGNED,
-    "SEMobileNetV2": SIGNED,
-    "SEMobileNetV3Small": SIGNED,
-    "SEMobileNetV3Large": SIGNED,
-    "SEDenseNet121": STANDARDISED,
-    "SEDenseNet169": STANDARDISED,
-    "SEDenseNet201": STANDARDISED,
-    "SEInceptionV3": INCEPTION,
-    "SEInceptionResNetV2": INCEPTION,
+V3 = ("alpha", "minimalistic", "include_preprocessing")
+# The builder here → the one of keras.applications, the options that both have, and the preprocessing.
+NETWORKS: dict[str, tuple[str, tuple[str, ...], Preprocessing]] = {
+    "SEMobileNet": ("MobileNet", ("alpha", "depth_multiplier"), SIGNED),
+    "SEMobileNetV2": ("MobileNetV2", ("alpha",), SIGNED),
+    "SEMobileNetV3Small": ("MobileNetV3Small", V3, SIGNED),
+    "SEMobileNetV3Large": ("MobileNetV3Large", V3, SIGNED),
+    "SEDenseNet121": ("DenseNet121", (), STANDARDISED),
+    "SEDenseNet169": ("DenseNet169", (), STANDARDISED),
+    "SEDenseNet201": ("DenseNet201", (), STANDARDISED),
+    "SEInceptionV3": ("InceptionV3", (), INCEPTION),
+    "SEInceptionResNetV2": ("InceptionResNetV2", (), INCEPTION),
 }
 # The layers of heads, here and in keras.applications.
 HEAD = ("predictions", "hidden", "logits")
@@ -70,13 +60,8 @@ def check_counterpart(builder: str) -> None:
 
 
 def pretrained(builder: str, options: dict[str, Any], include_top: bool) -> keras.Model:
-    """The network of `keras.applications`, with the weights that it downloads.
-
-    Raises:
-        ValueError: for a builder without a counterpart there.
-    """
-    check_counterpart(builder)
-    name, shared = NETWORKS[builder]
+    """The counterpart of a builder's network in `keras.applications`, with the weights that it downloads."""
+    name, shared, _ = NETWORKS[builder]
     return getattr(keras.applications, name)(
         weights="imagenet", include_top=include_top, **{key: options[key] for key in shared}
     )
@@ -84,7 +69,9 @@ def pretrained(builder: str, options: dict[str, Any], include_top: bool) -> kera
 
 def preprocessing_for(builder: str, model: keras.Model) -> Preprocessing | None:
     """The preprocessing of a builder's network with weights of `keras.applications`, if it is known."""
-    return RAW if find_layer(model, "preprocessing") is not None else PREPROCESSING.get(builder)
+    if find_layer(model, "preprocessing") is not None:
+        return RAW
+    return NETWORKS[builder][2] if builder in NETWORKS else None
 
 
 def copy_weights(reference: keras.Model, model: keras.Model) -> Copied:
@@ -99,7 +86,7 @@ def copy_weights(reference: keras.Model, model: keras.Model) -> Copied:
             then unchanged.
     """
     theirs = [(layer, value) for layer in reference.layers for value in _saved(layer)]
-    reference_has_se = any("squeeze_excite" in layer.name for layer, _ in theirs)  # MobileNetV3's
+    reference_has_se = any("squeeze_excite" in layer.name for layer, _ in theirs)
     excitations = [layer for layer in network_layers(model) if isinstance(layer, EXCITATIONS)]
     if reference_has_se and not excitations:
         raise ValueError(
@@ -113,7 +100,9 @@ def copy_weights(reference: keras.Model, model: keras.Model) -> Copied:
     left_over = {layer.name for layer, _ in theirs[len(pairs) :]}
     fitting = [pair for pair in pairs if pair.layer.name not in missing]
     if missing <= set(HEAD) and left_over <= set(THEIR_HEAD):
-        faults = _faults(reference, model, fitting) + (_se_faults(model) if reference_has_se else [])
+        faults = _faults(reference, model, fitting)
+        if reference_has_se:  # MobileNetV3's
+            faults += missing_se_options(model, "project", keras.activations.hard_sigmoid)
     else:
         faults = sorted(missing | left_over)
     if faults:
@@ -124,8 +113,10 @@ def copy_weights(reference: keras.Model, model: keras.Model) -> Copied:
     _check_gates(model, added)
     for pair in fitting:
         pair.variable.assign(np.reshape(keras.ops.convert_to_numpy(pair.source), pair.variable.shape))
-    for layer in added:
-        _open_gates(layer)
+    for layer in added:  # gates of 1
+        for variable in (layer.expand_kernel, layer.expand_bias):
+            if variable is not None:
+                variable.assign(keras.ops.zeros(variable.shape))
     headless = not any(layer.name in THEIR_HEAD for layer, _ in theirs)
     return Copied(sorted(missing), "a classifier, unlike" if headless else "other classes than")
 
@@ -136,11 +127,6 @@ def _faults(reference: keras.Model, model: keras.Model, pairs: list[Pair]) -> li
     theirs = any(isinstance(layer, keras.layers.Rescaling) for layer in reference.layers)
     here = find_layer(model, "preprocessing") is not None
     return found + ([f"include_preprocessing={theirs}"] if here != theirs else [])
-
-
-def _se_faults(model: keras.Model) -> list[str]:
-    """The options of MobileNetV3's SE in `keras.applications` that the network lacks."""
-    return missing_se_options(model, "project", keras.activations.hard_sigmoid)
 
 
 def _saved(layer: Any) -> Iterator[Any]:
@@ -162,10 +148,3 @@ def _check_gates(model: keras.Model, added: list[Any]) -> None:
                 "SqueezeExcite(16, gate=keras_se.layers.twice_sigmoid), or r=None for the plain network. "
                 f"Received: {type(layer).__name__} with another gate at {layer.name!r} of {model.name!r}"
             )
-
-
-def _open_gates(layer: Any) -> None:
-    """Sets the gates of a layer to 1."""
-    layer.expand_kernel.assign(keras.ops.zeros(layer.expand_kernel.shape))
-    if layer.expand_bias is not None:
-        layer.expand_bias.assign(keras.ops.zeros(layer.expand_bias.shape))

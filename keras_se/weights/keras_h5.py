@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py  # comes with Keras
 import keras
 import numpy as np
 
@@ -73,8 +74,6 @@ def load_keras_h5(model: keras.Model, path: Path, *, head: bool = True) -> list[
 
 def _layers_of_file(path: Path) -> dict[str, Weights]:
     """The weights of each layer by its class and number: `conv2d_3` is the fourth convolution."""
-    import h5py  # comes with Keras
-
     found: dict[str, Weights] = {}
     with h5py.File(path) as file:
         layers = _group(file, "layers") if "layers" in file else {}
@@ -88,8 +87,6 @@ def _layers_of_file(path: Path) -> dict[str, Weights]:
 
 def _shapes(group: Any, seen: set[int], depth: int = 1) -> Iterator[tuple[int, ...]]:
     """The shapes of all weights in a group, each once: groups may contain each other."""
-    import h5py
-
     if depth > DEEPEST:
         raise ValueError(f"its groups are nested more than {DEEPEST} deep")
     for name in (name for name in group if "seed" not in name):  # states of random generators are not weights
@@ -105,8 +102,6 @@ def _shapes(group: Any, seen: set[int], depth: int = 1) -> Iterator[tuple[int, .
 
 
 def _group(parent: Any, name: str) -> Any:
-    import h5py
-
     item = _item(parent, name)
     if not isinstance(item, h5py.Group):
         raise ValueError(f"its {shown(item.name)} is not a group")
@@ -115,8 +110,6 @@ def _group(parent: Any, name: str) -> Any:
 
 def _item(parent: Any, name: str) -> Any:
     """An item of a group. Items in other files are refused: opening one could reach any file, or block."""
-    import h5py
-
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"its {shown(name)} is a link")
     item = parent[name]

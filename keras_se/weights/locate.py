@@ -48,7 +48,7 @@ def find_source(address: str | os.PathLike) -> Source:
             `model.safetensors`, or `hf://owner/name`, with `@revision` for another than the newest.
 
     Raises:
-        ValueError: for anything else, or a missing file.
+        ValueError: for any other address, or a missing file.
         OSError: if the hub cannot be reached, or has no such file.
     """
     if not isinstance(address, str | os.PathLike):

@@ -65,19 +65,19 @@ class Family:
         name: The family's name in error messages.
         mark: A tensor that every checkpoint of the family has, and no other checkpoint.
         rules: The table. Where several rules match a name, the one whose layer the network has is used.
+        missing_options: Returns the options that the checkpoints require and a network lacks.
         classifier: The layer whose shape depends on the number of classes.
         head: All layers that a network without its top lacks.
         offsets: Added to `{stage}` and `{block}`.
-        missing_options: Returns the options that the checkpoints require and a network lacks.
     """
 
     name: str
     mark: str
     rules: Sequence[Rule]
-    classifier: str
-    head: tuple[str, ...]
-    offsets: Mapping[str, int] = field(default_factory=dict)
-    missing_options: Callable[[keras.Model], list[str]] = lambda model: []
+    missing_options: Callable[[keras.Model], list[str]]
+    classifier: str = "predictions"
+    head: tuple[str, ...] = ("predictions",)
+    offsets: Mapping[str, int] = field(default_factory=lambda: {"block": 1})
 
 
 class Target(NamedTuple):

@@ -154,13 +154,7 @@ class Preprocessing:
 
 
 # The fields' names in a `config.json`.
-FIELDS = {
-    "mean": "mean",
-    "std": "std",
-    "interpolation": "interpolation",
-    "crop_pct": "crop",
-    "num_classes": "classes",
-}
+FIELDS = {"mean": "mean", "std": "std", "interpolation": "interpolation", "crop_pct": "crop", "num_classes": "classes"}
 
 
 def _in_8_bits(image: Any) -> Any:

@@ -35,18 +35,13 @@ def weight_loader(
     """
     if weights is None:
         return None
-    # Either way, weights are downloaded only once all other arguments have been checked.
-    if _is_keras_applications(weights):
+    # Weights are downloaded by the returned function, after all other arguments have been checked.
+    if isinstance(weights, keras.Model) or (isinstance(weights, str) and weights == "imagenet"):
         if isinstance(weights, str):
             check_counterpart(builder)
         return lambda model: _load_keras_applications(model, weights, builder, options, include_top)
     source = find_source(weights)
     return lambda model: load_into(model, source, head=include_top)
-
-
-def _is_keras_applications(weights: Any) -> bool:
-    """Whether `weights` names a network of `keras.applications`."""
-    return isinstance(weights, keras.Model) or (isinstance(weights, str) and weights == "imagenet")
 
 
 def _load_keras_applications(

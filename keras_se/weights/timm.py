@@ -87,7 +87,7 @@ def _ends_in_relu(model: keras.Model) -> bool:
 
 
 def _se_in_branch(model: keras.Model) -> list[str]:
-    """The options that the ends of residual branches lack: their ReLU, and SE."""
+    """The options that the network lacks at the end of its residual branches: their last ReLU, and SE."""
     ends_in_relu = find_layer(model, "stage1_block1_conv3_relu") is not None
     # On the shortcut or before the branch, SE reads another layer.
     sources = [producer(layer.input).name for layer in model.layers if isinstance(layer, SqueezeExcite)]
@@ -142,43 +142,33 @@ def _is_padded(model: keras.Model) -> bool:
     return pad is not None and pad.padding == ((1, 1), (1, 1))
 
 
-BLOCK = {"block": 1}
 FAMILIES = (
     Family(
         "timm's legacy SE networks",
         "layer0.conv1.weight",
         (*LEGACY_STEM, *BLOCKS, *SHORTCUT, *SE_MODULE, Rule("last_linear", "predictions", "dense")),
-        "predictions",
-        ("predictions",),
-        BLOCK,
         _missing_in_legacy,
     ),
     Family(
         "timm's ResNet-D",
         "layer2.0.downsample.2.weight",
         (*STEM, *BLOCKS, *AVERAGED_SHORTCUT, *SE, Rule("fc", "predictions", "dense")),
-        "predictions",
-        ("predictions",),
-        BLOCK,
         partial(_missing_in_resnet, averaged=True),
     ),
     Family(
         "timm's ResNets",
         "layer1.0.conv1.weight",
         (*STEM, *BLOCKS, *SHORTCUT, *SE, Rule("fc", "predictions", "dense")),
-        "predictions",
-        ("predictions",),
-        BLOCK,
         _missing_in_resnet,
     ),
     Family(
         "timm's MobileNetV3",
         "conv_stem.weight",
         MOBILENET_V3_RULES,
-        "logits",
-        ("hidden", "logits"),
-        {"stage": 1, "block": 1},
         _missing_in_mobilenet_v3,
+        classifier="logits",
+        head=("hidden", "logits"),
+        offsets={"stage": 1, "block": 1},
     ),
 )
 
@@ -187,21 +177,16 @@ def _rounded(stage: int) -> SqueezeExcite:
     return SqueezeExcite(16, divisor=8)
 
 
-LEGACY_BASIC: dict[str, Any] = {"branch_relu": True}
-RESNEXT_26: dict[str, Any] = {
-    "depths": (2, 2, 2, 2),
-    "width": 2,
-    "groups": 32,
-    "stride_in": "3x3",
-    "name": "se_resnext26",
-}
-V15: dict[str, Any] = {"stride_in": "3x3", "pool": "padded", "se": _rounded}
-RESNEXT: dict[str, Any] = {"pool": "padded", "se": _rounded}
-V15_D: dict[str, Any] = {**V15, "stem": "deep", "shortcut": "average"}
-V3: dict[str, Any] = {"include_preprocessing": False, "padding": "symmetric", "epsilon": 1e-5}
+Options = dict[str, Any]
+LEGACY_BASIC: Options = {"branch_relu": True}
+RESNEXT_26: Options = {"depths": (2, 2, 2, 2), "width": 2, "groups": 32, "stride_in": "3x3", "name": "se_resnext26"}
+V15: Options = {"stride_in": "3x3", "pool": "padded", "se": _rounded}
+RESNEXT: Options = {"pool": "padded", "se": _rounded}
+V15_D: Options = {**V15, "stem": "deep", "shortcut": "average"}
+V3: Options = {"include_preprocessing": False, "padding": "symmetric", "epsilon": 1e-5}
 
 # timm's name → the builder here and its options.
-ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+ARCHITECTURES: dict[str, tuple[str, Options]] = {
     "legacy_seresnet18": ("SEResNet18", LEGACY_BASIC),
     "legacy_seresnet34": ("SEResNet34", LEGACY_BASIC),
     "legacy_seresnet50": ("SEResNet50", {}),

@@ -1,16 +1,15 @@
 """`keras-se benchmark`: measures latency, memory and size of exported files."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.filesize import decimal
 from rich.table import Table
 
 from keras_se._text import counted
-from keras_se.cli.console import Output, progress, quiet
+from keras_se.cli.console import Output, empty_table, progress, quiet
 from keras_se.cli.model_argument import json_option
 
 if TYPE_CHECKING:
@@ -22,27 +21,12 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1), help="Threads of each runtime. Default: one per core.")
 @click.option("--rounds", type=click.IntRange(1), default=50, show_default=True, help="Measured calls of each file.")
 @click.option("--warm-up", type=click.IntRange(0), default=5, show_default=True, help="Calls before the measured ones.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Where a file leaves it open.",
-)
+@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Where a file leaves it open.")
 @click.option("--size", type=click.IntRange(1), default=224, show_default=True, help="Other open sizes of a file.")
 @click.option("--profile/--no-profile", default=True, show_default=True, help="Also measure time by kind of operation.")
 @json_option
 @click.pass_obj
-def benchmark(
-    output: Output,
-    files: tuple[str, ...],
-    threads: int | None,
-    rounds: int,
-    warm_up: int,
-    batch_size: int,
-    size: int,
-    profile: bool,
-) -> None:
+def benchmark(output: Output, files: tuple[str, ...], **options: Any) -> None:
     """Measure latency and memory of FILES in their runtimes: .tflite and .onnx files, and folders of SavedModels.
 
     Calls of several files alternate, so that their latencies can be compared.
@@ -53,16 +37,9 @@ def benchmark(
 
         with progress(output) as bar:
             bar.add_task(f"running {counted(len(files), 'file')}", total=None)
-            found = benchmark_files(
-                files,
-                threads=threads,
-                rounds=rounds,
-                warm_up=warm_up,
-                batch_size=batch_size,
-                size=size,
-                profile=profile,
-            )
+            found = benchmark_files(files, **options)
         here, with_versions = machine(), versions()
+    rounds = options["rounds"]
     notes = [f"{here}. Rounds: {rounds}.", *(note for each in found for note in each.notes)]
     document = {
         "machine": here,
@@ -74,9 +51,9 @@ def benchmark(
 
 
 def _table(found: "Sequence[Benchmark]") -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("file", "threads", "latency (ms)", "middle half", "p90", "relative to the first", "memory", "size"):
-        table.add_column(header, justify="left" if header == "file" else "right", overflow="fold")
+    table = empty_table(
+        ("file", "threads", "latency (ms)", "middle half", "p90", "relative to the first", "memory", "size")
+    )
     for each in found:
         latency = each.latency
         table.add_row(
@@ -95,9 +72,7 @@ def _table(found: "Sequence[Benchmark]") -> Table:
 def _profile_table(each: "Benchmark") -> Table:
     profile = each.profile or ()
     total = sum(operation.seconds for operation in profile)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=each.path.name, title_justify="left")
-    for header in ("operation", "count", "ms", "share"):
-        table.add_column(header, justify="left" if header == "operation" else "right", overflow="fold")
+    table = empty_table(("operation", "count", "ms", "share"), title=each.path.name)
     for operation in profile:
         share = operation.seconds / total if total else 0.0
         table.add_row(operation.kind, str(operation.count), f"{1e3 * operation.seconds:.3f}", f"{share:.1%}")

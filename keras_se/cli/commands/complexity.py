@@ -24,9 +24,6 @@ def complexity(output: Output, model: str, layers: bool, **build: Any) -> None:
 
         network, shape = load(output, model, build)
         counted = count(network, shape)
-    notes = (
-        [f"Not counted, since their multiply-accumulates are unknown: {', '.join(counted.uncounted)}"]
-        if counted.uncounted
-        else []
-    )
+    unknown = ", ".join(counted.uncounted)
+    notes = [f"Not counted, since their multiply-accumulates are unknown: {unknown}"] if unknown else []
     output.show(counted.to_dict(), counted.table(layers), notes)

@@ -1,11 +1,10 @@
 """`keras-se doctor`: lists what is installed, and which features require more."""
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from keras_se.cli.console import FAILED, Output
+from keras_se.cli.console import FAILED, Output, empty_table
 from keras_se.cli.model_argument import json_option
 from keras_se.doctor import EXTRAS, Diagnosis, diagnose
 
@@ -26,14 +25,8 @@ def doctor(context: click.Context, output: Output) -> None:
 
 
 def _extras(found: Diagnosis) -> Table:
-    table = Table(
-        title=f"Python {found.python} on {found.system}, {found.cores} cores; Keras backend: {found.backend}",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for header in ("feature", "installed", "to install it"):
-        table.add_column(header)
+    title = f"Python {found.python} on {found.system}, {found.cores} cores; Keras backend: {found.backend}"
+    table = empty_table(("feature", "installed", "to install it"), texts=3, title=title)
     enabled = dict(EXTRAS)
     for extra, there in found.extras.items():
         name = f"keras-se\\[{extra}]" if extra else "keras-se"
@@ -42,9 +35,7 @@ def _extras(found: Diagnosis) -> Table:
 
 
 def _packages(found: Diagnosis) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("package", "found", "wanted"):
-        table.add_column(header)
+    table = empty_table(("package", "found", "wanted"), texts=3)
     for package in found.packages:
         table.add_row(package.name, package.found or "-", package.wanted or "any")
     return table

@@ -9,7 +9,7 @@ from rich.console import Group
 
 from keras_se.cli.console import Output, progress, quiet
 from keras_se.cli.debug_layers_option import check_debug_layers, errors_of, layer_notes, layer_table
-from keras_se.cli.model_argument import SEEDS, load, model_options
+from keras_se.cli.model_argument import MODEL_OPTIONS, SEEDS, load, model_options
 from keras_se.cli.parity_table import parity_table
 from keras_se.cli.preprocessing_option import preprocessing_from
 
@@ -58,26 +58,25 @@ from keras_se.cli.preprocessing_option import preprocessing_from
 @click.option("--batch-size", type=int, help="A fixed batch size. Default: 1 for TFLite, any for other formats.")
 @click.option("--opset", type=int, help="ONNX operator set, 13 to 18. Default: 17.")
 @click.option("--layout", default="nhwc", show_default=True, help="Of images in an ONNX file: nhwc or nchw.")
-@click.option("--verification", type=click.Path(), help="An .npy or .npz file of inputs to verify on.")
 @click.option(
-    "--preprocessing",
-    is_flag=True,
-    help="Include the preprocessing: files take pixels from 0 to 255.",
+    "--verification", "verification_data", type=click.Path(), help="An .npy or .npz file of inputs to verify on."
 )
+@click.option("--preprocessing", is_flag=True, help="Include the preprocessing: files take pixels from 0 to 255.")
 @click.option(
     "--signature", "signatures", multiple=True, help="Further SavedModel signature: uint8 or encoded; repeatable."
 )
 @click.option("--labels", help="Labels for the metadata: a text file with a label per line, or imagenet.")
-@click.option(
-    "--metadata-file",
-    is_flag=True,
-    help="Also write metadata of .tflite and .onnx files to .json files.",
-)
+@click.option("--metadata-file", is_flag=True, help="Also write metadata of .tflite and .onnx files to .json files.")
 @click.option("--report", is_flag=True, help="Write a report on the files, NAME_report.html.")
-@click.option("--evaluation", type=click.Path(), help="Labelled data for the report: an .npz file with x and y.")
+@click.option(
+    "--evaluation",
+    "evaluation_data",
+    type=click.Path(),
+    help="Labelled data for the report: an .npz file with x and y.",
+)
 @click.option("--no-optimize", is_flag=True, help="Convert the network without graph rewrites.")
 @click.option("--debug-layers", is_flag=True, help="Also print the error of each layer of quantized TFLite files.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", "overwrite", is_flag=True, help="Replace files that exist.")
 @model_options
 @click.pass_obj
 def export(
@@ -91,22 +90,10 @@ def export(
     calibration_seed: int | None,
     prepared_as: str | None,
     keep: tuple[str, ...],
-    keep_as: str | None,
-    io_dtype: str,
-    batch_size: int | None,
-    opset: int | None,
-    layout: str,
-    verification: str | None,
-    preprocessing: bool,
-    signatures: tuple[str, ...],
-    labels: str | None,
-    metadata_file: bool,
     report: bool,
-    evaluation: str | None,
     no_optimize: bool,
     debug_layers: bool,
-    force: bool,
-    **build: Any,
+    **options: Any,
 ) -> None:
     """Export MODEL, and verify each file in its own runtime.
 
@@ -124,6 +111,8 @@ def export(
         from keras_se.export.export import planned, report_path
         from keras_se.export.modes import MODES
 
+        # The other options are arguments of `export_all`, under the same names.
+        build = {name: options.pop(name) for name in MODEL_OPTIONS}
         data: Any = calibration
         if calibration is not None and os.path.isdir(calibration):
             count = SAMPLES if samples is None else samples
@@ -156,26 +145,16 @@ def export(
                 quantize=modes,
                 calibration_data=data,
                 keep=keep or None,
-                keep_as=keep_as,
-                io_dtype=io_dtype,
-                batch_size=batch_size,
                 input_shape=shape,
-                opset=opset,
-                layout=layout,
                 optimize=not no_optimize,
-                verification_data=verification,
-                preprocessing=preprocessing,
-                signatures=signatures,
-                labels=labels,
-                metadata_file=metadata_file,
                 report=report,
-                evaluation_data=evaluation,
-                overwrite=force,
                 on_start=on_start,
+                **options,
             )
             bar.update(task, description="comparing layers")
-            made = {"optimize": not no_optimize, "preprocessing": preprocessing}
-            errors = errors_of(artifacts, network, verification or data, **made) if debug_layers else {}
+            made = {"optimize": not no_optimize, "preprocessing": options["preprocessing"]}
+            data = options["verification_data"] or data
+            errors = errors_of(artifacts, network, data, **made) if debug_layers else {}
     notes = [f"{artifact.path.name}: {note}" for artifact in artifacts for note in artifact.notes]
     seen = [artifact.calibration for artifact in artifacts if artifact.calibration]
     notes += [calibration_sentence(summary) for summary in seen[:1]]

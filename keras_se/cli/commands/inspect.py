@@ -3,13 +3,12 @@
 from typing import TYPE_CHECKING
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from keras_se._text import printable
-from keras_se.cli.console import FAILED, Output, print_error, quiet
+from keras_se.cli.console import FAILED, Output, empty_table, print_error, quiet
 from keras_se.cli.model_argument import json_option
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def inspect(context: click.Context, output: Output, file: str, targets: tuple[st
     With --target, the exit status is 1 if FILE does not fit. Without it, all targets of the format are listed.
     """
     with quiet(output):
-        from keras_se._text import printable
         from keras_se.export.inspect import inspect as inspect_file
         from keras_se.export.inspect.tables import notes, tables
         from keras_se.export.targets.check import verdicts
@@ -52,9 +50,7 @@ def inspect(context: click.Context, output: Output, file: str, targets: tuple[st
 
 
 def _verdict_table(found: "list[Verdict]") -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in ("target", "fits", "why not"):
-        table.add_column(header, overflow="fold")
+    table = empty_table(("target", "fits", "why not"), texts=3)
     for verdict in found:
         count = len(verdict.reasons)
         more = f" (and {count - 1} more)" if count > 1 else ""

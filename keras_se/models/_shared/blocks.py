@@ -18,6 +18,11 @@ def channels(x: Any) -> int:
     return x.shape[channel_axis()]
 
 
+def size_of(x: Any) -> tuple[Any, Any]:
+    """Height and width of a feature map, `None` where unknown."""
+    return x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
+
+
 def conv(
     x: Any,
     filters: int,
@@ -121,8 +126,7 @@ def depthwise_bn(
 
 def max_pool_ceil(x: Any, *, name: str) -> Any:
     """3x3 max-pooling of stride 2 in ceil mode, without padding, as in Caffe. The values must not be negative."""
-    height, width = x.shape[2:] if channel_axis() == 1 else x.shape[1:3]
-    parities = {None if size is None else size % 2 for size in (height, width)}
+    parities = {None if size is None else size % 2 for size in size_of(x)}
     if parities == {0}:  # ceil mode lacks one row and one column at the end, where "same" pads
         return layers.MaxPooling2D(3, strides=2, padding="same", name=name)(x)
     if parities != {1}:  # unknown or mixed sizes: a padded row or column of zeros changes no maximum

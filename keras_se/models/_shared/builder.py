@@ -1,4 +1,4 @@
-"""Makes a builder of the function that builds a family's layers: one signature, one docstring, one set of checks.
+"""Makes a builder from the function that builds a family's layers: one signature, one docstring, one set of checks.
 
 The signature is that of `keras.applications`, with the family's options and those of SE. It is made at run time, so
 `models/__init__.pyi` repeats it for editors and mypy; `make stub` writes that file.
@@ -85,7 +85,7 @@ COMMON_NAMES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """A builder's defaults, and the options that it passes to no layer.
+    """A builder's defaults, and what else differs from one builder to the next.
 
     Attributes:
         name: Default name of the model.
@@ -110,7 +110,7 @@ class Settings:
 
 
 def builder(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., keras.Model]]:
-    """Makes a builder of a function that builds a network's layers.
+    """Makes a builder from a function that builds a network's layers.
 
     The function takes (image, se, *, options) and returns (feature map, head): `se` is an `Excite`, and the head a
     function (feature map, classes, activation) → output. The builder takes the function's options, the arguments of

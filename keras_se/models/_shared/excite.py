@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
+from keras_se._validation import one_of
 from keras_se.layers import SqueezeExcite
+from keras_se.layers.base import check_layer_function
 from keras_se.models._shared.blocks import channels
 
 PLACEMENTS = ("standard", "pre", "post", "identity", "3x3")
@@ -60,15 +62,8 @@ def excite(
         placements: The placements that the network supports.
         layer: (reduction ratio, channels) → the network's standard excitation.
     """
-    if placement not in placements:
-        allowed = ", ".join(f'"{name}"' for name in placements)
-        raise ValueError(f"placement must be one of {allowed} in this network. Received: placement={placement!r}")
-    # Layers are callable, too, and a layer class would take the stage as its first argument.
-    if se is not None and (not callable(se) or isinstance(se, keras.layers.Layer | type)):
-        raise ValueError(
-            "se must be a function from the stage to a new layer or None, such as lambda stage: SqueezeExcite(8). "
-            f"Received: se={se!r}"
-        )
+    one_of("placement", placement, placements, " in this network")
+    check_layer_function(se, "the stage", "stage")
     if r is not None:
         SqueezeExcite(r)  # checks r, even if the network has no place for it
 

@@ -41,8 +41,7 @@ def network(
     Raises:
         ValueError: for an argument out of its range.
     """
-    if pooling not in (None, "avg", "max"):
-        raise ValueError(f'pooling must be None, "avg" or "max". Received: pooling={pooling!r}')
+    one_of("pooling", pooling, (None, "avg", "max"))
     classes = positive_integer("classes", classes)
     image = _image(input_tensor, input_shape, size if include_top else None, min_size)
     x, head = body(image)
@@ -141,5 +140,5 @@ def stage_table(depths: Sequence[int], filters: Sequence[int]) -> list[tuple[int
 
 
 def smallest_of(stems: Mapping[str, tuple[Any, int]]) -> Callable[..., int]:
-    """The least height and width by the option `stem`, of a table of stems: what each is, and its least."""
+    """A function from a family's options to the smallest image side of its `stem`; stems are (stem, smallest side)."""
     return lambda stem, **options: stems[one_of("stem", stem, stems)][1]

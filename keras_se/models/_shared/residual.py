@@ -111,11 +111,7 @@ def pad_with_zeros(x: Any, filters: int, stride: int, name: str) -> Any:
     )(x)
 
 
-SHORTCUTS: dict[str, Callable[..., Any]] = {
-    "projection": project,
-    "average": project_averaged,
-    "zeros": pad_with_zeros,
-}
+SHORTCUTS: dict[str, Callable[..., Any]] = {"projection": project, "average": project_averaged, "zeros": pad_with_zeros}
 
 
 def unit(

@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_se._validation import positive_integer
 from keras_se.layers import ResizeLike
-from keras_se.models._shared.blocks import channel_axis, conv, conv_bn
+from keras_se.models._shared.blocks import channel_axis, conv, conv_bn, size_of
 from keras_se.models._shared.excite import Excite, excite
 from keras_se.models._shared.network import head_dtype
 from keras_se.models.pyramid import feature_pyramid, prepared_like
@@ -173,8 +173,7 @@ def detector_outputs(model: keras.Model) -> DetectorOutputs:
         received = repr(getattr(model, "name", model))
         raise ValueError(f"model must be made by SEFCOS. Received: {received}") from error
     sizes = [tuple(x.shape[1:3]) for x in grids]
-    first = 2 if channel_axis() == 1 else 1
-    size = tuple(image.shape[first : first + 2])
+    size = size_of(image)
     if None in size:
         raise ValueError(f"model requires images of a known size. Received: images of shape {tuple(image.shape[1:])}")
     return DetectorOutputs(size, tuple(sizes), classes, distances, quality)

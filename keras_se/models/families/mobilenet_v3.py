@@ -57,18 +57,8 @@ NETWORKS: dict[str, tuple[tuple[tuple[Block, ...], ...], int]] = {
     ),
 }
 POSITIONAL = (
-    "input_shape",
-    "alpha",
-    "minimalistic",
-    "include_top",
-    "weights",
-    "input_tensor",
-    "classes",
-    "pooling",
-    "dropout_rate",
-    "classifier_activation",
-    "include_preprocessing",
-    "name",
+    *("input_shape", "alpha", "minimalistic", "include_top", "weights", "input_tensor", "classes", "pooling"),
+    *("dropout_rate", "classifier_activation", "include_preprocessing", "name"),
 )
 
 
@@ -162,17 +152,11 @@ def SEMobileNetV3(
     )
 
 
-SEMobileNetV3Small = variant(
-    SEMobileNetV3,
-    "SEMobileNetV3Small",
-    "MobileNetV3-Small with the published SE (r = 4, hard-sigmoid gate).",
-    {"name": "se_mobilenet_v3_small"},
-    variant="small",
-)
-SEMobileNetV3Large = variant(
-    SEMobileNetV3,
-    "SEMobileNetV3Large",
-    "MobileNetV3-Large with the published SE (r = 4, hard-sigmoid gate).",
-    {"name": "se_mobilenet_v3_large"},
-    variant="large",
-)
+def _named(size: str) -> Any:
+    doc = f"MobileNetV3-{size.title()} with the published SE (r = 4, hard-sigmoid gate)."
+    title, settings = f"SEMobileNetV3{size.title()}", {"name": f"se_mobilenet_v3_{size}"}
+    return variant(SEMobileNetV3, title, doc, settings, variant=size)
+
+
+SEMobileNetV3Small = _named("small")
+SEMobileNetV3Large = _named("large")

@@ -32,7 +32,8 @@ def SEDiffusionUNet(
     """A denoising network for diffusion, with SE in its blocks: (noisy image, time, label) → velocity.
 
     The velocity is v = signal · ε − noise · image. The network is a U-Net of residual blocks. Each stage after the
-    first halves the image, and as many stages double it again, each with a skip connection from the stage of its size.
+    first halves the image. An equal number of stages doubles it again, each with a skip connection from the stage of
+    its size.
     Every block adds a projection of time and label to its channels.
 
     Its norms are batch norms, which exports fold into the convolutions before them. A group norm would be a dozen

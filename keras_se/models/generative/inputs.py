@@ -1,4 +1,4 @@
-"""Checks the inputs of denoising networks and of the sampler."""
+"""Checks the inputs of denoising networks, of their training and of the sampler."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,21 +40,17 @@ def check_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
             )
 
 
-def check_noise(noise: np.ndarray) -> None:
-    if noise.ndim != 4 or not len(noise):
+def check_images(argument: str, images: np.ndarray) -> None:
+    if images.ndim != 4 or not len(images):
         raise ValueError(
-            "noise must be an array (samples, height, width, channels) of one sample or more. "
-            f"Received: shape {noise.shape}"
+            f"{argument} must be an array (samples, height, width, channels) of one sample or more. "
+            f"Received: shape {images.shape}"
         )
 
 
-def check_label(label: np.ndarray, samples: int) -> None:
-    if label.ndim != 2 or len(label) != samples:
+def check_labels(argument: str, labels: np.ndarray, samples: int) -> None:
+    if labels.ndim != 2 or len(labels) != samples:
         raise ValueError(
-            f"label must be an array (samples, classes) for {samples} samples, one-hot. Received: shape {label.shape}"
-        )
-    if not np.all((label >= 0) & (label <= 1)):
-        raise ValueError(
-            "label must have values from 0 to 1, one-hot or zeros. "
-            f"Received: values from {label.min():g} to {label.max():g}"
+            f"{argument} must be an array (samples, classes) for {samples} samples, one-hot. "
+            f"Received: shape {labels.shape}"
         )

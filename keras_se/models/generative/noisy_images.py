@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_se._validation import non_negative_integer, positive_integer, rate
 from keras_se.layers import cosine_schedule
+from keras_se.models.generative.inputs import check_images, check_labels
 
 
 class NoisyImages(keras.utils.PyDataset):
@@ -62,21 +63,14 @@ class NoisyImages(keras.utils.PyDataset):
         super().__init__(**kwargs)
         self.images = np.asarray(images, "float32")
         self.labels = None if labels is None else np.asarray(labels, "float32")
-        if self.images.ndim != 4 or not len(self.images):
-            raise ValueError(
-                "images must be an array (samples, height, width, channels) of one image or more. "
-                f"Received: shape {self.images.shape}"
-            )
+        check_images("images", self.images)
         if not np.abs(self.images).max() <= 1:  # false for NaN, too
             raise ValueError(
                 "images must have values from -1 to 1. "
                 f"Received: values from {self.images.min():g} to {self.images.max():g}"
             )
-        if self.labels is not None and (self.labels.ndim != 2 or len(self.labels) != len(self.images)):
-            raise ValueError(
-                f"labels must be an array (samples, classes) for {len(self.images)} images, one-hot. "
-                f"Received: shape {self.labels.shape}"
-            )
+        if self.labels is not None:
+            check_labels("labels", self.labels, len(self.images))
         self.batch_size = positive_integer("batch_size", batch_size)
         self.unlabelled = rate("unlabelled", unlabelled)
         self.seed, self.fixed, self.epoch = non_negative_integer("seed", seed), fixed, 0

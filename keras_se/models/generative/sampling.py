@@ -16,9 +16,9 @@ from keras_se.models.generative.inputs import (
     NEXT,
     STEP,
     check_arrays,
+    check_images,
     check_inputs,
-    check_label,
-    check_noise,
+    check_labels,
 )
 
 # Arrays by input name → an array: `predict_on_batch` of a Keras model, `predict` of an artifact.
@@ -147,9 +147,14 @@ def _trajectory(
     function, images = _function("step", step), np.asarray(noise, "float32")
     times = np.linspace(1, 0, positive_integer("steps", steps) + 1, dtype="float32")
     labels = {} if label is None else {"label": np.asarray(label, "float32")}
-    check_noise(images)
+    check_images("noise", images)
     for values in labels.values():
-        check_label(values, len(images))
+        check_labels("label", values, len(images))
+        if not np.all((values >= 0) & (values <= 1)):
+            raise ValueError(
+                "label must have values from 0 to 1, one-hot or zeros. "
+                f"Received: values from {values.min():g} to {values.max():g}"
+            )
     for time, next_time in pairwise(times):
         column = np.ones((len(images), 1), "float32")
         inputs = {"image": images, "time": time * column, NEXT: next_time * column, **labels}

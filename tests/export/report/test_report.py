@@ -158,7 +158,7 @@ def test_a_page_is_replaced_only_if_asked_and_never_half(reported, tmp_path: Pat
     _, artifacts, _, _ = reported
     model, path = sample("se_resnet").model, tmp_path / "page.html"
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match="replaced only with overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"exists already\. Replace it with overwrite=True"):
         write_report(model, path, artifacts[2:3])
     with pytest.raises(FileExistsError, match=r"se_resnet_report\.html' exists already"):
         export(model, reported[0], "tflite", quantize="float16", report=True)
@@ -186,7 +186,7 @@ def test_arguments_that_cannot_be_right(tmp_path: Path) -> None:
         export(model, tmp_path, "tflite", evaluation_data=(np.zeros((1, 16, 16, 3)), [0]))
     with pytest.raises(ValueError, match="must be from 0 to 9"):
         export(model, tmp_path, "tflite", report=True, evaluation_data=(np.zeros((1, 16, 16, 3)), [10]))
-    with pytest.raises(ValueError, match="artifacts must be one file at least"):
+    with pytest.raises(ValueError, match="artifacts must have at least one file"):
         write_report(model, tmp_path / "page.html", [])
     assert list(tmp_path.iterdir()) == []
 

@@ -110,5 +110,5 @@ def test_another_format(exported):
 
 
 def test_a_target_that_is_not_known(exported):
-    with pytest.raises(ValueError, match=r"target must be one of phone-cpu.*Received: 'toaster'"):
+    with pytest.raises(ValueError, match=r"target must be one of 'phone-cpu'.*Received: target='toaster'"):
         verdict(inspect(exported("se_resnet", "onnx").path), "toaster")

@@ -204,7 +204,7 @@ def test_its_least_size_may_depend_on_its_options() -> None:
 
 def test_its_placements() -> None:
     with pytest.raises(
-        ValueError, match=r'^placement must be one of "standard", "post" in this network\. Received: placement=\'pre\'$'
+        ValueError, match=r"^placement must be one of 'standard', 'post' in this network\. Received: placement='pre'$"
     ):
         Toy(placement="pre")
 

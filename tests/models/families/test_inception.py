@@ -282,7 +282,7 @@ def test_the_residual_blocks() -> None:
             (
                 builder,
                 {"placement": p},
-                rf'^placement must be one of "standard", "pre" in .* Received: placement=\'{p}\'$',
+                rf"^placement must be one of 'standard', 'pre' in .* Received: placement='{p}'$",
             )
             for builder in (SEBNInception, SEInceptionV3)
             for p in ("post", "identity", "3x3")

@@ -81,7 +81,7 @@ def test_without_the_head_the_size_may_be_unknown() -> None:
     ("options", "message"),
     [
         ({"filters": (4,)}, r"^depths and filters must have .* Received: depths=\(1, 2\), filters=\(4,\)$"),
-        ({"depths": 2}, r"^depths must have .* Received: depths=2$"),
+        ({"depths": 2}, r"^depths must be .* Received: depths=2$"),
         ({"depths": (1, 0)}, r"^depths must be a positive integer\. Received: depths=0$"),
         ({"hidden": 0}, r"^hidden must be a positive integer\. Received: hidden=0$"),
         ({"dropout": 1}, r"^dropout must be a number from 0 to below 1\. Received: dropout=1$"),

@@ -240,7 +240,7 @@ THREE = {"filters": (4, 6, 8), "depths": (1, 1, 1)}
         ({"classes": 0}, r"classes must be a positive integer\. Received: classes=0"),
         ({"filters": (4,)}, r"depths and filters must have a number for every stage\. Received: depths=\(1, 2\)"),
         ({"r": 0}, r"r must be a positive integer\. Received: r=0"),
-        ({"placement": "3x3"}, r'placement must be one of "standard", "pre", "post", "identity" in this network'),
+        ({"placement": "3x3"}, r"placement must be one of 'standard', 'pre', 'post', 'identity' in this network"),
         ({"se": SqueezeExcite}, r"se must be a function from the stage to a new layer or None"),
     ],
 )

@@ -82,9 +82,9 @@ def test_the_share_without_a_label(share: float) -> None:
     ("options", "message"),
     [
         ({"images": np.zeros((5, 4, 4))}, r"images must be an array .*\. Received: shape \(5, 4, 4\)"),
-        ({"images": np.zeros((0, 4, 4, 1))}, r"of one image or more\. Received: shape \(0, 4, 4, 1\)"),
-        ({"labels": np.zeros(50)}, r"labels must be an array .* for 50 images, one-hot\. Received: shape \(50,\)"),
-        ({"labels": np.zeros((49, 3))}, r"for 50 images, one-hot\. Received: shape \(49, 3\)"),
+        ({"images": np.zeros((0, 4, 4, 1))}, r"of one sample or more\. Received: shape \(0, 4, 4, 1\)"),
+        ({"labels": np.zeros(50)}, r"labels must be an array .* for 50 samples, one-hot\. Received: shape \(50,\)"),
+        ({"labels": np.zeros((49, 3))}, r"for 50 samples, one-hot\. Received: shape \(49, 3\)"),
         (
             {"images": 255 * images()},
             r"values from -1 to 1\. Received: values from -25\d\.\d+ to 25\d\.",
