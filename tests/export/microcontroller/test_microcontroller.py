@@ -426,7 +426,7 @@ def test_io_dtypes_of_int8_folders(tmp_path, io_dtype):
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 def test_wrong_options_are_refused_before_conversion(tmp_path, monkeypatch, options, message):
-    monkeypatch.setattr(convert, "to_tflite", lambda *_, **__: pytest.fail("it was converted"))
+    monkeypatch.setattr(convert.tflite, "write", lambda *_, **__: pytest.fail("it was converted"))
     with pytest.raises(ValueError, match=message):
         to_microcontroller(
             se_resnet(),
