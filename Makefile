@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo_output
 
-.PHONY: demo check unit test test-jax test-programs test-reference test-slow test-all test-lowest lint types stub bench clean
+.PHONY: demo check unit test test-networks test-programs test-reference test-slow test-all test-lowest lint types stub bench clean
 
 # The main job on real data: train, export, measure. Pictures and files land in demo_output/.
 demo: $(VENV)/demo.stamp
@@ -21,15 +21,16 @@ unit: $(VENV)/test.stamp
 	$(PYTEST) -m "unit and not slow"
 
 test: $(VENV)/test.stamp
-	$(PYTEST) -m "(unit or networks or export) and not slow"
+	$(PYTEST) -m "(unit or export) and not slow"
 
-# Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for each shape, so that
-# it runs the layers and the narrow networks here, and all of them with the slow tests.
+# Networks as a whole. Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for
+# each shape, so that it runs the layers and the narrow networks here, and all of them with the slow tests.
 # (tests/models/test_backends.py compares a network of every family on both backends.)
 ON_JAX := tests/layers tests/models/test_family_contract.py
 ALL_ON_JAX := tests/layers tests/models tests/excitation tests/weights/test_assign.py tests/weights/test_keras_files.py
 NOT_ON_JAX := families/test_counts.py test_backends.py test_keras_applications.py
-test-jax: $(VENV)/test.stamp
+test-networks: $(VENV)/test.stamp
+	$(PYTEST) -m "networks and not slow"
 	KERAS_BACKEND=jax $(PYTEST) -m "(unit or networks) and not slow" $(ON_JAX)
 
 # Examples, benchmarks, the snippets of the docs, and what else is a program of its own.
@@ -45,7 +46,7 @@ test-slow: $(VENV)/reference.stamp
 	$(PYTEST) -m slow
 	KERAS_BACKEND=jax $(PYTEST) -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
 
-test-all: test test-jax test-programs test-reference test-slow
+test-all: test test-networks test-programs test-reference test-slow
 
 # With the oldest versions that setup.py admits; their own warnings are no errors here.
 LOWEST := tests/layers tests/weights tests/export tests/cli

@@ -4,8 +4,8 @@ A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtu
 independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
 
 - `make check` runs the unit tests;
-- `make test` runs unit, networks and export, without PyTorch, OpenVINO, Vela or another environment;
-- `make test-programs` and `make test-reference` run the other two;
+- `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
+- `make test-networks`, `make test-programs` and `make test-reference` run the others;
 - `make test-slow` runs the slow tests of every tier.
 """
 
