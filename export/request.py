@@ -177,6 +177,8 @@ def full_request(
 ) -> ExportRequest:
     """The request of an exporter, which writes one file. Arguments and errors are those of the exporters."""
     check_calibration(calibration_data, (mode_of(format, quantize),))
+    if format.fixed_sizes:
+        positive_integer("batch_size", options.get("batch_size"))
     request = resolve_request(format, Source(model, preprocessing), quantize, **options)
     calibration = request.read(calibration_data, "calibration_data") if request.mode.calibrated else None
     return request.with_data(calibration, verification_data)
