@@ -10,6 +10,7 @@ from keras_se.export.errors import require
 from keras_se.export.inspect.inspection import STANDARD, Inspection, Operation, TensorInfo, with_quantization
 from keras_se.export.inspect.macs import count_macs
 from keras_se.export.metadata import KEY, parsed
+from keras_se.export.modes import stated_mode
 from keras_se.export.onnx.graph import subgraphs
 from keras_se.export.probes.sandbox import RefusedError, probe
 
@@ -39,7 +40,7 @@ def inspect(path: Path) -> Inspection:
         path,
         "onnx",
         path.stat().st_size,
-        _mode(operations, graph.constants),
+        stated_mode(_mode(operations, graph.constants), document),
         tuple(
             with_quantization(graph.tensor(value.name), operations, False)
             for value in model.graph.input

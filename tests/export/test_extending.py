@@ -42,7 +42,8 @@ def toy_mode(monkeypatch: pytest.MonkeyPatch) -> None:
         content, notes = write_float16(model, request)
         return content, [*notes, "Written in the toy mode."]
 
-    row = Mode("toy", {"tflite": write_rounded}, tolerance=2e-3, margin=5.0, weight_bits=16, looks_like=("float16",))
+    writers = {"tflite": write_rounded, "onnx": "keras_se.export.onnx.quantize:to_float16"}
+    row = Mode("toy", writers, tolerance=2e-3, margin=5.0, weight_bits=16, looks_like=("float16",))
     monkeypatch.setitem(MODES, row.name, row)
 
 
@@ -81,3 +82,10 @@ def test_a_toy_mode_needs_a_row(model: keras.Model, data: np.ndarray, tmp_path: 
     assert "toy_model_toy.tflite" in page
     with pytest.raises(ValueError, match=r"quantize must be one of .*'toy'"):
         to_tflite(model, tmp_path / "other.tflite", quantize="int4")
+
+
+@pytest.mark.usefixtures("toy_mode")
+def test_a_toy_mode_works_in_onnx(model: keras.Model, data: np.ndarray, tmp_path: Path) -> None:
+    (artifact,) = export(model, tmp_path, "onnx", quantize="toy", verification_data=data)
+    assert artifact.path.name == "toy_model_toy.onnx"
+    assert Artifact.open(artifact.path).quantize == inspect(artifact.path).quantize == "toy"
