@@ -126,16 +126,9 @@ def export(
     if evaluation_data is not None and not report:
         raise ValueError(f"evaluation_data requires report=True. Received: report={report!r}")
     source = Source(model, preprocessing)
-    # All requests are checked before any file is written.
+    # All requests and paths are checked before data are read and files are written.
     shared = {"labels": labels, "optimize": optimize, "batch_size": batch_size}
     requests = [resolve_request(job.format, source, job.mode.name, **shared, **_taken(given, job)) for job in jobs]
-    calibration, verification_data = _read_once(requests, calibration_data, verification_data)
-    requests = [
-        request.with_data(calibration if request.mode.calibrated else None, verification_data) for request in requests
-    ]
-    evaluation = None
-    if evaluation_data is not None:
-        evaluation = evaluation_of(source.inference(), evaluation_data, pixels=source.takes_pixels)
     page = report_path(model.name, directory)
     if report:
         check_report(page, overwrite)
@@ -143,6 +136,13 @@ def export(
         check_target(job.path, overwrite, replaceable_export)
         if metadata_file and not job.format.is_folder:
             check_target(beside(job.path), overwrite)
+    calibration, verification_data = _read_once(requests, calibration_data, verification_data)
+    requests = [
+        request.with_data(calibration if request.mode.calibrated else None, verification_data) for request in requests
+    ]
+    evaluation = None
+    if evaluation_data is not None:
+        evaluation = evaluation_of(source.inference(), evaluation_data, pixels=source.takes_pixels)
     start = on_start or (lambda path: None)
     artifacts = []
     for job, request in zip(jobs, requests, strict=True):
