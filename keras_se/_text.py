@@ -19,10 +19,10 @@ def reason(error: BaseException) -> str:
     return shortened(_in_one_line(str(error))) or type(error).__name__
 
 
-def listed(names: Sequence[str], most: int = LISTED) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are: `a, b, c, d, e and 3 more`."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + rest
 
 
 def counted(count: int, noun: str) -> str:
