@@ -11,7 +11,7 @@ demo: $(VENV)/demo.stamp
 	@mkdir -p $(DEMO)
 	@$(BIN)/python examples/digits.py --output $(DEMO) --report 2>$(DEMO)/log.txt || { tail -n 30 $(DEMO)/log.txt; exit 1; }
 
-# The tests are in tiers, which tests/tiers.py lists: unit, networks, export, programs, reference. Slow ones are of any.
+# tests/tiers.py lists the tiers: unit, networks, export, programs, reference. A test of any tier can be slow.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 # What must pass before a commit.
@@ -23,8 +23,8 @@ unit: $(VENV)/test.stamp
 test: $(VENV)/test.stamp
 	$(PYTEST) -m "(unit or export) and not slow"
 
-# Networks as a whole. Layers and networks run on every backend, exports are TensorFlow's. JAX compiles each operation for
-# each shape, so that it runs the layers and the narrow networks here, and all of them with the slow tests.
+# Whole networks. Layers and networks run on every backend; exports need TensorFlow. JAX compiles each operation for each
+# shape, so only layers and narrow networks run on JAX here. `make test-slow` runs all networks on JAX.
 # (tests/models/test_backends.py compares a network of every family on both backends.)
 ON_JAX := tests/layers tests/models/test_family_contract.py
 ALL_ON_JAX := tests/layers tests/models tests/excitation tests/weights/test_assign.py tests/weights/test_keras_files.py
@@ -33,7 +33,7 @@ test-networks: $(VENV)/test.stamp
 	$(PYTEST) -m "networks and not slow"
 	KERAS_BACKEND=jax $(PYTEST) -m "(unit or networks) and not slow" $(ON_JAX)
 
-# Examples, benchmarks, the snippets of the docs, and what else is a program of its own.
+# Examples, benchmarks, the snippets of the docs, and other tests that run whole programs.
 test-programs: $(VENV)/test.stamp
 	$(PYTEST) -m "programs and not slow"
 
@@ -41,7 +41,7 @@ test-programs: $(VENV)/test.stamp
 test-reference: $(VENV)/reference.stamp
 	$(PYTEST) -m "reference and not slow"
 
-# On JAX, also the tests that are not slow on TensorFlow.
+# On JAX, tests that are not marked slow run here, too.
 test-slow: $(VENV)/reference.stamp
 	$(PYTEST) -m slow
 	KERAS_BACKEND=jax $(PYTEST) -m "not reference" $(ALL_ON_JAX) $(addprefix --ignore=tests/models/,$(NOT_ON_JAX))
@@ -63,7 +63,7 @@ lint: $(VENV)/test.stamp
 types: $(VENV)/test.stamp
 	$(BIN)/mypy keras_se
 
-# The signatures of the builders, for editors and mypy: after a change of one.
+# Writes the signatures of the builders, for editors and mypy. Run it after changing a signature.
 stub: $(VENV)/test.stamp
 	PYTHONPATH=. $(BIN)/python tools/write_stub.py
 

@@ -28,7 +28,7 @@ test = [
     "ruff>=0.17",
     "setuptools>=70",
 ]
-# Other worlds that tests compare with: large, and of no use to most changes.
+# Other frameworks and tools that tests compare with: large, and most changes do not need them.
 reference = [
     *test,
     *ethos_u,
@@ -50,7 +50,7 @@ setup(
         *find_packages(include=["keras_se*"], exclude=["keras_se.export*"]),
         *("keras_se.export", *(f"keras_se.export.{name}" for name in find_packages("export"))),
     ],
-    # In a clone keras_se/export is a symbolic link to it; where there are none, the package is built all the same.
+    # In a clone, keras_se/export is a symbolic link to export. Builds do not depend on the link.
     package_dir={"keras_se": "keras_se", "keras_se.export": "export"},
     package_data={
         "keras_se": ["py.typed", "models/__init__.pyi"],

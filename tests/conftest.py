@@ -1,4 +1,4 @@
-"""What every test has: quiet TensorFlow, a fixed seed, Keras' settings put back afterwards, little collecting."""
+"""For every test: quiet TensorFlow, a fixed seed, Keras settings that are restored, and rare garbage collection."""
 
 import gc
 import os
@@ -32,13 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: to look through it again and again for garbage takes an eighth of the time.
+    """Excludes imported modules from garbage collection, which would scan them again and again: an eighth of the time.
 
-    Of the many small objects of Keras and TensorFlow few are garbage soon, so that the youngest are looked at seldom.
+    Few small objects of Keras and TensorFlow become garbage soon, so young objects are scanned rarely, too.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # which counts what is left, so that the next whole collection does not wait for a quarter of all that
+    gc.collect()  # resets the count of old objects: a full collection waits until a quarter of that count is new
     gc.set_threshold(10_000, 10, 10)
 
 
@@ -53,7 +53,7 @@ def keras_settings() -> Iterator[None]:
 
 @pytest.fixture
 def no_initial_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no initial value is used, a hundred million random numbers would be drawn for nothing."""
+    """Sets initial values to zero, for tests that do not use them: drawing a hundred million random numbers is slow."""
     monkeypatch.setattr(
         keras.initializers.VarianceScaling, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
     )

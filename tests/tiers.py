@@ -1,7 +1,7 @@
 """The tiers of the tests, in one table: which test is in which tier.
 
-A test has the tier of its mark (`@pytest.mark.reference`), or else of its fixtures and its path. The mark `slow` is
-independent of the tiers: it is for tests that take long, or that repeat another test at more depth or width.
+The mark of a test sets its tier (`@pytest.mark.reference`). Without a mark, its fixtures and its path set it. The mark
+`slow` is independent of tiers: such a test takes long, or repeats another test at more depth or width.
 
 - `make check` runs the unit tests;
 - `make test` runs unit and export, without PyTorch, OpenVINO, Vela or another environment;
@@ -11,7 +11,7 @@ independent of the tiers: it is for tests that take long, or that repeat another
 
 import pytest
 
-# From the quickest to the largest: a test that is of two tiers is of the later one.
+# From the quickest to the slowest. If a fixture and the path name two tiers, the later one counts.
 TIERS = {
     "unit": "takes a moment: no conversion, no training of a whole network",
     "networks": "builds, trains, saves and loads whole networks",
@@ -21,7 +21,7 @@ TIERS = {
 }
 # Fixtures that convert models, or that start another environment.
 FIXTURES = {"exported": "export", "timm": "reference"}
-# Of a path, the longest row that it is under counts.
+# The longest row that matches the path of a test counts.
 PLACES = {
     "tests": "unit",
     "tests/benchmarks": "programs",
@@ -58,7 +58,7 @@ PLACES = {
 
 
 def tier_of(item: pytest.Item) -> str:
-    """The one tier of a test: that of its mark, or else the last of those of its fixtures and of its path."""
+    """The tier of a test: that of its mark, or else the latest of the tiers of its fixtures and its path."""
     marked = [tier for tier in TIERS if item.get_closest_marker(tier)]
     used = [FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in FIXTURES]
     return marked[0] if marked else max(*used, place_tier(item.nodeid), "unit", key=list(TIERS).index)
