@@ -76,7 +76,10 @@ def _in_other_process(function: Callable[..., Any], model: keras.Model, path: An
 
 
 def _portable(value: Any) -> Any:
-    """A value that can be pickled: arrays of any backend become NumPy's, and a generator is read to its end."""
+    """A value that can be pickled: arrays of any backend become NumPy's, and generators are read to their end.
+
+    A function is one without arguments that returns data (`read_data`).
+    """
     if value is None or isinstance(value, str | int | float | os.PathLike | np.ndarray) or is_dataclass(value):
         return value
     if isinstance(value, Mapping):
@@ -85,7 +88,9 @@ def _portable(value: Any) -> Any:
         return type(value)(_portable(item) for item in value)
     if hasattr(value, "shape"):
         return keras.ops.convert_to_numpy(value)
-    return Batches(tuple(_portable(item) for item in value)) if hasattr(value, "__iter__") else value
+    if hasattr(value, "__iter__"):
+        return Batches(tuple(_portable(item) for item in value))
+    return _portable(value()) if callable(value) else value
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ def test_make_targets_and_extras_exist(page: str) -> None:
 
 
 def test_make_targets_and_extras_are_found_on_pages() -> None:
-    assert targets("README.md") == {"demo", "check", "test", "test-reference", "test-slow", "bench"}
+    tests = {"check", "test", "test-networks", "test-programs", "test-reference", "test-slow"}
+    assert targets("README.md") == {*tests, "demo", "bench"}
     assert targets("performance.md") == {"bench", "demo"}
     assert extras("README.md") == {"export"}
     assert extras("weights.md") == {"export", "weights"}
