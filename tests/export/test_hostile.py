@@ -238,7 +238,7 @@ def test_calibration_data(capfd: pytest.CaptureFixture[str], name: str) -> None:
 @pytest.mark.parametrize("name", AMONG_IMAGES)
 def test_an_image_among_good_ones(capfd: pytest.CaptureFixture[str], name: str) -> None:
     among_good_ones(name, AMONG_IMAGES[name])()
-    refused(capfd, ["export", "small.keras", *INT8, "--calibration", "photos"], rf"[Aa]n image .*{re.escape(name)}")
+    refused(capfd, ["export", "small.keras", *INT8, "--calibration", "photos"], rf"image .*{re.escape(name)}")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -331,7 +331,7 @@ def test_a_folder_that_vanishes_meanwhile(tmp_path: Path, monkeypatch: pytest.Mo
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Conv2D(2, 3), Vanishing()], name="gone")
     (tmp_path / "output").mkdir()
     monkeypatch.setattr(Vanishing, "folder", tmp_path / "output")
-    with bounded(), pytest.raises(NotADirectoryError, match=r"folder of the file must stay.*output/gone"):
+    with bounded(), pytest.raises(NotADirectoryError, match=r"folder of the file must exist.*output/gone"):
         export(model, tmp_path / "output", format)
     assert not (tmp_path / "output").exists()
 
@@ -360,7 +360,7 @@ def test_what_may_not_be_read(as_nobody: Path, locked: str) -> None:
     os.chmod(as_nobody / locked, 0)
     os.seteuid(user)
     inputs = (Tensor("image", (SIZE, SIZE, 3), "float32"),)
-    with bounded(), pytest.raises(ValueError, match=rf"(calibration_data must be|An image file) .*{as_nobody.name}"):
+    with bounded(), pytest.raises(ValueError, match=rf"(calibration_data|The file) must be .*{as_nobody.name}"):
         read_data(inputs, Images(as_nobody, Preprocessing()))
 
 
