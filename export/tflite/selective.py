@@ -14,6 +14,7 @@ from keras_se._validation import one_of
 from keras_se.export.errors import ExportError, require
 from keras_se.export.frontend.float_layers import paths_in_floats
 from keras_se.export.frontend.inference_model import InferenceModel
+from keras_se.export.modes import MODES
 from keras_se.export.tflite.graph import FileGraph, FileOperation, read_graph
 from keras_se.export.tflite.interpreter import ranges
 from keras_se.export.tflite.layer_map import LayerNames, operations_of, within
@@ -21,7 +22,6 @@ from keras_se.export.tflite.mode import CONVERSIONS
 from keras_se.graph.walk import layers_by_path
 from keras_se.layers import EXCITATIONS
 
-MODE = "selective"
 SE = "se"  # the default value of `keep`: every squeeze-and-excitation layer
 # The values of `keep_as`, and the schema's name of each type.
 KEPT = {"float32": "FLOAT32", "int16": "INT16"}
@@ -51,12 +51,11 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
     Raises:
         ValueError: for an invalid argument, such as a pattern that matches no layer.
     """
-    if quantize != MODE:
+    if not MODES[quantize].keeps_layers:
+        able = " or ".join(f"quantize={name!r}" for name, mode in MODES.items() if mode.keeps_layers)
         for name, value in (("keep", keep), ("keep_as", keep_as)):
             if value is not None:
-                raise ValueError(
-                    f"{name} requires quantize={MODE!r}. Received: {name}={value!r}, quantize={quantize!r}"
-                )
+                raise ValueError(f"{name} requires {able}. Received: {name}={value!r}, quantize={quantize!r}")
         return None
     keep_as = one_of("keep_as", "float32" if keep_as is None else keep_as, KEPT)
     patterns = tuple(keep) if isinstance(keep, list | tuple) else (SE if keep is None else keep,)
