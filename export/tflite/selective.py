@@ -52,10 +52,10 @@ def chosen_layers(model: keras.Model, quantize: str | None, keep: Any, keep_as: 
         ValueError: for an invalid argument, such as a pattern that matches no layer.
     """
     if not MODES[quantize].keeps_layers:
+        able = " or ".join(f"quantize={name!r}" for name, mode in MODES.items() if mode.keeps_layers)
         for name, value in (("keep", keep), ("keep_as", keep_as)):
             if value is not None:
-                known = " or ".join(repr(mode.name) for mode in MODES.values() if mode.keeps_layers)
-                raise ValueError(f"{name} requires quantize={known}. Received: {name}={value!r}, quantize={quantize!r}")
+                raise ValueError(f"{name} requires {able}. Received: {name}={value!r}, quantize={quantize!r}")
         return None
     keep_as = one_of("keep_as", "float32" if keep_as is None else keep_as, KEPT)
     patterns = tuple(keep) if isinstance(keep, list | tuple) else (SE if keep is None else keep,)

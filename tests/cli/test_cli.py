@@ -223,7 +223,10 @@ MISTAKES = [
     (["export", "small.keras", "-f", "coreml"], r"formats must be one of"),
     (["export", "small.keras", "-o", "missing"], r"directory must be a folder that exists"),
     (["export", "small.keras", "-o", "a_file"], r"directory must be a folder that exists"),
-    (["export", "small.keras", "-f", "onnx", "-q", "dynamic"], r"quantize must be a mode that one of the formats has"),
+    (
+        ["export", "small.keras", "-f", "onnx", "-q", "dynamic"],
+        r"quantize must be a mode that one of the formats",
+    ),
     (["export", "small.keras", "--opset", "7"], r"opset must be one of"),
     (["export", "small.keras", "--layout", "chw"], r"layout must be one of"),
     (["export", "small.keras", "--batch-size", "0"], r"batch_size must be a positive integer"),
