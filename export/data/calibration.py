@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def read_data(
         inputs: The model's inputs.
         data: One of
             - an array of shape (samples, *input shape); for several inputs, a list of arrays in the model's order,
-              or a mapping from input name to array; for one input, also a tuple `(x, y)` with labels;
+              or a mapping from input name to array; also a tuple `(x, y)` of such inputs and labels;
             - the path of an `.npy` file with such an array, or of an `.npz` file with one array for each input, or with
               `x` and `y`;
             - the path of a folder of images, or `keras_se.export.Images`, which has options, for a model of one input;
@@ -114,7 +115,7 @@ def _read(inputs: Sequence[Tensor], data: Any, argument: str) -> CalibrationData
     classes: Mapping[str, int] = {}
     labels = None
     if callable(data) and not isinstance(data, Iterable):
-        data = data()
+        data = _called(data, argument)
     if isinstance(data, str | os.PathLike) and os.path.isdir(data):
         data = Images(data)
     if isinstance(data, Images):
@@ -124,7 +125,7 @@ def _read(inputs: Sequence[Tensor], data: Any, argument: str) -> CalibrationData
     elif isinstance(data, str | os.PathLike):
         data, labels = _from_file(read_arrays(data, argument), names)
     elif _is_labelled(data, inputs):
-        data, labels = data
+        data, labels = data[0], _joined([data[1]])
     elif not isinstance(data, np.ndarray | list | tuple | Mapping) and not hasattr(data, "__array__"):
         data, labels = _from_batches(inputs, data, argument)
     feeds = feeds_of(inputs, data, argument)
@@ -142,10 +143,39 @@ def _from_file(arrays: np.ndarray | dict[str, np.ndarray], names: list[str]) -> 
     return (next(iter(arrays.values())) if len(names) == len(arrays) == 1 else arrays), None
 
 
+def _called(function: Callable[[], Any], argument: str) -> Any:
+    """What a `representative_dataset` returns."""
+    try:
+        signature(function).bind()
+    except ValueError:  # a built-in function, whose arguments are unknown
+        pass
+    except TypeError as error:
+        raise ValueError(
+            f"{argument} must be data, or a function without arguments that returns data. Received: {function!r} "
+            f"({error})"
+        ) from error
+    return function()
+
+
 def _is_labelled(data: Any, inputs: Sequence[Tensor]) -> bool:
-    """Whether the data are `(x, y)`: for one input, a tuple of two arrays that are not samples themselves."""
-    pair = isinstance(data, tuple) and len(data) == 2 and len(inputs) == 1
-    return pair and rank(data[0]) == len(inputs[0].shape) + 1
+    """Whether the data are `(x, y)`: a tuple of two whose first entry has samples for all inputs."""
+    return isinstance(data, tuple) and len(data) == 2 and _are_inputs(data[0], inputs)
+
+
+def _are_inputs(x: Any, inputs: Sequence[Tensor]) -> bool:
+    """Whether `x` has samples for all inputs: a mapping, a list of columns, or the only column."""
+    axes = len(inputs[0].shape) + 1
+    if isinstance(x, list | tuple) and len(x) == len(inputs) and rank(x[0]) == axes:
+        return True
+    return isinstance(x, Mapping) or (len(inputs) == 1 and rank(x) == axes)
+
+
+def _joined(labels: Sequence[Any]) -> np.ndarray | None:
+    """The labels of batches in one array; `None` for those that fit in none, like boxes of varying number."""
+    try:
+        return np.concatenate([np.asarray(one) for one in labels])
+    except (TypeError, ValueError):
+        return None
 
 
 def _from_batches(inputs: Sequence[Tensor], batches: Any, argument: str) -> tuple[dict[str, np.ndarray], Any]:
@@ -158,15 +188,15 @@ def _from_batches(inputs: Sequence[Tensor], batches: Any, argument: str) -> tupl
     for batch in batches:
         # Data sets yield (x, y) or (x, y, weights); for several inputs, x is itself a list or a mapping.
         labelled = isinstance(batch, tuple) and len(batch) in (2, 3)
-        labelled = labelled and (len(inputs) == 1 or isinstance(batch[0], list | tuple | Mapping))
+        labelled = labelled and (len(inputs) == 1 or _are_inputs(batch[0], inputs))
         x = batch[0] if labelled else batch
         feeds.append(feeds_of(inputs, _numpy(x), argument))
         if labelled:
-            labels.append(np.asarray(batch[1]))
+            labels.append(batch[1])
     if not feeds:
         raise ValueError(f"{argument} must have at least one batch. Received: an iterable of none")
     joined = {tensor.name: np.concatenate([feed[tensor.name] for feed in feeds]) for tensor in inputs}
-    return joined, np.concatenate(labels) if len(labels) == len(feeds) else None
+    return joined, _joined(labels) if len(labels) == len(feeds) else None
 
 
 def _numpy(batch: Any) -> Any:

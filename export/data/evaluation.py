@@ -47,14 +47,15 @@ def evaluation_of(model: InferenceModel, data: Any, *, pixels: bool = False) -> 
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 1:
         shapes = [tensor.shape for tensor in model.outputs]
         raise ValueError(f"{ARGUMENT} requires a classifier, with one output (samples, classes). Received: {shapes}")
-    given = tuple(data) if isinstance(data, list) and len(data) == 2 else data
+    given, labels = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
     read = read_data(model.inputs, given, ARGUMENT, pixels=pixels)
-    if read.labels is None:
+    labels = read.labels if labels is None else labels
+    if labels is None:
         raise ValueError(
             f"{ARGUMENT} must be labelled: (x, y), an .npz file with arrays x and y, or batches of (x, y). "
             f"Received: {type(data).__name__} without labels"
         )
-    return Evaluation(read, _classes(read.labels, read.samples, model.outputs[0].shape[0]))
+    return Evaluation(read, _classes(labels, read.samples, model.outputs[0].shape[0]))
 
 
 def _classes(y: Any, samples: int, count: int | None) -> np.ndarray:

@@ -33,9 +33,10 @@ def _is_norm(layer: Any, graph: GraphEdits) -> bool:
 
 
 def _is_foldable(conv: Any, norm: Any, graph: GraphEdits) -> bool:
-    (x,) = graph.calls(norm)[0].input_tensors
+    x, *mask = graph.calls(norm)[0].input_tensors
     return (
-        type(conv) in CONVOLUTIONS + DEPTHWISE  # the output of a subclass need not be linear in the kernel
+        not mask
+        and type(conv) in CONVOLUTIONS + DEPTHWISE  # the output of a subclass need not be linear in the kernel
         and not getattr(conv, "lora_enabled", False)
         and conv.data_format == "channels_last"
         and norm.axis in (-1, len(x.shape) - 1)

@@ -10,8 +10,8 @@ from keras_se.export.tflite.graph import FileGraph, FileTensor, read_graph
 
 NAME = "keras_se.json"
 UNIX = 3
-# The archive's tables follow the document.
-TAIL = LIMIT + (1 << 16)
+# The archive's table, with its longest comment, is looked for in this many bytes at the end of the file.
+TAIL = 1 << 20
 
 
 def tensors(path: Path) -> dict[str, Any]:
@@ -46,7 +46,10 @@ def embedded(path: Path) -> bytes | None:
             file.seek(-min(TAIL, path.stat().st_size), io.SEEK_END)
             with ZipFile(io.BytesIO(file.read())) as archive:
                 entry = archive.getinfo(NAME)
-                stored = entry.compress_type == ZIP_STORED and entry.file_size == entry.compress_size <= LIMIT
-                return archive.read(entry) if stored else None
+            if entry.compress_type != ZIP_STORED or not entry.file_size == entry.compress_size <= LIMIT:
+                return None
+            # Other tools may have appended files of any size.
+            with ZipFile(file) as archive:
+                return archive.read(NAME)
     except Exception:  # a file without an archive, or a damaged one, which raises anything
         return None

@@ -43,7 +43,7 @@ def write_dynamic(model: InferenceModel, request: ExportRequest) -> Written:
     require("ai_edge_quantizer", "tflite")
     from ai_edge_quantizer import qtyping, quantizer
 
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file, quiet():
         file.write(float_file(model, request.shapes, request.batch_size or 1))
         file.flush()
         rewriter = quantizer.Quantizer(file.name)

@@ -174,6 +174,9 @@ def test_associated_files_of_others_stay(exported: Any, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["labels.txt", "keras_se.json"]
     assert read_metadata(path) == {"made_by": "keras_se"}
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("vocabulary.txt", "bird\n" * 2**20)
+    assert read_metadata(path) == {"made_by": "keras_se"}
 
 
 def bomb(path: Path, **changes: Any) -> None:

@@ -70,6 +70,23 @@ def test_labels_come_along(tmp_path, form):
     assert read_data(ONE, ONE_INPUT[form](tmp_path)).labels.tolist() == LABELS.tolist()
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [np.zeros((2, 3, 4)), np.zeros((4, 5, 4))],
+        [{"head": LABELS[:2]}, {"head": LABELS[2:]}],
+        [tf.ragged.constant([[1], [2, 3]]), tf.ragged.constant([[1], [], [2, 3], [4]])],
+        [1, 2],
+    ],
+    ids=["boxes padded to each batch", "mappings", "ragged", "a number each"],
+)
+def test_labels_that_fit_in_no_array_are_left_out(labels):
+    read = read_data(ONE, zip((IMAGES[:2], IMAGES[2:]), labels, strict=True))
+    np.testing.assert_array_equal(read["image"], IMAGES)
+    assert read.labels is None
+    assert read_data(ONE, (IMAGES, labels[0])).first(3).samples == 3
+
+
 def test_data_that_were_read_are_not_checked_again(monkeypatch):
     data = read_data(ONE, IMAGES)
     monkeypatch.setattr("keras_se.export.data.calibration.feeds_of", None)
@@ -133,6 +150,9 @@ TWO_INPUTS = {
     "generator of mappings": lambda _: ({"apple": PAIRS[i : i + 3], "zebra": IMAGES[i : i + 3]} for i in (0, 3)),
     "dataset": lambda _: tf.data.Dataset.from_tensor_slices((IMAGES, PAIRS)).batch(4),
     "dataset with labels": lambda _: tf.data.Dataset.from_tensor_slices(((IMAGES, PAIRS), LABELS)).batch(4),
+    "(x, y)": lambda _: ((IMAGES, PAIRS), LABELS),
+    "(mapping, y)": lambda _: ({"apple": PAIRS, "zebra": IMAGES}, LABELS),
+    "generator of numbers": lambda _: iter([(IMAGES.tolist(), PAIRS.tolist())]),
 }
 
 
@@ -182,6 +202,11 @@ def test_what_is_no_calibration_data(case):
     data, message = BAD[case]
     with pytest.raises(ValueError, match=rf"^calibration_data must .*{message}"):
         read_data(ONE, data() if callable(data) else data)
+
+
+def test_a_function_that_takes_arguments_is_no_data():
+    with pytest.raises(ValueError, match=r"^calibration_data must .*a function without arguments .*'sample'"):
+        read_data(ONE, lambda sample: sample)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,11 @@ def test_accuracy() -> None:
     assert evaluation_of(model(), (X, predictions)).accuracy_of(model()) == 1.0
 
 
+@pytest.mark.parametrize("x", [[X], {"image": X}, lambda: iter([X]), (X[i : i + 1] for i in range(4))])
+def test_inputs_of_every_kind_with_labels(x: Any) -> None:
+    assert evaluation_of(model(), (x, Y)).classes.tolist() == Y.tolist()
+
+
 def test_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "labelled.npz", x=X, y=Y)
     evaluation = evaluation_of(model(), tmp_path / "labelled.npz")

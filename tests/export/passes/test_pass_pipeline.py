@@ -120,7 +120,17 @@ def transposed(x):
     return layers.BatchNormalization()(layers.Conv2DTranspose(4, 3)(x))
 
 
+def mask(x):
+    return layers.BatchNormalization()(layers.Dense(4)(layers.Masking()(x)))
+
+
+def mask_after_a_convolution(x):
+    return layers.BatchNormalization()(conv()(x), mask=x[..., 0] > 0)
+
+
 NOT_FOLDED = [
+    mask,
+    mask_after_a_convolution,
     activation_between,
     activation_inside,
     read_elsewhere,

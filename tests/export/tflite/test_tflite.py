@@ -40,6 +40,14 @@ def outside_the_delegate(path):
     return [node["op_name"] for node in nodes if node["op_name"] != "DELEGATE" and node["index"] not in inside]
 
 
+@pytest.mark.parametrize("mode", ["dynamic", "int8", "selective"])
+def test_converters_print_nothing(tmp_path, capsys, mode):
+    network = sample("se_resnet")
+    data = network.feeds if mode != "dynamic" else None
+    to_tflite(network.model, tmp_path / "model.tflite", quantize=mode, calibration_data=data)
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("mode", [None, "float16", "dynamic"])
 @pytest.mark.parametrize("name", ["se_resnet", "se_mobilenet"])
 def test_a_network_is_one_delegate_partition(exported, name, mode):
