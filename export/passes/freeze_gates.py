@@ -27,7 +27,9 @@ def freeze_gates(graph: GraphEdits) -> None:
             level.replace(layer, _with_channel_scale(layer), [*layer.spatial.get_weights(), gates])
         else:
             level.replace(layer, ChannelScale(data_format=layer.data_format, name=layer.name), [gates])
-        graph.notes.append(f"The gates of {layer.name} are constant over the calibration data.")
+        graph.notes.append(
+            f"The gates of {layer.name} are constant over the calibration data. The file stores them as constants."
+        )
 
 
 def _with_channel_scale(layer: Any) -> Any:

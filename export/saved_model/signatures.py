@@ -84,7 +84,9 @@ class Serving:
             "encoded": (from_bytes, tf.TensorSpec((batch_size,), tf.string, name=f"{image.name}_bytes")),
         }
         return {
-            f"serving_{name}": tf.function(specs[name][0], input_signature=[specs[name][1]]).get_concrete_function()
+            f"serving_{name}": tf.function(
+                specs[name][0], input_signature=[specs[name][1]], autograph=False
+            ).get_concrete_function()
             for name in self.names
         }
 

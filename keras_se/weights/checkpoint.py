@@ -101,12 +101,12 @@ def _places(path: Path) -> dict[str, _Place]:
 
 
 def _torch(path: Path) -> Tensors:
-    torch = require("torch", "torch")
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"
     except OSError as error:
         raise ValueError(f"weights must be a readable file. Received: {str(path)!r} ({reason(error)})") from error
+    torch = require("torch", "torch")
     try:
         # A pickle can hold code; `weights_only` accepts only tensors and plain values.
         with warnings.catch_warnings(action="ignore"):  # the error says it

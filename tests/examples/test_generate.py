@@ -105,7 +105,7 @@ def test_the_picture_has_a_row_for_each(generate: ModuleType, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("size", "folder", "message"),
-    [(16, False, r"--size goes with --data\. Received: --size 16 alone"), (9, True, r"--size must be an even number")],
+    [(16, False, r"--size requires --data\. Received: --size 16 alone"), (9, True, r"--size must be an even number")],
 )
 def test_what_does_not_fit_is_refused(
     generate: ModuleType, tmp_path: Path, size: int, folder: bool, message: str

@@ -64,7 +64,9 @@ def test_a_dead_concurrent_excitation_exports_to_int8(tmp_path):
     layer.spatial.bias.assign([0.1])
     x = images(8, 8, 3)
     artifact = to_tflite(model, tmp_path / "dead.tflite", quantize="int8", calibration_data=x)
-    assert artifact.notes == ("The gates of scse are constant over the calibration data.",)
+    assert artifact.notes == (
+        "The gates of scse are constant over the calibration data. The file stores them as constants.",
+    )
     assert relative_error(model.predict(x, verbose=0), artifact.predict(x)) < 0.05
 
 

@@ -151,7 +151,7 @@ def test_passes_edit_the_results_of_earlier_ones() -> None:
     block.reduce_bias.assign(np.full(4, -100.0))  # a dead one
     feeds = {"image": np.random.default_rng(0).normal(size=(4, 16, 16, 4)).astype("float32")}
     rewritten, notes = optimized(InferenceModel(model), feeds, runtime="LiteRT", activation_bits=8)
-    assert notes == ["The gates of se are constant over the calibration data."]
+    assert notes == ["The gates of se are constant over the calibration data. The file stores them as constants."]
     assert "norm" not in [layer.name for layer in rewritten.model.layers]
     expected = model.predict(feeds["image"], verbose=0)
     np.testing.assert_allclose(rewritten.model.predict(feeds["image"], verbose=0), expected, rtol=1e-5, atol=1e-6)

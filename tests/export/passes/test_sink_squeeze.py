@@ -303,7 +303,7 @@ def test_constant_gates_are_frozen_rather_than_moved():
     block.reduce_bias.assign(np.full(4, -100.0))  # a dead one
     feeds = {"image": np.random.default_rng(0).normal(size=(4, 4, 4, 3)).astype("float32")}
     rewritten, notes = optimized(InferenceModel(model), feeds)
-    assert notes == ["The gates of se are constant over the calibration data."]
+    assert notes == ["The gates of se are constant over the calibration data. The file stores them as constants."]
     assert moved(rewritten.model) == []
 
 

@@ -214,7 +214,9 @@ def dead_se():
 def test_a_dead_se_becomes_a_constant(tmp_path, mode):
     data, model = sample("sequential").data, dead_se()
     artifact = to_tflite(model, tmp_path / "a.tflite", quantize=mode, calibration_data=data)
-    assert artifact.notes == ("The gates of se are constant over the calibration data.",)
+    assert artifact.notes == (
+        "The gates of se are constant over the calibration data. The file stores them as constants.",
+    )
     assert operations(artifact)["LOGISTIC"] == 0
     assert relative_error(model.predict(data, verbose=0), artifact.predict(data)) < 0.05
 
