@@ -157,5 +157,5 @@ def test_channels_first_has_the_same_weights_and_maps(name: str) -> None:
 @graphs_only
 @every_family
 def test_unknown_placement_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^placement must be one of .* Received: placement='nowhere'$"):
+    with pytest.raises(ValueError, match=r"^placement must be .* Received: placement='nowhere'$"):
         NARROW[name].build(placement="nowhere")
