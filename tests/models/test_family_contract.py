@@ -89,16 +89,6 @@ def test_network_runs_in_mixed_precision(name: str, policy: str) -> None:
 
 # What a family does with `se`, `placement` and the layout: graphs alone, which are quick to build.
 
-# The stages that SE is asked for in the narrow networks, in their order.
-STAGES = {
-    **dict.fromkeys(("resnet", "resnet_d", "resnet_cifar", "resnext", "senet", "preact_resnet"), "1 2"),
-    **dict.fromkeys(("wide_resnet", "vgg"), "1 2"),
-    "densenet": "1 1 2",  # after the first block, its transition, and the second block
-    **dict.fromkeys(("bn_inception", "inception_v3", "inception_resnet", "shufflenet"), "1 1 2 2 3 3"),
-    "mobilenet": "1 2 2 3 3 4 4 5 5",
-    "mobilenet_v2": "1 2 2 3 3 4 4 5 5 6 6 7",
-    "mobilenet_v3": "1 3 3 3 4 4 5 5 5",
-}
 # Stems, stages and heads, in every family.
 LAYER_NAMES = re.compile(
     r"(image|preprocessing|stem_?\w*|(stage|transition)\d+_\w+|final_\w+|avg_pool|flatten|hidden\w*|fc\d|dropout\d?"
@@ -121,7 +111,7 @@ def test_se_is_asked_for_each_place_with_its_stage(name: str) -> None:
         return SqueezeExcite(4, gate="hard_sigmoid") if stage == 2 else None
 
     model = NARROW[name].build(se=se, r=None)
-    assert asked == [int(stage) for stage in STAGES[name].split()]
+    assert tuple(asked) == NARROW[name].stages
     assert len(se_layers(model)) == asked.count(2)
     assert all(re.match(r"(stage|transition)2_", layer) for layer in se_layers(model))
     assert {model.get_layer(layer).gate for layer in se_layers(model)} <= {keras.activations.hard_sigmoid}

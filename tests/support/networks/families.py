@@ -32,6 +32,7 @@ class Row(Network):
         options: Arguments of the builder.
         pixels: Whether the network takes values from 0 to 255.
         constants: Of the family's file, where its depth is no option and would take long.
+        stages: The stages that ask whether a block has SE, in order, where the network is the narrow one of a family.
     """
 
     builder: str
@@ -39,6 +40,7 @@ class Row(Network):
     options: dict[str, Any] = field(default_factory=dict)
     pixels: bool = False
     constants: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[int, ...] = ()
 
     @property
     def family(self) -> str:
@@ -66,35 +68,42 @@ def shallow(family: ModuleType, constant: str) -> dict[str, Any]:
 
 THIN: dict[str, Any] = {"alpha": 0.125, "r": 4}
 TINY: dict[str, Any] = {"depths": (1, 1), "filters": (8, 16), "r": 4}
+TWO, INCEPTION, MOBILE = (1, 2), (1, 1, 2, 2, 3, 3), (1, 2, 2, 3, 3, 4, 4, 5, 5)
 # A narrow network of each family, and of each kind of block in it.
 NARROW = {
-    "resnet": Row("SEResNet", options=TINY),
+    "resnet": Row("SEResNet", options=TINY, stages=TWO),
     "resnet_d": Row(
-        "SEResNet", 33, TINY | {"stride_in": "3x3", "stem": "deep", "pool": "padded", "shortcut": "average"}
+        "SEResNet", 33, TINY | {"stride_in": "3x3", "stem": "deep", "pool": "padded", "shortcut": "average"}, stages=TWO
     ),
-    "resnet_cifar": Row("SEResNet", 16, TINY | {"block": "basic", "stem": "small", "shortcut": "zeros"}),
-    "resnext": Row("SEResNet", options=TINY | {"width": 2, "groups": 4, "stride_in": "3x3"}),
-    "senet": Row("SENet", options=TINY | {"groups": 4}),
-    "preact_resnet": Row("SEPreActResNet", 16, TINY),
-    "wide_resnet": Row("SEPreActResNet", 16, TINY | {"block": "basic", "filters": (32, 64)}),
-    "vgg": Row("SEVGG", options=TINY | {"hidden": 16}),
-    "densenet": Row("SEDenseNet", options={"depths": (2, 2), "growth": 8, "r": 4}),
-    "bn_inception": Row("SEBNInception", 64, THIN, constants=shallow(inception, "BN_INCEPTION")),
-    "inception_v3": Row("SEInceptionV3", 107, THIN, constants=shallow(inception, "INCEPTION_V3")),
+    "resnet_cifar": Row("SEResNet", 16, TINY | {"block": "basic", "stem": "small", "shortcut": "zeros"}, stages=TWO),
+    "resnext": Row("SEResNet", options=TINY | {"width": 2, "groups": 4, "stride_in": "3x3"}, stages=TWO),
+    "senet": Row("SENet", options=TINY | {"groups": 4}, stages=TWO),
+    "preact_resnet": Row("SEPreActResNet", 16, TINY, stages=TWO),
+    "wide_resnet": Row("SEPreActResNet", 16, TINY | {"block": "basic", "filters": (32, 64)}, stages=TWO),
+    "vgg": Row("SEVGG", options=TINY | {"hidden": 16}, stages=TWO),
+    # Stage 1 has a block and a transition.
+    "densenet": Row("SEDenseNet", options={"depths": (2, 2), "growth": 8, "r": 4}, stages=(1, 1, 2)),
+    "bn_inception": Row("SEBNInception", 64, THIN, constants=shallow(inception, "BN_INCEPTION"), stages=INCEPTION),
+    "inception_v3": Row("SEInceptionV3", 107, THIN, constants=shallow(inception, "INCEPTION_V3"), stages=INCEPTION),
     "inception_resnet": Row(
         *("SEInceptionResNetV2", 107, THIN),
         constants={"STAGES": [(opening, block, 2, scale) for opening, block, _, scale in inception_resnet.STAGES]},
+        stages=INCEPTION,
     ),
     "mobilenet": Row(
         *("SEMobileNet", 32, {"alpha": 0.25, "r": 4}),
         constants={"STAGES": [(filters, min(depth, 2)) for filters, depth in mobilenet.STAGES]},
+        stages=MOBILE,
     ),
     "mobilenet_v2": Row(
         *("SEMobileNetV2", 32, {"alpha": 0.35, "r": 4}),
         constants={"STAGES": [(*row, min(depth, 2), stride) for *row, depth, stride in mobilenet_v2.STAGES]},
+        stages=(*MOBILE, 6, 6, 7),
     ),
-    "mobilenet_v3": Row("SEMobileNetV3", options={"variant": "small", "alpha": 0.25}, pixels=True),
-    "shufflenet": Row("SEShuffleNet", options=THIN, constants={"DEPTHS": (2, 2, 2)}),
+    "mobilenet_v3": Row(
+        "SEMobileNetV3", options={"variant": "small", "alpha": 0.25}, pixels=True, stages=(1, 3, 3, 3, 4, 4, 5, 5, 5)
+    ),
+    "shufflenet": Row("SEShuffleNet", options=THIN, constants={"DEPTHS": (2, 2, 2)}, stages=INCEPTION),
 }
 # Those of a hundred layers and more.
 DEEP = {
