@@ -31,6 +31,14 @@ SIGNIFICANT, PLACES = ("max_abs", "mean_abs", "error", "tolerance"), ("cosine", 
 PARITY = (*SIGNIFICANT, *PLACES, "samples", "passed", "conclusive")
 
 
+def content(file: Path) -> bytes | None:
+    """The document in a file of its own; `None` without one, or for one above `LIMIT`."""
+    try:
+        return file.read_bytes() if file.is_file() and file.stat().st_size <= LIMIT else None
+    except OSError:
+        return None
+
+
 def document_of(request: ExportRequest, tensors: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
     """The document of the file of a request. `tensors` are its `inputs`, `outputs` and the like, by these names."""
     calibration = request.calibration

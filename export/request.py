@@ -96,6 +96,11 @@ class ExportRequest:
         return {tensor.name: tensor.shape for tensor in self.inputs}
 
     @property
+    def fixed_batch(self) -> int:
+        """The batch of a converter that requires one."""
+        return self.batch_size or 1
+
+    @property
     def ranges_from(self) -> CalibrationData:
         """The calibration data of a mode that is calibrated."""
         assert self.calibration is not None

@@ -13,7 +13,8 @@ import numpy as np
 from keras_se.export.data.array_files import read_arrays
 from keras_se.export.data.image_folder import Images
 from keras_se.export.data.preprocessing import check_pixels
-from keras_se.export.frontend.tensor_spec import ANY, Tensor, feeds_of, rank
+from keras_se.export.frontend.tensor_spec import ANY, Tensor, feeds_of
+from keras_se.graph.columns import rank
 
 
 class CalibrationData(dict[str, np.ndarray]):

@@ -1,12 +1,13 @@
 """The inputs and outputs of a file: name, shape and dtype; and samples for inputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_se.graph.columns import arrays_of
 from keras_se.graph.keras_private import producer, readers_of
 
 # Random samples have this size where the model's is unknown.
@@ -59,54 +60,11 @@ def random_feeds(inputs: Sequence[Tensor], samples: int) -> dict[str, np.ndarray
 
 def feeds_of(inputs: Sequence[Tensor], batch: Any, argument: str = "batch") -> dict[str, np.ndarray]:
     """Arrays by input name, in the dtypes of the inputs; a `ValueError` for data that do not fit."""
-    names = [tensor.name for tensor in inputs]
-    if isinstance(batch, Mapping):
-        if set(batch) != set(names):
-            raise ValueError(f"{argument} must have the inputs {names}. Received: {sorted(map(str, batch))}")
-        columns = [batch[name] for name in names]
-    elif len(inputs) == 1:
-        wrapped = isinstance(batch, list | tuple) and len(batch) == 1 and rank(batch[0]) == len(inputs[0].shape) + 1
-        columns = [batch[0] if wrapped else batch]
-    elif isinstance(batch, list | tuple) and len(batch) == len(inputs):
-        columns = list(batch)
-    else:
-        raise ValueError(
-            f"{argument} must be one array for each of the inputs {names}. Received: {type(batch).__name__}"
-        )
-    feeds = {tensor.name: _column(tensor, column, argument) for tensor, column in zip(inputs, columns, strict=True)}
-    lengths = {len(column) for column in feeds.values()}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(
-            f"{argument} must have the same number of samples, at least one, for every input. "
-            f"Received: {sorted(lengths)}"
-        )
-    return feeds
+    arrays = arrays_of([(tensor.name, tensor.shape) for tensor in inputs], batch, argument)
+    return {tensor.name: _stored(tensor, array, argument) for tensor, array in zip(inputs, arrays, strict=True)}
 
 
-def rank(values: Any) -> int | None:
-    """How many axes values have; `None` for ragged lists."""
-    try:
-        return np.ndim(values)
-    except ValueError:
-        return None
-
-
-def _column(tensor: Tensor, values: Any, argument: str) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"values of dtype {array.dtype}")
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{argument} must be numbers for the input {tensor.name!r}. Received: {error}") from error
-    fits = array.ndim == len(tensor.shape) + 1 and all(
-        size in (None, actual) for size, actual in zip(tensor.shape, array.shape[1:], strict=True)
-    )
-    if not fits:
-        expected = ", ".join("any" if size is None else str(size) for size in tensor.shape)
-        raise ValueError(
-            f"{argument} must have the shape (samples, {expected}) for the input {tensor.name!r}. "
-            f"Received: {array.shape}"
-        )
+def _stored(tensor: Tensor, array: np.ndarray, argument: str) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # a value too large for floats becomes infinite: refused later
         stored = np.ascontiguousarray(array, dtype=None if tensor.dtype == ANY else tensor.dtype)
     if stored.dtype.kind in "iub" and not np.array_equal(stored, array):

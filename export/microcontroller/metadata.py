@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_se.export.metadata import LIMIT
+from keras_se.export.metadata import content
 from keras_se.export.microcontroller.manifest import MANIFEST, read_manifest, write_manifest
 from keras_se.export.tflite import metadata as tflite
 
@@ -23,8 +23,4 @@ def embed(path: Path, document: bytes) -> None:
 
 
 def embedded(path: Path) -> bytes | None:
-    try:
-        file = path / MANIFEST
-        return file.read_bytes() if file.stat().st_size <= LIMIT else None
-    except OSError:
-        return None
+    return content(path / MANIFEST)

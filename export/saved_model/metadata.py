@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_se.export.metadata import LIMIT
+from keras_se.export.metadata import content
 from keras_se.export.saved_model.inspect import dtype_name, sizes
 from keras_se.export.saved_model.runner import SIGNATURE
 
@@ -40,8 +40,4 @@ def embed(path: Path, document: bytes) -> None:
 
 
 def embedded(path: Path) -> bytes | None:
-    try:
-        file = path / FILE
-        return file.read_bytes() if file.is_file() and file.stat().st_size <= LIMIT else None
-    except OSError:
-        return None
+    return content(path / FILE)

@@ -22,13 +22,13 @@ Written = tuple[bytes, list[str]]
 
 
 def write_floats(model: InferenceModel, request: ExportRequest) -> Written:
-    return float_file(model, request.shapes, request.batch_size or 1), []
+    return float_file(model, request.shapes, request.fixed_batch), []
 
 
 def write_float16(model: InferenceModel, request: ExportRequest) -> Written:
     """Weights in 16-bit floats."""
     tf = require("tensorflow", "tflite")
-    with converter_of(model, request.shapes, request.batch_size or 1) as converter:
+    with converter_of(model, request.shapes, request.fixed_batch) as converter:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert()), []
@@ -44,7 +44,7 @@ def write_dynamic(model: InferenceModel, request: ExportRequest) -> Written:
     from ai_edge_quantizer import qtyping, quantizer
 
     with tempfile.NamedTemporaryFile(suffix=".tflite") as file, quiet():
-        file.write(float_file(model, request.shapes, request.batch_size or 1))
+        file.write(float_file(model, request.shapes, request.fixed_batch))
         file.flush()
         rewriter = quantizer.Quantizer(file.name)
         for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
@@ -67,7 +67,7 @@ def write_int8(model: InferenceModel, request: ExportRequest) -> Written:
         converter._experimental_calibrate_only = True
         content = bytearray(converter.convert())
         graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
-        for index, (low, high) in ranges(bytes(content), request.ranges_from, request.batch_size or 1).items():
+        for index, (low, high) in ranges(bytes(content), request.ranges_from, request.fixed_batch).items():
             known = graph.Tensors(index).Quantization()
             if known is not None and known.MinLength() == known.MaxLength() == 1:
                 known.MinAsNumpy()[0], known.MaxAsNumpy()[0] = low, high
@@ -95,14 +95,14 @@ def write_selective(model: InferenceModel, request: ExportRequest) -> Written:
             request.plan,
             calibration=request.ranges_from,
             io_dtype=request.options["io_dtype"],
-            batch_size=request.batch_size or 1,
+            batch_size=request.fixed_batch,
         )
 
 
 @contextmanager
 def _calibrated(model: InferenceModel, request: ExportRequest, operations: Any) -> Iterator[Any]:
     """A converter that calibrates, with the operations of a mode."""
-    tf, size = require("tensorflow", "tflite"), request.batch_size or 1
+    tf, size = require("tensorflow", "tflite"), request.fixed_batch
     with converter_of(model, request.shapes, size, calibrated=request.quantize) as converter:
         converter.target_spec.supported_ops = [operations]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

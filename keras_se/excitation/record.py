@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_se.excitation.taps import Tap
-from keras_se.graph.activations import batches, columns_of
+from keras_se.graph.activations import batches
+from keras_se.graph.columns import columns_of
 from keras_se.graph.walk import check_graph, layers_by_path
 from keras_se.layers import EXCITATIONS, twice_sigmoid
 

@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_se.excitation.constant_gates import constant_gates
-from keras_se.graph.activations import batches, columns_of, probe
+from keras_se.graph.activations import batches, probe
+from keras_se.graph.columns import columns_of
 from keras_se.graph.copy_layers import check_owners, freeze_like, uncompiled
 from keras_se.graph.rewrite import GraphEdits
 from keras_se.graph.select import select

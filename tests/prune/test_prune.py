@@ -303,9 +303,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"drop": "so"}, r"^drop must match SE blocks .* The nearest are se\. Received: 'so'$"),
     ({"drop": ["se", "conv"]}, r"^drop must match SE blocks .* Received: 'conv'$"),
     ({"drop": "("}, r"^drop must be a regular expression\. Received: '\(' \(.*\)$"),
-    ({"data": np.zeros((2, 8, 8))}, r"^data must have the shape \(samples, 8, 8, 3\) .* Received: shape \(2, 8, 8\)$"),
-    ({"data": np.zeros((0, 8, 8, 3))}, r"^data must have the shape .* at least one sample"),
-    ({"data": [np.zeros((2, 8, 8, 3))] * 2}, r"^data must have the shape .* Received: shape \(2, 2, 8, 8, 3\)$"),
+    ({"data": np.zeros((2, 8, 8))}, r"^data must have the shape \(samples, 8, 8, 3\) .* Received: \(2, 8, 8\)$"),
+    ({"data": np.zeros((0, 8, 8, 3))}, r"^data must have the same number of samples, at least one"),
+    ({"data": [np.zeros((2, 8, 8, 3))] * 2}, r"^data must have the shape .* Received: \(2, 2, 8, 8, 3\)$"),
     ({"data": np.zeros((2, 8, 8, 3)), "tolerance": 0}, r"^tolerance must be above 0 .* Received: tolerance=0$"),
 ]
 

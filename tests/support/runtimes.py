@@ -85,8 +85,12 @@ def constants(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a TFLite file that are stored in it, by name."""
     loaded = interpreter(path, delegate=False)
     content = path.read_bytes()
+    # The memory of what operations make can hold bytes of a file that was open before.
+    made = {index for operation in loaded._get_ops_details() for index in operation["outputs"]}
     found = {}
     for detail in loaded.get_tensor_details():
+        if detail["index"] in made:
+            continue
         try:
             values = loaded.get_tensor(detail["index"])
         except ValueError:  # made while running, and not there yet
