@@ -173,17 +173,19 @@ def test_half_precision_and_several_inputs() -> None:
     np.testing.assert_allclose(recorded["se"].values, expected(model.get_layer("se"), x), atol=2e-2)
     with pytest.raises(ValueError, match=r"one array for each of the inputs \['one', 'other'\]. Received: ndarray"):
         excitation.record(model, x)
-    with pytest.raises(ValueError, match=r"the same number for each input. Received: shape \(3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"the same number of samples, at least one, for every input. Received: \[3, 11\]"
+    ):
         excitation.record(model, [x, noise(3, 3)])
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (np.zeros((2, 5, 3)), r"shape \(samples, 5, 4\) for the input 'image'.*Received: shape \(2, 5, 3\)"),
-        (np.zeros((0, 5, 4)), r"at least one sample.*Received: shape \(0, 5, 4\)"),
-        ([np.zeros((2, 5, 4))] * 2, r"for the input 'image'.*Received: shape \(2, 2, 5, 4\)"),
-        (iter(()), r"for the input 'image'.*Received: shape \(\)"),
+        (np.zeros((2, 5, 3)), r"shape \(samples, 5, 4\) for the input 'image'.*Received: \(2, 5, 3\)"),
+        (np.zeros((0, 5, 4)), r"the same number of samples, at least one, .*Received: \[0\]"),
+        ([np.zeros((2, 5, 4))] * 2, r"for the input 'image'.*Received: \(2, 2, 5, 4\)"),
+        (iter(()), r"numbers for the input 'image'. Received: values of dtype object"),
         ({"picture": np.zeros((2, 5, 4))}, r"the inputs \['image'\]. Received: \['picture'\]"),
     ],
 )
