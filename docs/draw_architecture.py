@@ -108,7 +108,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 def floors(graph: Graph) -> list[list[str]]:
     """Boxes from the ground up: each is one floor above the highest that it imports."""
     height: dict[str, int] = {}
-    # A box reaches all that those below it reach, and these, too.
+    # A box reaches more boxes than any box that it imports, so imported boxes come first.
     for box in sorted(graph, key=lambda box: (len(reachable(graph, box)), box)):
         height[box] = max((height[other] + 1 for other in graph[box]), default=0)
     return [sorted(box for box in graph if height[box] == floor) for floor in range(max(height.values()) + 1)]

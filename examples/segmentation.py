@@ -31,7 +31,7 @@ from keras_se.models import SEResNet, SEUNet
 # Small, because the number of steps matters most.
 BATCH = 16
 RATE = 2.5e-3
-# The share of training images with other colours, so that shapes matter, too.
+# The share of training images whose colours are changed, so that the network also learns shapes.
 RECOLOURED = 0.2
 CALIBRATION = 200
 SCORE = "mean IoU"

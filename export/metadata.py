@@ -32,7 +32,7 @@ PARITY = (*SIGNIFICANT, *PLACES, "samples", "passed", "conclusive")
 
 
 def content(file: Path) -> bytes | None:
-    """The document in a file of its own; `None` without one, or for one above `LIMIT`."""
+    """Reads a file that holds only the document; `None` if it does not exist or is larger than `LIMIT`."""
     try:
         return file.read_bytes() if file.is_file() and file.stat().st_size <= LIMIT else None
     except OSError:

@@ -57,7 +57,7 @@ class Benchmark:
         seconds: The time of each call; the files of one `benchmark` take turns.
         memory: The bytes that loading and running the file add to a process with its runtime, at most; `None` if not
             measured.
-        profile: The operations, the slowest kind first; `None` if there is no profile.
+        profile: The operations, slowest kind first; `None` without profiling.
         notes: Remarks on the figures, a sentence each.
     """
 

@@ -11,7 +11,7 @@ from keras_se.graph.copy_layers import copied, copy_weights
 from keras_se.graph.walk import layers_by_path
 
 CONVERTED = ("float16", "bfloat16", "float64")
-# The largest difference of the copy's outputs, relative to the largest output: half precision is no finer.
+# The accepted difference of the copy's outputs, relative to the largest output: half precision rounds in every layer.
 COPY_TOLERANCE = 0.2
 
 
